@@ -1,18 +1,18 @@
 # One image for every process of the pipeline: docker-compose.yml says which container runs which.
-# docs/supply-chain.md tells how to name the base by its digest.
+# docs/supply-chain.md explains how to name the base by its digest.
 ARG BASE=python:3.11-slim-bookworm
 FROM ${BASE} AS build
 WORKDIR /build
 
-# opencv-python brings Qt, and Qt is linked against libGL. No container has a window, so the three
-# libraries that find the real OpenGL are enough; installed as packages they would bring Mesa and
-# LLVM along, 150 MB that nothing would ever call.
+# opencv-python includes Qt, and Qt is linked against libGL. No container has a window, so the three
+# libraries that find the real OpenGL are enough. As packages they would also install Mesa and LLVM,
+# 150 MB that nothing would use.
 RUN apt-get update \
     && apt-get download libgl1 libglx0 libglvnd0 \
     && for package in *.deb; do dpkg-deb --extract "$package" /gl; done
 
-# The dependencies before the code, so that a change of the code does not install them again; every
-# file is checked against a hash of the lock.
+# The dependencies before the code, so that a change of the code does not reinstall them. Every
+# file is checked against a hash in the lock.
 ENV PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 COPY requirements/build.txt requirements/image.txt requirements/
 RUN pip install --require-hashes --requirement requirements/build.txt \
@@ -20,8 +20,8 @@ RUN pip install --require-hashes --requirement requirements/build.txt \
     && pip --python /opt/affectline/bin/python install --require-hashes --no-deps --requirement requirements/image.txt \
     && find /opt/affectline/lib -type d -name tests -prune -exec rm -r {} +
 
-# NiceGUI brings scripts for everything that a page may want, and packages for reloading and for a
-# relay on the internet; our pages want its ECharts. zstandard's second backend is for PyPy.
+# NiceGUI includes scripts for everything that a page may need, and packages for reloading and for a
+# relay on the internet; our pages need only ECharts. zstandard's second backend is for PyPy.
 RUN cd /opt/affectline/lib/python3.*/site-packages \
     && find nicegui/elements -path '*/dist/*' -not -path '*/echart/*' -type f -delete \
     && rm -r nicegui/static/sass.dart.js docutils uvloop watchfiles zstandard/_cffi.*.so \
@@ -42,7 +42,7 @@ RUN apt-get update \
 COPY --from=build /gl/usr/lib /usr/lib
 COPY --from=build /opt/affectline /opt/affectline
 COPY configs /app/configs
-# A fresh volume takes over the owner of the folder that it is mounted on.
+# A new volume gets the owner of the folder that it is mounted on.
 RUN useradd --system --uid 10001 --user-group --no-create-home --home-dir /app affectline \
     && install --directory --owner affectline --group affectline /app/sessions
 WORKDIR /app

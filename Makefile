@@ -3,10 +3,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-# Three at a time, because many of them wait; the tests of one file stay together.
+# Three at a time, because many tests wait; the tests of one file stay together.
 SIDE_BY_SIDE := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
-# What they run is run by others as well, more than once.
+# Left out of coverage: other tests run the same code too, more than once.
 REPEATING := test_attacks.py test_chaos.py test_film_pieces.py test_ray_engine.py test_stores.py
 
 .PHONY: help demo test test-long again test-unit coverage check format bench chaos docs fuzz lock site sbom clean
@@ -17,22 +17,22 @@ help: ## Show this help
 demo: .venv/runtime ## Run the whole pipeline on the sample clip and write a report
 	$(BIN)/affectline up --config configs/demo.yaml
 
-test: .venv/dev ## Run the tests, but for the long ones: less than eight minutes
+test: .venv/dev ## Run all tests except the long ones: less than eight minutes
 	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not long"
 
-test-long: .venv/dev ## Run the long ones, whole runs of many processes: twenty minutes
+test-long: .venv/dev ## Run the long tests, whole runs of many processes: twenty minutes
 	$(BIN)/pytest $(SIDE_BY_SIDE) -m long
 
-again: .venv/dev ## Run the tests that failed last once more, one at a time
+again: .venv/dev ## Rerun the tests that failed last, one at a time
 	$(BIN)/pytest --last-failed --last-failed-no-failures none
 
-test-unit: .venv/dev ## Run the unit tests that take no time: less than a minute
+test-unit: .venv/dev ## Run the fast unit tests: less than a minute
 	$(BIN)/pytest tests/unit --numprocesses 2 -m "not slow"
 
 coverage: .venv/dev ## Measure branch coverage of the tests, child processes included
 	$(BIN)/coverage erase
 	-$(BIN)/pytest $(SIDE_BY_SIDE) --cov --cov-report= $(addprefix --ignore tests/integration/,$(REPEATING))
-	$(BIN)/coverage report --fail-under 90 # whether tests pass is what make test and test-long say
+	$(BIN)/coverage report --fail-under 90 # make test and test-long report whether tests pass
 	$(BIN)/coverage report --fail-under 90 --format total --include "common/*"
 	$(BIN)/coverage report --fail-under 90 --format total --include "services/*"
 
@@ -53,11 +53,11 @@ format: .venv/dev ## Format the code and fix what ruff can
 bench: .venv/dev ## Run the benchmarks and write docs/benchmarks.md (needs ../shared/data)
 	$(BIN)/python -m tests.benchmarks
 
-fuzz: .venv/dev ## Give every decoder bytes that nobody would write, a minute each
-	-$(INSTALL) --requirement tests/fuzzing/requirements.txt # where it cannot be, it is done without
+fuzz: .venv/dev ## Fuzz every decoder, a minute each
+	-$(INSTALL) --requirement tests/fuzzing/requirements.txt # if this fails, fuzzing runs without it
 	$(BIN)/python -m tests.fuzzing
 
-chaos: .venv/dev ## Have everything go wrong for half an hour, and write docs/reliability.md
+chaos: .venv/dev ## Inject faults of every kind for half an hour, and write docs/reliability.md
 	$(BIN)/python -m tests.chaos
 
 docs: .venv/dev ## Generate schemas, tables and diagrams in docs/
@@ -65,7 +65,7 @@ docs: .venv/dev ## Generate schemas, tables and diagrams in docs/
 	$(BIN)/python -m tests.architecture docs
 	$(BIN)/python -m tests.head_pose docs
 	$(BIN)/python -m tests.supply.licences docs
-	$(BIN)/python -m tests.golden # adds new kinds of message, changes none
+	$(BIN)/python -m tests.golden # adds new kinds of message, never changes existing ones
 
 lock: .venv/dev ## Update the locked packages in requirements/ to the newest that fit
 	$(BIN)/python -m tests.supply.lock
@@ -79,8 +79,8 @@ sbom: .venv/dev ## Write the bill of materials (CycloneDX) to build/affectline.c
 clean: ## Remove the environment and caches
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 
-# A stamp is newer than the locks that it names, and than pyproject.toml, when what they say is
-# installed. Every file is checked against a hash of requirements/; the project comes from its folder.
+# A stamp that is newer than its locks and pyproject.toml means that their packages are installed.
+# Every file is checked against a hash in requirements/; the project is installed from its folder.
 INSTALL := $(BIN)/python -m pip install --quiet --require-hashes
 DEMO := $(addprefix requirements/extras/,sample.txt report.txt dashboard.txt)
 

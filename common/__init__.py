@@ -1,1 +1,1 @@
-"""What the services and the training share: messages, runtime, images, artifacts."""
+"""Code shared by services and training: messages, runtime, images, artifacts."""

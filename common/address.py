@@ -1,14 +1,14 @@
-"""Addresses of cameras and films: taken apart, and shown without what may be secret.
+"""Addresses of cameras and films: parsing, and showing them without secrets.
 
-Cameras take passwords in several places: before the host (``rtsp://admin:secret@HOST``), in a query
-(``?user=admin&pwd=secret``), as a part of the path (``/user=admin&password=secret&channel=1``), and
-there are paths that are secrets themselves. So nothing but scheme, host and port is ever shown.
+Cameras accept passwords in several places: before the host (``rtsp://admin:secret@HOST``), in a
+query (``?user=admin&pwd=secret``), or in the path (``/user=admin&password=secret&channel=1``). Some
+paths are secrets themselves. So only scheme, host and port are ever shown.
 
-`urllib.parse` takes addresses apart. By its standard (RFC 3986) an ``@``, ``/``, ``?`` or ``#`` in
-a password must be escaped (``%40``, ``%2F``, ``%3F``, ``%23``), and people do not do it. ``p@ss``
-is read as it is meant. So is ``pa/ss``, as what would be the port then is no number; `escaped`
-makes an address of it that FFmpeg understands. Where two readings remain, the standard's one is
-opened, and not even the host is shown.
+`urllib.parse` parses addresses. By its standard (RFC 3986) an ``@``, ``/``, ``?`` or ``#`` in a
+password must be escaped (``%40``, ``%2F``, ``%3F``, ``%23``), which people often do not do.
+``p@ss`` is read as intended. So is ``pa/ss``, because otherwise the port would not be a number;
+`escaped` turns it into an address that FFmpeg understands. If two readings remain, the standard's
+one is opened, and not even the host is shown.
 """
 
 import ipaddress
@@ -21,35 +21,35 @@ HIDDEN: Final = "***"
 STORES: Final = frozenset({
     "abfs", "adl", "az", "gcs", "gs", "hdfs", "memory", "oss", "r2", "s3", "s3a", "webhdfs",
 })  # fmt: skip
-"""Schemes of object stores, which fsspec reads: such an address is a file, and no secret."""
+"""Schemes of object stores, read by fsspec: such an address is a file, not a secret."""
 _ADDRESS: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _IN_TEXT: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,31}://[^\s'\"]+")
-"""Without the beginning of a longer scheme: else a long word would be searched from each letter."""
+"""The length of the scheme is limited: otherwise a long word is searched from each letter."""
 _STDIN: Final = re.compile(r"-|/dev/stdin|/proc/\d+/fd/0")
 _HOST: Final = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|[\w.-]*)(?::\d{1,5})?")
 _HALF_AN_ADDRESS: Final = re.compile(r"\A[^:]*:.*@|[?&][^?&=/]+=", re.DOTALL)
-"""A user with a password, or parameters, where no scheme tells that it is an address."""
+"""A user with a password, or parameters, in a text without a scheme."""
 _SAFE_IN_LOGIN: Final = "!$&'()*+,;=:~%"
-"""What may stand before the ``@`` as it is; ``%`` because somebody may have escaped the rest."""
+"""Characters allowed unescaped before the ``@``; ``%`` because the rest may be escaped already."""
 SHORT_PATH: Final = 12
-"""Characters: a path that is shorter is too common to be looked for in a text."""
+"""Length of a path in characters below which it is too common to be searched for in texts."""
 
 
 def is_address(source: str) -> bool:
-    """Whether a source is an address, of a file or of another host."""
+    """Whether a source is an address of a file or of another host."""
     return _ADDRESS.match(source) is not None
 
 
 def is_stored(source: str) -> bool:
-    """Whether a source is a file, or a folder, of an object store."""
+    """Whether a source is a file or folder of an object store."""
     scheme, separator, _ = source.partition("://")
     return bool(separator) and scheme.lower() in STORES
 
 
 def parse(address: str) -> SplitResult | None:
-    """Take an address apart as it is meant; None where that cannot be told.
+    """Parse an address as intended; None if that is ambiguous.
 
-    A user and password that hold ``/``, ``?`` or ``#`` are escaped in the result.
+    A user and password that contain ``/``, ``?`` or ``#`` are escaped in the result.
     """
     standard = _split(address)
     match = _ADDRESS.match(address)
@@ -58,36 +58,36 @@ def parse(address: str) -> SplitResult | None:
     login, at, _ = match[2].rpartition("@")
     if not at or not re.search("[/?#]", login):
         return standard or _split(_escape_login(address))
-    if standard is None:  # what is before the slash is no host with a port, so it is a password
+    if standard is None:  # the part before the slash is not a host with a port: it is a password
         return None if re.search("[=@]", login) else _split(_escape_login(address))
     is_in_query = "@" not in standard.netloc + standard.path and parse_qsl(standard.query)
     return standard if is_in_query or _is_number(standard.hostname) else None
 
 
 def escaped(address: str) -> str:
-    """An address as libraries understand it: a password with a slash in it is escaped."""
+    """An address that libraries understand: a password with a slash in it is escaped."""
     parts = parse(address)
     return address if parts is None or _split(address) else parts.geturl()
 
 
 def with_login(address: str, user: str | None, password: str) -> str:
-    """An address with a user and a password, whatever they hold.
+    """Add a user and a password of any characters to an address.
 
     Args:
-        address: May have the user already.
-        user: None: the one that the address has.
-        password: As it is, not escaped.
+        address: It may contain the user already.
+        user: The user; None: the one in the address.
+        password: The password, not escaped.
 
     Raises:
-        ValueError: There are two users, two passwords, none of the former, or it is no address.
+        ValueError: There are two users, two passwords or no user, or it is not an address.
     """
     parts = parse(address)
     if parts is None or not parts.hostname:
         raise ValueError("is not an address with a host")
     if parts.password:
-        raise ValueError("has a password of its own")
+        raise ValueError("already has a password")
     if user and parts.username:
-        raise ValueError("has a user of its own")
+        raise ValueError("already has a user")
     name = user or unquote(parts.username or "")
     if not name:
         raise ValueError("has no user for the password")
@@ -97,18 +97,18 @@ def with_login(address: str, user: str | None, password: str) -> str:
 
 
 def host_of(address: str) -> str:
-    """The host of an address; empty where it cannot be told, or may be a part of a password."""
+    """The host of an address; empty if it is ambiguous, or may be part of a password."""
     parts = parse(address)
     return parts.hostname or "" if parts and _HOST.fullmatch(_place(parts)) else ""
 
 
 def looks_secret(text: str) -> bool:
-    """Whether a text that is no address seems to be a mistyped one, with a password."""
+    """Whether a text that is not an address looks like a mistyped one with a password."""
     return _HALF_AN_ADDRESS.search(text) is not None
 
 
 def redact(source: str) -> str:
-    """A source as it may be shown and stored: of an address, the scheme, the host and the port."""
+    """A source in a form to show and store: of an address, only scheme, host and port."""
     if _STDIN.fullmatch(source):
         return "standard input"
     match = _ADDRESS.match(source)
@@ -125,21 +125,21 @@ def redact(source: str) -> str:
 
 
 def redact_text(text: str) -> str:
-    """A text without the secrets of the addresses in it; those that have none stay as they are."""
+    """A text without the secrets of addresses in it; addresses without any are unchanged."""
     return _IN_TEXT.sub(lambda m: redact(m[0]) if re.search("[@?=]", m[0]) else m[0], text)
 
 
 def display_text(name: str) -> str:
-    r"""A file's name as valid text: bytes of it that are no UTF-8 are written ``\xeb``."""
+    r"""A file's name as valid text: bytes that are not UTF-8 are written as ``\xeb``."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 _remembered: dict[str, str] = {}
-"""What this process must not say, and what it says instead."""
+"""Texts that this process must not show, and their replacements."""
 
 
 def remember(source: str) -> None:
-    """Keep a source's secrets out of every text that `conceal` gets from now on."""
+    """Have `conceal` remove this source's secrets from now on."""
     shown = redact(source)
     if shown == source or shown == "standard input":
         return
@@ -164,10 +164,10 @@ def conceal(text: str) -> str:
 
 
 def _split(address: str) -> SplitResult | None:
-    """By the standard; None where what should be host and port is not."""
+    """Split an address by the standard; None if host and port are not valid."""
     try:
         parts = urlsplit(address)
-        _ = parts.port  # checked when it is asked for
+        _ = parts.port  # raises if it is not valid
     except ValueError:
         return None
     return parts
@@ -181,12 +181,12 @@ def _escape_login(address: str) -> str:
 
 
 def _place(parts: SplitResult) -> str:
-    """Host and port, as they were written."""
+    """Host and port, as written."""
     return parts.netloc.rpartition("@")[2]
 
 
 def _is_number(host: str | None) -> bool:
-    """Whether a host is given by its number: nobody's name and password look like that."""
+    """Whether a host is a number or localhost: names and passwords do not look like that."""
     try:
         ipaddress.ip_address((host or "").partition("%")[0])
     except ValueError:
@@ -195,7 +195,7 @@ def _is_number(host: str | None) -> bool:
 
 
 def _without_halves(source: str) -> str:
-    """What is no address, unless it seems to be a mistyped one."""
+    """A source that is not an address, hidden if it looks like a mistyped one."""
     if os.path.lexists(source):
         return source
     if "://" in source:

@@ -1,7 +1,7 @@
-"""Changes on disk that happen as a whole or not at all, whenever a process dies or a disk fills up.
+"""Atomic changes on disk: complete or not at all, even if a process dies or a disk fills up.
 
-A file is written under another name beside its place and then renamed. When a call returns, the
-change is on the disk and survives a power failure, except where ``sync=False`` is asked for.
+A file is written under another name in the same folder and then renamed. When a call returns, the
+change is on disk and survives a power failure, unless ``sync=False`` was given.
 """
 
 import errno
@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 
 def partial_path(path: Path) -> Path:
-    """Where a file or folder is written before it takes its place."""
+    """The temporary path of a file or folder before it takes its place."""
     return path.with_name(f".{path.name}.part")
 
 
@@ -26,8 +26,8 @@ def atomic_write(
 
     Args:
         path: The file; its folder must exist. After any failure its former content is unchanged.
-        sync: Whether the content must be on the disk before the file takes its place.
-        backup: Where the former file is kept, if there was one.
+        sync: Whether the content must be on disk before the file takes its place.
+        backup: Where to keep the former file, if there was one.
         shared: Other processes may write the same file at the same time; the last one wins.
 
     Raises:
@@ -63,10 +63,10 @@ def write_text(path: Path, text: str, *, sync: bool = True) -> None:
 
 
 def create(path: Path, data: bytes) -> None:
-    """Write a new file in place: half of it may stay behind if the process dies meanwhile.
+    """Write a new file in place; it may be incomplete if the process dies meanwhile.
 
     Raises:
-        FileExistsError: There is one already.
+        FileExistsError: The file exists already.
     """
     with path.open("xb") as file:
         file.write(data)
@@ -92,7 +92,7 @@ def replace_folder(path: Path) -> Iterator[Path]:
     """Yield a new, empty folder that replaces ``path`` when the block ends without an error.
 
     Args:
-        path: The folder; its parent must exist. After any failure it is as it was.
+        path: The folder; its parent must exist. After any failure it is unchanged.
     """
     with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as staging:
         new, old = Path(staging) / "new", Path(staging) / "old"
@@ -117,7 +117,7 @@ def remove_folder(path: Path) -> None:
 
 
 def sync_tree(folder: Path) -> None:
-    """Wait until a folder is on the disk, with everything in it."""
+    """Wait until a folder and everything in it are on disk."""
     for place, _, files in os.walk(folder):
         for name in files:
             _sync(Path(place) / name)
@@ -125,11 +125,11 @@ def sync_tree(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Wait until the names in a folder are on the disk."""
+    """Wait until the names in a folder are on disk."""
     try:
         _sync(folder)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # a file system that syncs files but no folders
+        if error.errno != errno.EINVAL:  # a file system that does not sync folders
             raise
 
 

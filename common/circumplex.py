@@ -16,8 +16,8 @@ CIRCUMPLEX: Final[dict[str, tuple[float, float]]] = {
     "surprise": (0.40, 0.67),
     "neutral": (0.0, 0.0),
 }
-"""Valence and arousal, -1 to 1, of the words angry, disgusted, fearful, happy, sad and surprised as
-people rated them (Russell and Mehrabian 1977, Journal of Research in Personality 11)."""
+"""Valence and arousal, -1 to 1, of the words angry, disgusted, fearful, happy, sad and surprised,
+as rated by people (Russell and Mehrabian 1977, Journal of Research in Personality 11)."""
 _FEAR_LENGTH: Final = math.hypot(*CIRCUMPLEX["fear"])
 TENSION_AXIS: Final = (
     CIRCUMPLEX["fear"][0] / _FEAR_LENGTH,
@@ -31,9 +31,9 @@ class Affect:
     """A point on the circumplex."""
 
     valence: float
-    """-1 displeased to 1 pleased."""
+    """From -1 (displeased) to 1 (pleased)."""
     arousal: float
-    """-1 asleep to 1 agitated; the seven emotions reach from -0.27 to 0.67."""
+    """From -1 (asleep) to 1 (agitated); the seven emotions reach from -0.27 to 0.67."""
 
     @property
     def tension(self) -> float:

@@ -1,4 +1,4 @@
-"""What time it is, in nanoseconds since the Unix epoch."""
+"""The current time, in nanoseconds since the Unix epoch."""
 
 import os
 import time
@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 SKEW_VARIABLE: Final = "AFFECTLINE_CLOCK_SKEW_MS"
-"""Makes this process' clock wrong by so many milliseconds: to try out what wrong clocks do."""
+"""Shifts this process's clock by this many milliseconds, to test wrong clocks."""
 SKEW_FILE_VARIABLE: Final = "AFFECTLINE_CLOCK_SKEW_FILE"
-"""The same, from a file that is read whenever the time is asked for: to try out what happens when
-the clock is set while a pipeline runs, without setting that of the machine."""
+"""The same, from a file that is read at every call: to test that the clock is set while a pipeline
+runs, without setting the machine's."""
 
 
 def _source() -> Callable[[], int]:
@@ -27,7 +27,7 @@ def _source_from_file(file: Path, skew_ns: int) -> Callable[[], int]:
 
     def now() -> int:
         nonlocal latest
-        with suppress(OSError, ValueError, OverflowError):  # else as it was
+        with suppress(OSError, ValueError, OverflowError):  # keep the last value
             latest = round(float(file.read_text()) * 1e6)
         return time.time_ns() + skew_ns + latest
 
@@ -35,48 +35,48 @@ def _source_from_file(file: Path, skew_ns: int) -> Callable[[], int]:
 
 
 now_ns = _source()
-"""Every timestamp of the pipeline comes from here; for other hosts see
+"""The source of all timestamps of the pipeline; for other hosts see
 `common.runtime.clock_sync`."""
 monotonic = time.monotonic
 """Seconds for intervals; never set back."""
 monotonic_ns = time.monotonic_ns
-"""The same in nanoseconds: what waiting is measured by."""
+"""The same in nanoseconds, to measure waiting times."""
 
 
 def elapsed_ns() -> int:
-    """Nanoseconds that have passed, by a clock that is never set and goes on in standby."""
+    """Elapsed nanoseconds, by a clock that is never set and continues in standby."""
     if hasattr(time, "CLOCK_BOOTTIME"):
         return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
     return time.monotonic_ns()
 
 
 STEP_NS: Final = 50_000_000
-"""A clock that leaves another one by more than this at once was set."""
+"""A clock that moves away from another one by more than this at once was set."""
 COMPARE_NS: Final = 1_000_000_000
-"""How often two clocks are compared."""
+"""Interval at which two clocks are compared."""
 AT_ONCE_NS: Final = 5_000_000
-"""Two clocks are read within this time, else this process was interrupted in between."""
+"""Two clocks must be read within this time; otherwise the process was interrupted in between."""
 
 
 class ClockStep(NamedTuple):
-    """A clock that was set."""
+    """A change of a clock that was set."""
 
     before: int
-    """What it would have shown, in ns since the Unix epoch."""
+    """The time that it would have shown, in ns since the Unix epoch."""
     after: int
-    """What it showed instead."""
+    """The time that it showed instead, in ns since the Unix epoch."""
 
     @property
     def by_ns(self) -> int:
-        """By how much it was set: positive forward, negative back."""
+        """The size of the change in ns: positive forward, negative back."""
         return self.after - self.before
 
 
 class ClockWatch:
-    """Tells when a clock was set, by one that never is.
+    """Detects that a clock was set, by comparing it with one that never is.
 
-    A clock that NTP steers runs at most 0.5 ms a second fast or slow, so only a step makes it leave
-    the other by more than `STEP_NS` from one look to the next.
+    NTP steers a clock by at most 0.5 ms per second, so only a step can make it differ from the
+    other by more than `STEP_NS` from one comparison to the next.
 
     Args:
         clock: Nanoseconds since the Unix epoch.
@@ -90,7 +90,7 @@ class ClockWatch:
         self._looked_at, self._ahead = self._compare()
 
     def detect_step(self) -> ClockStep | None:
-        """Compare the clocks, if that is due; where one was set, by how much."""
+        """Compare the clocks if that is due; return the change if the clock was set."""
         if self._elapsed() - self._looked_at < COMPARE_NS:
             return None
         elapsed, ahead = self._compare()
@@ -100,7 +100,7 @@ class ClockWatch:
         return ClockStep(elapsed + ahead - step, elapsed + ahead)
 
     def _compare(self) -> tuple[int, int]:
-        """The elapsed time, and the clock less that."""
+        """The elapsed time, and the clock minus that."""
         for _ in range(3):
             before, shown, after = self._elapsed(), self._clock(), self._elapsed()
             if after - before <= AT_ONCE_NS:

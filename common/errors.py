@@ -1,13 +1,13 @@
-"""The errors that people see: one line that names what was wrong, the value, and the fix."""
+"""Errors shown to people: one line with what was wrong, the value, and the fix."""
 
 
 class AffectlineError(Exception):
-    """Something the user can put right.
+    """An error that the user can fix.
 
     Args:
         problem: What was wrong, naming the argument and the value received.
         fix: What to do about it.
-        details: Lines to show below, such as the last that a process logged.
+        details: Lines to show below, such as the last log lines of a process.
     """
 
     def __init__(self, problem: str, fix: str, details: tuple[str, ...] = ()) -> None:
@@ -21,13 +21,13 @@ class AffectlineError(Exception):
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of a library's error, short enough for ours; its class if it has no text."""
+    """The first line of a library's error, at most 200 characters; its class if it has no text."""
     lines = (line.strip() for line in str(error).splitlines())
     return next(filter(None, lines), type(error).__name__)[:200]
 
 
 def explain_import(error: ImportError) -> str:
-    """What a package that cannot be loaded means, in one line."""
+    """Explain in one line why a package cannot be loaded, and how to fix it."""
     if ".so" in str(error):
         return (
             f"a system library is missing ({error}): on Debian or Ubuntu install it with "
@@ -37,4 +37,4 @@ def explain_import(error: ImportError) -> str:
 
 
 class InvalidMessage(Exception):  # noqa: N818 - it names what the bytes are
-    """Bytes that are no message of ours: counted and dropped, never fatal."""
+    """Bytes that are not an Affectline message: counted and dropped, never fatal."""

@@ -1,4 +1,4 @@
-"""The optional parts of the installation."""
+"""Optional parts of the installation."""
 
 from importlib.util import find_spec
 

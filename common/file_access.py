@@ -1,7 +1,7 @@
-"""Who may read what is written of people: its owner, where that is asked for a group, never all.
+"""Permissions of files about people: readable by the owner, on request by a group, never by all.
 
-A process that writes sessions calls `restrict` when it begins, and everything that it makes follows
-from then on, whichever library makes it; so do the processes that it starts.
+A process that writes sessions calls `restrict` at its start. This applies to everything that it
+creates from then on, by whichever library, and to the processes that it starts.
 """
 
 import os
@@ -15,21 +15,21 @@ OWNER: Final = 0o077
 GROUP: Final = 0o027
 """Umask: folders 0750, files 0640."""
 _MARKS: Final = ("session.json", "session.mcap")
-"""What makes a folder a session's."""
+"""Files that mark a folder as a session."""
 
 
 def restrict(*, group: bool) -> None:
-    """Let nobody else read what this process makes from now on.
+    """Keep others from reading files that this process creates from now on.
 
     Args:
-        group: The folder's group may.
+        group: Whether the folder's group may read them.
     """
     os.umask(GROUP if group else OWNER)
 
 
 @contextmanager
 def restricted(*, group: bool) -> Iterator[None]:
-    """Let nobody else read what this process makes meanwhile; see `restrict`."""
+    """Keep others from reading files created in the block; see `restrict`."""
     before = os.umask(GROUP if group else OWNER)
     try:
         yield
@@ -38,13 +38,13 @@ def restricted(*, group: bool) -> Iterator[None]:
 
 
 def make_folder(path: Path, mask: int | None = None) -> None:
-    """Make a folder, and those above it; what is there already stays as it is.
+    """Make a folder and its parents; existing ones are unchanged.
 
-    The mode is given to each, because a folder's own defaults (ACL) override a umask.
+    The mode is set explicitly, because default ACLs of a folder override a umask.
 
     Args:
         path: The folder.
-        mask: Permissions that it does not give; None: those that this process gives nobody.
+        mask: Permissions to withhold; None: those that this process's umask withholds.
     """
     if mask is None:
         mask = os.umask(OWNER)
@@ -56,10 +56,10 @@ def make_folder(path: Path, mask: int | None = None) -> None:
 
 @contextmanager
 def as_the_session(path: Path) -> Iterator[None]:
-    """Files that are made meanwhile can be read by whoever can read the session they belong to.
+    """Give files created in the block the same readers as the session that they belong to.
 
     Args:
-        path: Where they go. Outside of session folders the user's own umask decides.
+        path: Where they are created. Outside session folders, the user's umask applies.
     """
     mask = _session_mask(path)
     if mask is None:

@@ -1,4 +1,4 @@
-"""Locks of files and folders, which keep other processes out until they are closed."""
+"""Locks on files and folders that exclude other processes until they are closed."""
 
 import fcntl
 from typing import Protocol
@@ -11,14 +11,14 @@ class OpenFile(Protocol):
 
 
 def try_lock(file: OpenFile | int, *, shared: bool = False) -> bool:
-    """Lock an open file or folder; False where another process has locked it.
+    """Lock an open file or folder; False if another process has locked it.
 
-    It is unlocked when it is closed, or its process ends in whatever way. File systems that know no
-    locks, as some of networks, keep nobody out.
+    Closing the file, or any end of the process, releases the lock. On file systems without
+    locks, such as some network file systems, every call succeeds.
 
     Args:
         file: The file, or its descriptor.
-        shared: Others may lock it in the same way.
+        shared: Whether others may lock it in the same way.
     """
     kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     try:

@@ -1,4 +1,4 @@
-"""Names that can be part of a topic and of a file's name."""
+"""Names that are valid in topics and file names."""
 
 import re
 import unicodedata
@@ -8,36 +8,36 @@ from typing import Annotated, Final
 from pydantic import Field
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-"""A stream's, subject's or session's name: it becomes part of topics and of file names."""
+"""Name of a stream, subject or session, which is part of topics and file names."""
 ServiceName = Annotated[str, Field(pattern=r"^[a-z]+(/[A-Za-z0-9][A-Za-z0-9._-]{0,63})?$")]
-"""A process: its kind, and what it works on where there are several, e.g. ``detector/cam``."""
+"""Name of a process: its kind, and its material if there can be several, e.g. ``detector/cam``."""
 
 
 def to_name(text: str) -> str:
-    """Make a `Name` of any text; empty where nothing of it can stay."""
+    """Make a `Name` from any text; empty if no character of it is allowed."""
     kept = (c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in text)
     return "".join(kept).strip("._-")[:64]
 
 
 MOST_TYPED: Final = 200
-"""Characters of a name as it was typed."""
+"""Maximum length of a typed name in characters."""
 _LETTERS: Final = str.maketrans({
     "ß": "ss", "ẞ": "SS", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o", "Ø": "O",
     "ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ð": "d", "Ð": "D", "þ": "th", "Þ": "Th",
     "\N{LATIN SMALL LETTER DOTLESS I}": "i",
 })  # fmt: skip
-"""Letters that Unicode does not take apart into one of ASCII and a mark."""
+"""Letters that Unicode does not decompose into an ASCII letter and a mark."""
 _APART: Final = re.compile(r"[\s/\\:;,|&+=-]+")
-"""What stands between words."""
+"""Separators between words."""
 _RESERVED: Final = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)", re.IGNORECASE)
-"""Names that Windows keeps for devices."""
+"""Names that Windows reserves for devices."""
 
 
 def safe_name(typed: str) -> str:
-    """The name of a folder for a session whose name somebody has typed; always a `Name`.
+    """Make a folder name for a session from its typed name; always a `Name`.
 
-    Letters lose their accents, what stands between words becomes ``-``, and what has no letter in
-    ASCII is left out: the name as it was typed is kept in the session itself.
+    Accents are removed, separators between words become ``-``, and characters without an ASCII
+    letter are dropped; the session itself keeps the name as typed.
 
     Example:
         >>> safe_name("Anna's 2nd drive / motorway")
@@ -55,11 +55,11 @@ def safe_name(typed: str) -> str:
 
 
 def free_name(name: str, is_taken: Callable[[str], bool]) -> str:
-    """The same name where it is free, else with the first number behind it that is: ``-2``, ...
+    """The name if it is free, else with the first free number appended: ``-2``, ...
 
     Args:
         name: A `Name`.
-        is_taken: Whether there is such a one already.
+        is_taken: Whether a name exists already.
     """
     found, number = name, 1
     while is_taken(found):
@@ -69,7 +69,7 @@ def free_name(name: str, is_taken: Callable[[str], bool]) -> str:
 
 
 def is_numbered(name: str, of: str) -> bool:
-    """Whether `free_name` may have made a name of another one, or left it as it is."""
+    """Whether a name is another one, or may be derived from it by `free_name`."""
     _, _, number = name.rpartition("-")
     return name == of or (number.isdecimal() and name == _numbered(of, int(number)))
 

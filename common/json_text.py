@@ -1,14 +1,14 @@
-"""JSON that others wrote: whatever it is, it is read or it is a `ValueError`."""
+"""Parsing of JSON from others: every failure is a `ValueError`."""
 
 import json
 from typing import Any
 
 
 def parse_json(text: str | bytes | bytearray) -> Any:
-    """The value of a JSON text.
+    """Parse a JSON text.
 
     Raises:
-        ValueError: It is no JSON, is not UTF-8, or is nested too deeply to be read.
+        ValueError: It is not JSON, not UTF-8, or nested too deeply.
     """
     try:
         return json.loads(text)

@@ -5,4 +5,4 @@ from typing import Final
 LABELS: Final = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 """Index i is FER2013's ``emotion`` value i (Goodfellow et al. 2013)."""
 USAGES: Final = ("Training", "PublicTest", "PrivateTest")
-"""What FER2013 calls its splits, in its column ``Usage``."""
+"""FER2013's names of its splits, in its column ``Usage``."""

@@ -1,9 +1,9 @@
-"""Logging: the standard library's, with service, stream and seq on every record.
+"""Logging with the standard library, with service, stream and seq on every record.
 
-Set up once in every process by `configure`. People read text (coloured in a terminal); a process
-that is supervised, or that is asked for ``--log-format json``, writes one JSON object a line. The
-supervisor reads those of its children and logs them again in its own format, so there is one
-stream of records, however many processes there are.
+`configure` sets it up once in every process. People read text, coloured in a terminal. A supervised
+process, or one with ``--log-format json``, writes one JSON object per line. The supervisor reads
+those of its children and logs them again in its own format, so that there is one stream of records
+for all processes.
 
 ``AFFECTLINE_LOG`` sets level, format or both, such as ``debug``, ``json`` or ``debug,json``.
 """
@@ -31,15 +31,15 @@ Format = Literal["text", "json"]
 
 VARIABLE: Final = "AFFECTLINE_LOG"
 FIELDS: Final = ("service", "stream", "seq")
-"""What records carry beside their message, where it is known."""
+"""Fields that records have besides their message, if known."""
 ROOT: Final = "affectline"
 
 
 def parse(text: str) -> tuple[Level | None, Format | None]:
-    """Read level and format as ``AFFECTLINE_LOG`` has them; None for what it leaves open.
+    """Parse the level and format in ``AFFECTLINE_LOG``; None for what is not given.
 
     Raises:
-        AffectlineError: A word is neither.
+        AffectlineError: A word is neither a level nor a format.
     """
     level: Level | None = None
     form: Format | None = None
@@ -60,15 +60,15 @@ def parse(text: str) -> tuple[Level | None, Format | None]:
 def configure(
     level: Level | None = None, form: Format | None = None, *, is_supervised: bool = False
 ) -> None:
-    """Set up logging for this process, and for those that it starts.
+    """Set up logging for this process and those that it starts.
 
     Args:
-        level: Least level that is logged; None: as ``AFFECTLINE_LOG`` says, or warnings.
-        form: How; None: as ``AFFECTLINE_LOG`` says, or text.
-        is_supervised: A supervisor reads what this process logs.
+        level: Lowest level to log; None: that of ``AFFECTLINE_LOG``, or warnings.
+        form: Format of the log; None: that of ``AFFECTLINE_LOG``, or text.
+        is_supervised: Whether a supervisor reads the log of this process.
 
     Raises:
-        AffectlineError: ``AFFECTLINE_LOG`` is wrong.
+        AffectlineError: ``AFFECTLINE_LOG`` is not valid.
     """
     set_level, set_form = parse(os.environ.get(VARIABLE, ""))
     level, form = level or set_level or "warning", form or set_form or "text"
@@ -84,13 +84,13 @@ def configure(
 def _print_uncaught(
     kind: type[BaseException], error: BaseException | None, trace: TracebackType | None
 ) -> None:
-    """Print what nobody has caught, without the secrets of sources in its text."""
+    """Print an uncaught exception, without the secrets of sources."""
     sys.stderr.write(conceal("".join(traceback.format_exception(kind, error, trace))))
 
 
 @functools.cache
 def terminal() -> "Console":
-    """Standard error for people: shared with progress bars, which records must not break."""
+    """The console on standard error, shared with progress bars so that records keep them intact."""
     from rich.console import Console
 
     return Console(stderr=True)
@@ -114,8 +114,8 @@ class TextFormatter(logging.Formatter):
     """One line for people: ``affectline: detector/drive: message``.
 
     Args:
-        is_plain: Where nothing else shows the level: warnings and errors go without, as they
-            always have; others are labelled.
+        is_plain: Whether nothing else shows the level: levels below warning are labelled, and
+            warnings and errors are not, as before.
     """
 
     def __init__(self, *, is_plain: bool) -> None:
@@ -134,7 +134,7 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, and the fields that are known."""
+    """One JSON object per line: time, level, logger, message, and the known fields."""
 
     def format(self, record: logging.LogRecord) -> str:
         seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
@@ -151,7 +151,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class ServiceLogger(logging.LoggerAdapter[logging.Logger]):
-    """A service's logger: every record names the service, and stream and seq where given.
+    """A service's logger: every record has the service, and stream and seq if given.
 
     Args:
         service: Its name on the bus, such as ``detector/drive``.
@@ -168,11 +168,11 @@ class ServiceLogger(logging.LoggerAdapter[logging.Logger]):
 
 
 def relay(line: str, service: str) -> str:
-    """Log a line that a child wrote to standard error, as a record of its own.
+    """Log a line from a child's standard error as a record.
 
     Args:
-        line: A record as JSON, or what a library has printed.
-        service: Who wrote it.
+        line: A record as JSON, or the output of a library.
+        service: The service that wrote it.
 
     Returns:
         The line as text, for `ManagedProcess.last_lines`.
@@ -180,7 +180,7 @@ def relay(line: str, service: str) -> str:
     record = _parse_record(line)
     if record is None:
         line = conceal(line)
-        # Libraries print whatever they like, and tracebacks come this way: not ours to hide
+        # Libraries print anything, and tracebacks come this way: do not hide them
         logging.getLogger(ROOT).warning("%s", line, extra={"service": service})
         return line
     level, name, message, fields = record
@@ -190,7 +190,7 @@ def relay(line: str, service: str) -> str:
 
 
 def _parse_record(line: str) -> tuple[int, str, str, dict[str, Any]] | None:
-    """Level, logger, text and fields of a record that `JsonFormatter` wrote; None for others."""
+    """Level, logger, text and fields of a `JsonFormatter` record; None for other lines."""
     try:
         plain = json.loads(line)
         level = logging.getLevelNamesMapping()[plain["level"].upper()]

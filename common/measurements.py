@@ -1,4 +1,4 @@
-"""Measurements that were made before: of what depends on nothing but the frame and the question."""
+"""A cache of measurements that depend only on a frame and the question."""
 
 from collections.abc import Callable, Hashable
 from hashlib import blake2b
@@ -7,20 +7,20 @@ from typing import Any, Final, TypeVar
 T = TypeVar("T")
 
 Answers = dict[bytes, dict[Hashable, Any]]
-"""By the digest of a frame's bytes, and by what was asked of it."""
+"""Answers by the digest of a frame's bytes, and by the question."""
 _NONE: Final = object()
 
 
 class Measurements:
-    """Answers what was asked before of the same frame, and measures the rest.
+    """Answers repeated questions about the same frame from a cache, and measures the rest.
 
-    A frame is known by a digest of its bytes. So an answer is right wherever it comes from, as long
-    as what is measured depends on nothing else.
+    A digest of its bytes identifies a frame. So an answer is valid wherever it comes from, as long
+    as the measurement depends on nothing else.
 
     Args:
-        find_known: Called with the number of each frame from 0 on: answers that others have. They
-            are asked for frame by frame, so that not all need to be in the memory at a time.
-        keep: Whether answers are kept in `made`.
+        find_known: Called with the number of each frame, from 0 on, for answers from elsewhere:
+            frame by frame, so that not all of them need to be in memory at once.
+        keep: Whether to keep answers in `made`.
     """
 
     def __init__(
@@ -32,10 +32,10 @@ class Measurements:
         self._answers: list[dict[Hashable, Any]] = []
         self.made: Answers = {}
         self.found = self.measured = 0
-        """How many answers there were, and how many were not."""
+        """Number of answers found in the cache, and number of measurements."""
 
     def begin_frame(self, data: bytes | memoryview) -> None:
-        """What is asked from now on is about this frame.
+        """Make this the frame that questions are about.
 
         Args:
             data: Its bytes, encoded or not.
@@ -49,8 +49,8 @@ class Measurements:
         """Answer a question about the frame.
 
         Args:
-            question: What the answer depends on, beside the frame.
-            measure: Finds it out.
+            question: What the answer depends on, besides the frame.
+            measure: Measures the answer.
         """
         for answers in self._answers:
             answer = answers.get(question, _NONE)

@@ -1,7 +1,7 @@
-"""The colours of emotions and signals, on light and on dark pages: one place for all of them.
+"""The colours of emotions and signals in light and dark themes, all in one place.
 
-Every colour stands out from both backgrounds of its theme by 3:1 at least, as WCAG 2.2 asks of
-graphics (1.4.11), and words by 4.5:1 (1.4.3). No signal has the colour of an emotion, or nearly.
+Every colour has a contrast of at least 3:1 to both backgrounds of its theme, as WCAG 2.2 requires
+for graphics (1.4.11), and text of 4.5:1 (1.4.3). No signal has a colour close to an emotion's.
 """
 
 from collections.abc import Mapping
@@ -13,29 +13,29 @@ THEMES: Final[tuple[ThemeName, ...]] = ("light", "dark")
 
 
 class Shade(NamedTuple):
-    """One colour in both themes, each such as ``#d55e00``."""
+    """One colour in both themes, e.g. ``#d55e00``."""
 
     light: str
     dark: str
 
 
 class Surface(NamedTuple):
-    """What everything is drawn on, and what is written on it."""
+    """The colours of backgrounds, text and page elements."""
 
     paper: Shade
-    """Behind everything."""
+    """Background of the page."""
     card: Shade
-    """Behind what is grouped."""
+    """Background of groups."""
     ink: Shade
-    """Words."""
+    """Text."""
     soft: Shade
-    """Words of less importance."""
+    """Less important text."""
     line: Shade
-    """Lines that only separate; they tell nothing."""
+    """Separating lines without meaning."""
     accent: Shade
-    """Links, and what is chosen."""
+    """Links and selected elements."""
     bad: Shade
-    """What is wrong, and nothing else."""
+    """Errors only."""
 
 
 SURFACE: Final = Surface(
@@ -59,8 +59,8 @@ EMOTIONS: Final[Mapping[str, Shade]] = MappingProxyType(
         "neutral": Shade("#7f868e", "#c8c8c8"),
     }
 )
-"""Dark: Okabe and Ito's palette (2008), which colour-blind people can tell apart. Light: the same
-hues, darker where they would pale on paper."""
+"""Dark: Okabe and Ito's palette (2008), which colour-blind people can distinguish. Light: the same
+hues, darker if they would look pale on paper."""
 
 SIGNALS: Final[Mapping[str, Shade]] = MappingProxyType(
     {
@@ -78,8 +78,8 @@ SIGNALS: Final[Mapping[str, Shade]] = MappingProxyType(
     }
 )
 """``heart``: heart rate, beats and pulse waves; ``skin``: skin conductance; ``yaw``, ``pitch`` and
-``roll``: how the head is turned, lifted and tilted; ``quality``: how far something is known, and
-every signal that has no colour of its own."""
+``roll``: how the head is turned, lifted and tilted; ``quality``: the reliability of a value, and
+every signal without a colour of its own."""
 
 _OF_QUANTITIES: Final[Mapping[str, str]] = MappingProxyType({
     "heart_rate": "heart", "rr_interval": "heart", "ppg": "heart", "ecg": "heart",
@@ -88,12 +88,12 @@ _OF_QUANTITIES: Final[Mapping[str, str]] = MappingProxyType({
 
 
 def signal_name(quantity: str) -> str:
-    """Which of `SIGNALS` a quantity such as ``heart_rate`` is drawn as."""
+    """The name in `SIGNALS` of the colour for a quantity such as ``heart_rate``."""
     name = _OF_QUANTITIES.get(quantity, quantity)
     return name if name in SIGNALS else "quality"
 
 
 def css_variables(theme: ThemeName) -> dict[str, str]:
-    """All colours of a theme by their CSS variable, such as ``--happy`` and ``--heart``."""
+    """All colours of a theme, by CSS variable such as ``--happy`` and ``--heart``."""
     shades = {**SURFACE._asdict(), **EMOTIONS, **SIGNALS}
     return {f"--{name.replace('_', '-')}": getattr(shade, theme) for name, shade in shades.items()}

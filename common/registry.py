@@ -1,8 +1,8 @@
-"""Open ends: classes that are chosen by name, each with its own settings model.
+"""Extension points: classes that are selected by name, each with its own settings model.
 
 A family (sensor drivers, detectors, exporters, report sections) has a `Registry` and a settings
-model that all its members' models extend. A member is one module in the family's package, named as
-the member; another distribution adds one through an entry point. Neither needs a table anywhere:
+model that all members' models extend. A member is one module in the family's package, with the
+member's name; another distribution adds one by an entry point. Neither is listed anywhere else:
 
     class BiometricsSettings(FamilySettings):
         registry = Registry("driver", "affectline.services.biometrics.drivers",
@@ -20,9 +20,9 @@ the member; another distribution adds one through an entry point. Neither needs 
         settings_model = BleSettings
 
 `BiometricsSettings` in another model, or ``BiometricsSettings.model_validate({"driver": "ble"})``,
-yields a `BleSettings`. Modules are imported when they are asked for, so they must import cheaply:
+returns a `BleSettings`. Modules are imported when they are needed, so they must import quickly:
 third-party packages belong inside functions. Names are given as text so that `common` imports
-nothing of the services.
+nothing from the services.
 """
 
 import ast
@@ -53,10 +53,10 @@ class Registry:
     """Finds the members of one family.
 
     Args:
-        key: The setting that names the member, and what errors call one, such as ``driver``.
-        package: Package of our own members, a module each.
-        group: Entry-point group through which other distributions add members.
-        default: The member that is meant where the settings name none.
+        key: The setting that names the member, such as ``driver``; also used in error messages.
+        package: Package of the built-in members, one module each.
+        group: Entry-point group by which other distributions add members.
+        default: The member to use if the settings name none.
     """
 
     key: str
@@ -65,13 +65,13 @@ class Registry:
     default: str | None = None
 
     def names(self) -> list[str]:
-        """All members, our own first; none of them is imported."""
+        """All members, the built-in ones first, without importing them."""
         return [*self.own_names(), *sorted(self._plugins())]
 
     def own_names(self) -> list[str]:
-        """Our own members: the modules of the package, but for those that begin with ``_``.
+        """The built-in members: the package's modules, except those that begin with ``_``.
 
-        ``_plus_`` in a module's name is + in the member's.
+        ``_plus_`` in a module's name is ``+`` in the member's.
         """
         package = importlib.import_module(self.package)
         names = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
@@ -96,7 +96,7 @@ class Registry:
         return self._load_plugin(plugin)
 
     def settings_model(self, name: str) -> type["FamilySettings"]:
-        """The settings model of a member; raises what `load` raises."""
+        """The settings model of a member; raises the same errors as `load`."""
         model: type[FamilySettings] = self.load(name).settings_model
         return model
 
@@ -106,7 +106,7 @@ class Registry:
         return {name: self.settings_model(name) for name in self.names() if name not in broken}
 
     def broken_plugins(self) -> dict[str, str]:
-        """Why each plug-in that cannot be loaded cannot."""
+        """Errors of the plug-ins that cannot be loaded, by name."""
         found: dict[str, str] = {}
         for name, plugin in self._plugins().items():
             try:
@@ -116,10 +116,10 @@ class Registry:
         return found
 
     def parse(self, value: object) -> "FamilySettings":
-        """Settings of the member that they name.
+        """Validate settings with the model of the member that they name.
 
         Raises:
-            ValidationError: They name none, or do not fit the one that they name.
+            ValidationError: They name no member, or do not fit it.
         """
         if isinstance(value, FamilySettings) and value.registry is self:
             return value
@@ -141,7 +141,7 @@ class Registry:
     def _explain(
         self, error: ValidationError, name: str, model: type["FamilySettings"]
     ) -> ValidationError:
-        """Name the member in errors about missing and unknown settings; the missing come last."""
+        """Name the member in errors about missing and unknown settings; missing ones come last."""
         details: list[InitErrorDetails] = []
         for one in sorted(error.errors(), key=lambda one: one["type"] == "missing"):
             text = one["msg"].removeprefix("Value error, ")
@@ -157,8 +157,8 @@ class Registry:
         return ValidationError.from_exception_data(self.key, [_detail(where, text, value)])
 
     def _plugins(self) -> dict[str, "EntryPoint"]:
-        """Members of other distributions; a name of ours stays ours."""
-        from importlib.metadata import entry_points  # 30 ms that most processes do without
+        """Members of other distributions; they cannot replace built-in ones."""
+        from importlib.metadata import entry_points  # takes 30 ms; most processes do not need it
 
         own = self.own_names()
         return {p.name: p for p in entry_points(group=self.group) if p.name not in own}
@@ -167,7 +167,7 @@ class Registry:
         where = f"the {self.key} {plugin.name!r} of {plugin.dist.name if plugin.dist else '?'}"
         try:
             found: type[Any] = plugin.load()
-        except Exception as error:  # somebody else's code may fail in any way
+        except Exception as error:  # third-party code may fail in any way
             raise AffectlineError(
                 f"{where} cannot be loaded ({type(error).__name__}: {first_line(error)})",
                 "update or remove the package that adds it",
@@ -193,7 +193,7 @@ class Registry:
 
 
 class FamilySettings(BaseModel):
-    """Settings of a member of a family; the family's own model holds its `registry`."""
+    """Settings of a member of a family; the family's own model has its `registry`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -205,17 +205,17 @@ class FamilySettings(BaseModel):
     ) -> core_schema.CoreSchema:
         if "registry" not in vars(cls):
             return handler(source)
-        # The family's model stands for the union of its members', looked up when one is needed
+        # The family's model represents the union of its members', looked up when one is needed
         return core_schema.no_info_plain_validator_function(
             cls.registry.parse, serialization=core_schema.simple_ser_schema("any")
         )
 
 
 def documented_fields(model: type[FamilySettings]) -> "dict[str, FieldInfo]":
-    """The fields of a settings model, described by the texts below them.
+    """The fields of a settings model, with the texts below them as descriptions.
 
-    Reading the source takes longer than all else about a model, so it is done for help and
-    documents only, not with pydantic's ``use_attribute_docstrings`` in every process.
+    Reading the source is the slowest part, so it is done only for help and
+    documents, not in every process with pydantic's ``use_attribute_docstrings``.
     """
     texts: dict[str, str] = {}
     for owner in reversed(model.__mro__):

@@ -1,8 +1,8 @@
-"""Rows of CSV files, whose text spreadsheets never take for a formula.
+"""Rows of CSV files, with texts that spreadsheets do not execute as formulas.
 
-A program that opens a table runs what begins with ``=``, and some take ``+``, ``-`` and ``@`` for
-the same. Such a text gets an apostrophe before it (OWASP, CSV injection), and so does one that has
-apostrophes before such a character, so that `unescape_text` gives back what was there.
+A program that opens a table executes texts that begin with ``=``, and some also ``+``, ``-`` and
+``@``. Such a text is prefixed with an apostrophe (OWASP, CSV injection), and so is one with
+apostrophes before such a character, so that `unescape_text` restores the original.
 """
 
 import csv
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     import _csv
 
 _FORMULA: Final = re.compile(r"'*\s*[-=+@\t\r\n\uff0d\uff1d\uff0b\uff20]")
-"""How a formula begins, and the four characters as East Asian keyboards write them; programs skip
-spaces, and take a tab or an end of line for the end of the cell before."""
+"""The beginning of a formula, also with the four characters of East Asian keyboards. Programs skip
+spaces, and treat a tab or a line break as the end of the cell before."""
 
 
 def escape_text(text: str) -> str:
-    """A text as a CSV file has it.
+    """Escape a text for a CSV file.
 
     Example:
         ``=1+1`` becomes ``'=1+1``, and ``'=1+1`` becomes ``''=1+1``.
@@ -27,30 +27,30 @@ def escape_text(text: str) -> str:
 
 
 def unescape_text(text: str) -> str:
-    """The text that `escape_text` was given."""
+    """Restore the text from before `escape_text`."""
     return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
 
 
 class TextFile(Protocol):
-    """What text can be written to."""
+    """A file that text can be written to."""
 
     def write(self, text: str, /) -> object:
         """Write a text."""
 
 
 def row_writer(file: TextFile, delimiter: Literal[",", ";", "\t"] = ",") -> "_csv.Writer":
-    """A writer of rows that end with a line feed; their cells may hold any end of line.
+    """Make a writer of rows that end with a line feed; their cells may contain any line break.
 
     Args:
-        file: Opened with ``newline=""``.
-        delimiter: Between the cells of a row.
+        file: A file opened with ``newline=""``.
+        delimiter: The delimiter between the cells of a row.
     """
-    # The module quotes those ends of line in a text that are part of the end of a row
+    # The csv module quotes the line breaks in a text that are part of a row's end
     return csv.writer(_WithLineFeeds(file), delimiter=delimiter, lineterminator="\r\n")
 
 
 class _WithLineFeeds:
-    """Ends each row with a line feed alone."""
+    """Ends each row with only a line feed."""
 
     def __init__(self, file: TextFile) -> None:
         self._file = file

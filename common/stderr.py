@@ -1,4 +1,4 @@
-"""Silence for C++ libraries that write to standard error by themselves."""
+"""Silences C++ libraries that write to standard error on their own."""
 
 import contextlib
 import os
@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def silence_stderr() -> Iterator[None]:
-    """Send file descriptor 2 to the null device; exceptions pass through.
+    """Redirect file descriptor 2 to the null device; exceptions pass through.
 
-    LiteRT's note about its delegate, for example, has no switch to turn it off.
+    LiteRT's message about its delegate, for example, cannot be turned off.
     """
     original = os.dup(2)
     null = os.open(os.devnull, os.O_WRONLY)

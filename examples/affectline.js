@@ -2,7 +2,7 @@
 //
 //   const affectline = await Affectline.connect("http://127.0.0.1:8090", TOKEN);
 //   await affectline.record("p07", { participant: "07", task: "stroop" });
-//   affectline.mark("stimulus", { word: "green" });   // at the present of the page
+//   affectline.mark("stimulus", { word: "green" });   // at the page's current time
 //   await affectline.stop();
 
 class Affectline {
@@ -28,7 +28,7 @@ class Affectline {
   hear(message) {
     if ("ping" in message) {
       this.socket.send(JSON.stringify({ pong: message.ping, now_ms: Affectline.now() }));
-      if (message.ping >= 4) this.whenReady();  // from now on the clocks are known
+      if (message.ping >= 4) this.whenReady();  // from now on the clocks are synchronized
     } else if (message.error) {
       this.errors.push(message.error);
     } else {
@@ -36,7 +36,7 @@ class Affectline {
     }
   }
 
-  // Mark an event. `at` is a time of Affectline.now(): keep it when the event happens.
+  // Mark an event. `at` is a time from Affectline.now(): read it when the event happens.
   mark(label, fields = {}, at = Affectline.now()) {
     this.socket.send(JSON.stringify({ label, fields, at_ms: at }));
   }

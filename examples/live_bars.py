@@ -14,7 +14,7 @@ WIDTH = 40
 
 
 def draw(face: dict) -> list[str]:
-    """Draw one bar for each emotion, by the probabilities smoothed over half a second."""
+    """Draw a bar for each emotion, from the probabilities smoothed over half a second."""
     lines = []
     for label, probability in zip(LABELS, face["probabilities"], strict=True):
         bar = "█" * round(probability * WIDTH)
@@ -24,7 +24,7 @@ def draw(face: dict) -> list[str]:
 
 parser = argparse.ArgumentParser(description="Show the emotion of the largest face as bars.")
 parser.add_argument("--address", default="tcp://127.0.0.1:5556", help="the hub's outlet")
-parser.add_argument("--count", type=int, help="stop after so many updates")
+parser.add_argument("--count", type=int, help="stop after this many updates")
 options = parser.parse_args()
 
 socket = zmq.Context.instance().socket(zmq.SUB)

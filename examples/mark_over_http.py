@@ -1,4 +1,4 @@
-"""Record a running pipeline and mark events over HTTP, with nothing but Python's own library.
+"""Record a running pipeline and mark events over HTTP, with only Python's standard library.
 
 python examples/mark_over_http.py --token-file .remote-token --name p07 --participant 07
 """
@@ -19,7 +19,7 @@ token = options.token_file.read_text().strip()
 
 
 def call(method: str, path: str, body: dict[str, object] | None = None) -> dict[str, object]:
-    """The answer to a request; an HTTPError says what was wrong."""
+    """Send a request and return the answer; an HTTPError says what was wrong."""
     data = None if body is None else json.dumps(body).encode()
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     request = urllib.request.Request(options.address + path, data, headers, method=method)

@@ -1,12 +1,12 @@
-"""Publish an event marker, such as the start of a stimulus.
+"""Publish a marker, such as the start of a stimulus.
 
     python examples/publish_marker.py "stimulus on" --field image=beach.jpg --field trial=3
 
-Markers are written to the session folder, recorded, and used by reports: how did emotions, heart
-rate and skin conductance change after each one?
+Markers are written to the session folder and recorded. Reports show how emotions, heart rate and
+skin conductance changed after each one.
 
-A marker is set at a moment of the session. Beside a camera that is the time of the clock; while a
-film is analysed it is the time of its newest frame, which the newest result tells.
+A marker has a time in the session. With a camera that is the time of the clock; while a film is
+analysed, it is the time of its newest frame, which is in the newest result.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import time
 import msgpack
 import zmq
 
-parser = argparse.ArgumentParser(description="Publish an event marker.")
+parser = argparse.ArgumentParser(description="Publish a marker.")
 parser.add_argument("label", help="name of the event")
 parser.add_argument("--field", action="append", default=[], metavar="NAME=VALUE")
 parser.add_argument("--session", default="experiment", help="last part of the topic")
@@ -29,11 +29,11 @@ context = zmq.Context.instance()
 
 
 def moment() -> int:
-    """The present of the session. An experiment would stay subscribed, and wait for nothing."""
+    """The session's current time. An experiment would stay subscribed and not have to wait."""
     results = context.socket(zmq.SUB)
     results.connect(options.outlet)
     results.subscribe("emotion/")
-    if not results.poll(500):  # no frames: a session of sensors alone
+    if not results.poll(500):  # no frames: a session with sensors only
         return now
     emotion = msgpack.unpackb(results.recv_multipart()[1])
     is_film = emotion["media_time"] is not None or emotion["file"] is not None
@@ -41,7 +41,7 @@ def moment() -> int:
 
 
 def parse(text: str) -> object:
-    """Numbers and JSON stay what they are, all else is text."""
+    """Parse numbers and other JSON; everything else is text."""
     try:
         return json.loads(text)
     except ValueError:

@@ -10,12 +10,12 @@ import zmq
 
 parser = argparse.ArgumentParser(description="Print the emotion of every face, live.")
 parser.add_argument("--address", default="tcp://127.0.0.1:5556", help="the hub's outlet")
-parser.add_argument("--count", type=int, help="stop after so many frames")
+parser.add_argument("--count", type=int, help="stop after this many frames")
 options = parser.parse_args()
 
 socket = zmq.Context.instance().socket(zmq.SUB)
 socket.connect(options.address)
-socket.subscribe("emotion/")  # of all streams; "emotion/driver" is one
+socket.subscribe("emotion/")  # of all streams; "emotion/driver" is that of one
 
 frames = 0
 while options.count is None or frames < options.count:

@@ -1,7 +1,7 @@
-"""Writes what ``docs/signs.md`` shows of the head's pose: ``make docs`` calls it.
+"""Writes the parts of ``docs/signs.md`` about head pose; ``make docs`` calls it.
 
-Errors against projections of the canonical face at known angles, and a picture of the convention,
-drawn from the canonical face.
+They are the errors against projections of the canonical face at known angles, and a figure of the
+angles, drawn from the canonical face.
 """
 
 import itertools
@@ -62,7 +62,7 @@ def list_errors() -> str:
     rows = [_row(f"60 cm, landmarks off by {n:.1%} of the face", errors(n)) for n in NOISES]
     rows += [_row(f"{cm / 100:g} m", errors(distance_cm=cm)) for cm in DISTANCES_CM if cm != 60]
     rows += [
-        _row(f"60 cm, {x:.0f}° aside and {y:.0f}° down in the view", errors(bearing=(x, y)))
+        _row(f"60 cm, {x:.0f}° to the side and {y:.0f}° down in the view", errors(bearing=(x, y)))
         for x, y in BEARINGS[1:]
     ]
     rows += [
@@ -95,7 +95,7 @@ _PANELS: Final = (
 
 
 def draw_convention() -> str:
-    """The canonical face at zero, and turned by each angle, as the picture shows it."""
+    """Draw the canonical face at zero and turned by each angle, as SVG."""
     width, height = _SIDE * len(_PANELS), _SIDE + 30
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
@@ -130,7 +130,7 @@ def _draw_face(pose: HeadPose, x: float, y: float) -> list[str]:
 
 
 def main() -> None:
-    """Write the table and the picture in the folder that the command line names."""
+    """Write the table and the figure to the folder given on the command line."""
     folder = Path(sys.argv[1])
     page = folder / PAGE
     page.write_text(write_parts(PAGE, page.read_text(encoding="utf-8"), PARTS), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The folders that training reads and writes; free of TensorFlow, so that mistakes show at once."""
+"""The folders that training reads and writes; without TensorFlow, so that mistakes show at once."""
 
 import json
 import os
@@ -21,16 +21,16 @@ TENSORBOARD: Final = "tensorboard"
 
 
 def cache_folder() -> Path:
-    """Where features are kept between runs, by the XDG base directory rules."""
+    """The folder that caches features between runs, by the XDG base directory rules."""
     named = os.environ.get("XDG_CACHE_HOME")
     return (Path(named) if named else Path.home() / ".cache") / "affectline"
 
 
 def check_weights(file: Path | None) -> None:
-    """Check that a weights file is there, before minutes go by.
+    """Check that a weights file exists, before minutes of work.
 
     Raises:
-        AffectlineError: It is not.
+        AffectlineError: It does not.
     """
     if file is not None and not file.is_file():
         raise AffectlineError(
@@ -40,17 +40,17 @@ def check_weights(file: Path | None) -> None:
 
 
 def claim_run_folder(folder: Path) -> None:
-    """Make a run's folder.
+    """Create a run's folder.
 
     Raises:
-        AffectlineError: It holds something already, or cannot be made.
+        AffectlineError: It is not empty, or cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         used = any(folder.iterdir())
     except OSError as error:
         raise AffectlineError(
-            f"cannot make the run folder --out {folder} ({error.strerror})", "name another"
+            f"cannot make the run folder --out {folder} ({error.strerror})", "name another folder"
         ) from error
     if used:
         raise AffectlineError(
@@ -59,15 +59,16 @@ def claim_run_folder(folder: Path) -> None:
 
 
 def open_run_folder(folder: Path, options: dict[str, Any], resume: bool) -> None:
-    """Start a run's folder, or check that it was started with the same options.
+    """Create the folder of a new run, or check that a run to resume has the same options.
 
     Args:
-        folder: The run's own.
-        options: Everything that decides the result of the run; written to ``settings.json``.
+        folder: The run's folder.
+        options: Everything that affects the run's result; written to ``settings.json``.
         resume: Whether to continue the run in the folder.
 
     Raises:
-        AffectlineError: A new run's folder is used, or an old one was begun for something else.
+        AffectlineError: The folder of a new run is not empty, or the run to resume is finished,
+            unreadable or was started with other options.
     """
     file = folder / SETTINGS
     if not resume:
@@ -75,49 +76,49 @@ def open_run_folder(folder: Path, options: dict[str, Any], resume: bool) -> None
         file.write_text(json.dumps(options, indent=2) + "\n")
         return
     if (folder / RUN_FILE).exists():
-        raise AffectlineError(f"the run in {folder} is finished", "export it, or begin another")
+        raise AffectlineError(f"the run in {folder} is finished", "export it, or start a new run")
     try:
         begun = json.loads(file.read_text())
     except (OSError, ValueError) as error:
         raise AffectlineError(
-            f"{folder} is not a run to resume (no {SETTINGS} that can be read)",
+            f"{folder} is not a run to resume (no readable {SETTINGS})",
             "name the folder of an unfinished run, or leave --resume out",
         ) from error
     if "votes" in options:
-        # A run that was begun before votes were noted is taken at its word.
+        # Older runs did not record their votes; assume that they match.
         begun.setdefault("votes", options["votes"])
     for name in sorted(begun.keys() | options.keys()):
         if begun.get(name) != options.get(name):
             raise AffectlineError(
-                f"the run in {folder} was begun with {name.replace('_', ' ')} "
+                f"the run in {folder} was started with {name.replace('_', ' ')} "
                 f"{begun.get(name, 'by default')}, not {options.get(name, 'by default')}",
                 "resume it with the same options and data",
             )
 
 
 def remove_empty_run_folder(folder: Path) -> None:
-    """Remove a run's folder if it holds nothing but the settings that it was begun with."""
+    """Remove a run's folder if it contains nothing but the settings."""
     if [path.name for path in folder.iterdir()] == [SETTINGS]:
         (folder / SETTINGS).unlink()
         folder.rmdir()
 
 
 def check_run_folder(folder: Path) -> None:
-    """Check that a run went to its end.
+    """Check that a run is finished.
 
     Raises:
-        AffectlineError: It did not, or the folder is no run's.
+        AffectlineError: It is not, or the folder is not a run folder.
     """
     for name in (RUN_FILE, LOGITS_FILE, MODEL_FILE):
         if not (folder / name).is_file():
             raise AffectlineError(
                 f"{folder} is not a finished run (it has no {name})",
-                "name a folder that affectline-train fit wrote to its end",
+                "name the folder of a finished run of affectline-train fit",
             )
 
 
 def check_votes_layer(folder: Path) -> Path:
-    """Check that a run has a layer that learnt FER+'s votes; return the file of its last layers.
+    """Check that a run has a layer trained on FER+'s votes; return the file of its last layers.
 
     Raises:
         AffectlineError: It has none.
@@ -125,14 +126,14 @@ def check_votes_layer(folder: Path) -> Path:
     file = folder / LAST_LAYERS
     if not file.is_file():
         raise AffectlineError(
-            f"the run {folder} has no layer that learnt votes",
+            f"the run {folder} has no layer trained on votes",
             "leave --votes-weight out, or train with --recipe strong and --votes",
         )
     return file
 
 
 def image_size(folder: Path) -> int:
-    """Side in pixels of the pictures that a finished run's model wants.
+    """Side in pixels of the input of a finished run's model.
 
     Raises:
         AffectlineError: The run's record cannot be read.
@@ -148,10 +149,10 @@ def image_size(folder: Path) -> int:
 
 
 def check_artifact_folder(out: Path) -> None:
-    """Check that a folder is free, empty or an artifact.
+    """Check that a folder is empty, an artifact, or does not exist yet.
 
     Raises:
-        AffectlineError: It is something else, which must not be overwritten.
+        AffectlineError: It holds something else, which must not be overwritten.
     """
     if not out.exists() or (out / MANIFEST).is_file():
         return

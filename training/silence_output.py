@@ -1,4 +1,4 @@
-"""Silence for libraries that print, warn, or write to standard error from C++."""
+"""Silences libraries that print, warn, or write to standard error from C++."""
 
 import contextlib
 import io
@@ -10,7 +10,7 @@ from affectline.common.stderr import silence_stderr
 
 @contextlib.contextmanager
 def silence_output() -> Iterator[None]:
-    """Drop prints, file descriptor 2 and Python's warnings; exceptions pass through."""
+    """Discard prints, Python warnings and output on file descriptor 2; exceptions pass through."""
     with (
         silence_stderr(),
         contextlib.redirect_stdout(io.StringIO()),

@@ -1,1 +1,1 @@
-"""A trained model on disk."""
+"""Trained models on disk, and their runners."""

@@ -1,4 +1,4 @@
-"""A trained model on disk: a folder with ``manifest.json`` beside the files that it describes."""
+"""A trained model on disk: a folder with ``manifest.json`` and the files that it describes."""
 
 import hashlib
 from pathlib import Path
@@ -19,12 +19,12 @@ DEFAULT_MODEL: Final = MODELS / "vgg16-48"
 ManifestT = TypeVar("ManifestT", bound=BaseModel)
 Format = Literal["litert-int8", "litert-float32", "keras", "saved_model"]
 LabelSet = Literal["fer2013", "ferplus"]
-"""Whose labels a model predicts: FER2013's, or those that most of FER+'s ten voters chose. The two
-agree on two faces of three."""
+"""The labels that a model predicts: FER2013's, or those chosen by most of FER+'s ten annotators.
+The two agree on two faces of three."""
 OLD_LABEL_SETS: Final[dict[str, LabelSet]] = {"labels": "fer2013", "votes": "ferplus"}
-"""How they were spelt while the option was called ``--answer``."""
+"""Their names when the option was called ``--answer``."""
 LEAST: Final = 1e-9
-"""Floor of a probability under a logarithm."""
+"""Lower limit of a probability before taking its logarithm."""
 
 
 class ModelFile(BaseModel):
@@ -38,15 +38,15 @@ class ModelFile(BaseModel):
 
 
 def verify(folder: Path, entry: ModelFile, way_out: str) -> Path:
-    """Path of a file that a manifest describes, after its SHA-256 was found right.
+    """Check the SHA-256 of a file that a manifest describes, and return its path.
 
     Args:
         folder: The folder of the manifest.
-        entry: What the manifest says of the file.
-        way_out: What to do about a file that is missing or another one, for the error.
+        entry: The file's entry in the manifest.
+        way_out: How to fix a missing or different file, for the error.
 
     Raises:
-        AffectlineError: The file is missing, unreadable or not the one that is described.
+        AffectlineError: The file is missing, unreadable or not the one described.
     """
     path = folder / entry.path
     if not path.exists():
@@ -60,27 +60,27 @@ def verify(folder: Path, entry: ModelFile, way_out: str) -> Path:
     if found != entry.sha256:
         raise AffectlineError(
             f"model file {path} has SHA-256 {found[:12]}…, its manifest says {entry.sha256[:12]}…",
-            f"the file is damaged or was exchanged; {way_out}",
+            f"the file is damaged or was replaced; {way_out}",
         )
     require_shipped(path, found)
     return path
 
 
 def require_shipped(path: Path, found: str) -> None:
-    """Check that a file, if it is one of the models that come with Affectline, is still that.
+    """Check that a file of a model shipped with Affectline is unchanged; others pass.
 
     Args:
         path: The file.
         found: Its SHA-256.
 
     Raises:
-        AffectlineError: It is another one.
+        AffectlineError: It differs from the shipped file.
     """
     pinned = shipped_digest(path)
     if pinned is not None and pinned != found:
         raise AffectlineError(
             f"{path} has SHA-256 {found[:12]}…, this version of Affectline ships {pinned[:12]}…",
-            "install Affectline again; a model of your own belongs in a folder of its own",
+            "reinstall Affectline; keep a model of your own in a separate folder",
         )
 
 
@@ -90,14 +90,14 @@ def read_manifest(
     """Read the manifest of a folder.
 
     Args:
-        folder: Where it lies.
-        kind: Which manifest it is.
-        if_missing: What to do where there is none, for the error.
-        if_invalid: What to do where it does not parse.
+        folder: The folder of the manifest.
+        kind: The model of the manifest.
+        if_missing: How to fix a missing manifest, for the error.
+        if_invalid: How to fix one that cannot be parsed, for the error.
 
     Raises:
-        AffectlineError: There is none, it does not parse, or it is that of a model that comes with
-            Affectline and not what was shipped.
+        AffectlineError: The manifest is missing or cannot be parsed, or it belongs to a model
+            shipped with Affectline and was changed.
     """
     path = folder / MANIFEST
     try:
@@ -115,7 +115,7 @@ def read_manifest(
 
 
 class Manifest(BaseModel):
-    """What a model wants, what it gives, how good it was and how it came to be."""
+    """A model's inputs, outputs, accuracy and origin."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -130,8 +130,8 @@ class Manifest(BaseModel):
     temperature: float = Field(default=1.0, gt=0)
     """Divides the logits before the softmax (Guo et al. 2017); 1 leaves them as they are."""
     votes_temperature: Annotated[float, Field(gt=0)] | None = None
-    """Where there is one, the output has seven more columns, for FER+'s label set; it divides
-    those."""
+    """If set, the output has seven more columns, for FER+'s label set, and this divides their
+    logits."""
     files: Annotated[dict[Format, ModelFile], Field(min_length=1)]
     metrics: dict[str, Any] = {}
     """Accuracies and the like, 0 to 1, keyed by format and split."""
@@ -140,21 +140,21 @@ class Manifest(BaseModel):
 
 
 class Artifact:
-    """An artifact's folder and its manifest; files are verified before they are handed out."""
+    """An artifact's folder and manifest; files are verified before they are returned."""
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self.folder = folder
         self.manifest = manifest
 
     def model_id_for(self, label_set: LabelSet) -> str:
-        """The model's identity in messages; that of FER+'s labels ends in ``+votes``."""
+        """The model's identity in messages; with FER+'s labels it ends in ``+votes``."""
         return self.model_id if label_set == "fer2013" else f"{self.model_id}+votes"
 
     def require_label_set(self, label_set: LabelSet) -> None:
         """Check that the model predicts this label set.
 
         Raises:
-            AffectlineError: It does not.
+            AffectlineError: It does not predict it.
         """
         if label_set == "ferplus" and self.manifest.votes_temperature is None:
             raise AffectlineError(
@@ -164,17 +164,17 @@ class Artifact:
 
     @property
     def model_id(self) -> str:
-        """Name and the start of the served file's checksum, e.g. ``vgg16-48@1f3a9c02``."""
+        """The name and the start of the served file's checksum, e.g. ``vgg16-48@1f3a9c02``."""
         formats: tuple[Format, ...] = ("litert-int8", "litert-float32", "keras", "saved_model")
         first = next(self.manifest.files[f] for f in formats if f in self.manifest.files)
         return f"{self.manifest.name}@{first.sha256[:8]}"
 
     def verified(self, kind: Format) -> Path:
-        """Path of one of the artifact's files, after its SHA-256 was found right.
+        """Check the SHA-256 of one of the artifact's files, and return its path.
 
         Raises:
-            AffectlineError: The artifact has no such file, or the file is not the one that the
-                manifest describes.
+            AffectlineError: The artifact has no such file, or it is not the one described in the
+                manifest.
         """
         entry = self.manifest.files.get(kind)
         if entry is None:
@@ -190,12 +190,12 @@ def load(folder: Path = DEFAULT_MODEL) -> Artifact:
     """Read the manifest of an artifact.
 
     Raises:
-        AffectlineError: No manifest there, it does not parse, or its labels are not ours.
+        AffectlineError: The manifest is missing, invalid, or has other labels than FER2013's.
     """
     manifest = read_manifest(
         folder,
         Manifest,
-        f"name a folder that holds {MANIFEST}, such as one made by affectline-train export",
+        f"name a folder that contains {MANIFEST}, such as one made by affectline-train export",
         "export the model again with this version",
     )
     if manifest.labels != LABELS:
@@ -209,15 +209,15 @@ def load(folder: Path = DEFAULT_MODEL) -> Artifact:
 def to_probabilities(
     outputs: NDArray[Any], manifest: Manifest, label_set: LabelSet = "fer2013"
 ) -> NDArray[np.float64]:
-    """Turn a model's outputs into probabilities, as its manifest says.
+    """Convert a model's outputs to probabilities, as defined by its manifest.
 
     Args:
-        outputs: ``(N, 7)`` model outputs, or ``(N, 14)`` of a model with two label sets.
-        manifest: Says whether they are logits or probabilities, and the temperatures.
-        label_set: Which one is wanted; one that the model has.
+        outputs: ``(N, 7)`` model outputs, or ``(N, 14)`` from a model with two label sets.
+        manifest: Defines whether they are logits or probabilities, and the temperatures.
+        label_set: The label set to return, which the model must have.
 
     Returns:
-        ``(N, 7)``, rows sum to 1; int8 probabilities, which do not quite, are scaled to.
+        ``(N, 7)``; rows sum to 1. Int8 probabilities, which do not quite, are normalized.
     """
     columns, temperature = slice(0, len(LABELS)), manifest.temperature
     if label_set == "ferplus" and manifest.votes_temperature is not None:
@@ -233,10 +233,10 @@ def to_probabilities(
 
 
 def parse_label_set(text: str) -> LabelSet:
-    """Read the name of a label set, in today's spelling or the old one.
+    """Parse the name of a label set, in the current or the old spelling.
 
     Raises:
-        AffectlineError: It is neither.
+        AffectlineError: There is no such label set.
     """
     for name in get_args(LabelSet):
         if name == OLD_LABEL_SETS.get(text, text):

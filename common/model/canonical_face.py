@@ -1,4 +1,4 @@
-"""MediaPipe's canonical face: a metric mesh whose points are those of the network face-mesh."""
+"""MediaPipe's canonical face: a metric mesh with the points of the network face-mesh."""
 
 import json
 from dataclasses import dataclass
@@ -14,21 +14,21 @@ from affectline.common.model.network_manifest import NETWORKS, load_manifest, ve
 class CanonicalFace:
     """An average face that looks straight at the viewer.
 
-    Its axes are the viewer's: x to the right of the picture, y up, z towards the viewer; the
-    person's right eye is at negative x.
+    The axes are the viewer's: x to the right of the image, y up, z towards the viewer. The person's
+    right eye is at negative x.
     """
 
     vertices: NDArray[np.float64]
     """``(468, 3)`` centimetres, in the order of the landmarks."""
     basis: NDArray[np.intp]
-    """``(33,)`` landmarks that move little with the expression: the basis on which MediaPipe aligns
-    this face and a measured one (Procrustes analysis)."""
+    """``(33,)`` indices of landmarks that move little with the expression, on which MediaPipe
+    aligns this face and a measured one (Procrustes analysis)."""
     weights: NDArray[np.float64]
-    """``(33,)`` how much each of them counts there."""
+    """``(33,)`` weight of each of these landmarks."""
 
 
 def load_canonical_face(folder: Path = NETWORKS) -> CanonicalFace:
-    """Read the canonical face, after its SHA-256 was found right.
+    """Read the canonical face, after checking its SHA-256.
 
     Raises:
         AffectlineError: The file is missing or damaged.

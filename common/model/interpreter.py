@@ -1,4 +1,4 @@
-"""How LiteRT files are opened."""
+"""Opening LiteRT files."""
 
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,14 @@ def open_interpreter(path: Path, threads: int, way_out: str) -> Any:
 
     Args:
         path: The file.
-        threads: How many threads LiteRT may use for one run.
-        way_out: What to do about a file that cannot be read, for the error.
+        threads: Number of threads that LiteRT may use for one run.
+        way_out: How to fix a file that cannot be read, for the error.
 
     Returns:
         An ``ai_edge_litert`` interpreter.
 
     Raises:
-        AffectlineError: The file is no LiteRT model.
+        AffectlineError: The file is not a LiteRT model.
     """
     from ai_edge_litert.interpreter import Interpreter
 

@@ -1,4 +1,4 @@
-"""The one runner of emotion models: the classifier serves with it, evaluation measures with it."""
+"""The runner of emotion models, used for serving by the classifier and for evaluation."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +11,7 @@ from affectline.common.model.interpreter import open_interpreter
 from affectline.common.vision.preprocessing import Preprocessing, prepare_faces
 
 THREADS: Final = 2
-"""How many threads LiteRT may use for one run."""
+"""Number of threads that LiteRT may use for one run."""
 
 
 class LiteRtModel:
@@ -19,10 +19,10 @@ class LiteRtModel:
 
     Args:
         path: The file.
-        preprocessing: What the model wants done to pixels, as its manifest records it.
+        preprocessing: The model's preprocessing of pixels, from its manifest.
 
     Raises:
-        AffectlineError: The file is no LiteRT model.
+        AffectlineError: The file is not a LiteRT model.
     """
 
     def __init__(self, path: Path, preprocessing: Preprocessing) -> None:
@@ -33,7 +33,7 @@ class LiteRtModel:
         self._input_table = self._build_input_table(preprocessing)
 
     def _build_input_table(self, preprocessing: Preprocessing) -> NDArray[Any]:
-        """What each gray value 0..255 becomes at the model's input, per channel: ``(256, 3)``.
+        """The model's input for each gray value 0..255, per channel: ``(256, 3)``.
 
         Preprocessing works pixel by pixel, so it and the quantisation are one look-up.
         """
@@ -48,10 +48,10 @@ class LiteRtModel:
         return np.asarray(quantised, dtype=details["dtype"])
 
     def predict(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Run the model on ``(N, H, W) uint8`` upright gray faces of the side that it wants.
+        """Run the model on ``(N, H, W) uint8`` upright gray faces of the model's input size.
 
         Returns:
-            Dequantised outputs ``(N, 7) float32``, or ``(N, 14)`` of a model with two label sets.
+            Dequantised outputs ``(N, 7) float32``, or ``(N, 14)`` from a model with two label sets.
         """
         interpreter = self._interpreter
         index = interpreter.get_input_details()[0]["index"]
@@ -70,7 +70,7 @@ class LiteRtModel:
 
 
 def open_litert(artifact: Artifact) -> LiteRtModel:
-    """Open the file of an artifact that is served: int8 where there is one, else float32.
+    """Open the artifact's file for serving: int8 if there is one, else float32.
 
     Raises:
         AffectlineError: The artifact has neither, or the file is damaged.

@@ -1,4 +1,4 @@
-"""The runner of the small networks, for faces, landmarks, irises and hands: an image at a time."""
+"""The runner of the small networks for faces, landmarks, irises and hands: one image at a time."""
 
 from pathlib import Path
 from typing import Final
@@ -19,8 +19,8 @@ from affectline.common.model.network_manifest import (
 )
 
 THREADS: Final = 1
-"""The networks run a few times a frame for a millisecond or two each: other threads are better used
-by other processes."""
+"""Number of threads: the networks run a few times per frame, for a millisecond or two each, so
+more threads are better used by other processes."""
 
 
 class FaceNetwork:
@@ -28,11 +28,11 @@ class FaceNetwork:
 
     Args:
         path: The file.
-        manifest: What it wants and what it gives.
-        threads: How many threads LiteRT may use for one run.
+        manifest: Its inputs and outputs.
+        threads: Number of threads that LiteRT may use for one run.
 
     Raises:
-        AffectlineError: The file is no LiteRT model, or not one that the manifest describes.
+        AffectlineError: The file is not a LiteRT model, or not the one in the manifest.
     """
 
     def __init__(self, path: Path, manifest: NetworkManifest, threads: int = THREADS) -> None:
@@ -41,7 +41,7 @@ class FaceNetwork:
         (wanted,) = self._interpreter.get_input_details()
         if tuple(wanted["shape"]) != (1, *self.input_size, manifest.input_channels):
             raise _unlike(path, f"its input is {wanted['shape'].tolist()}")
-        # A function that makes the view: a view that is kept forbids LiteRT to run.
+        # A function that returns the view: LiteRT refuses to run while a view is kept.
         self._input_view = self._interpreter.tensor(wanted["index"])
         self._outputs = self._find_outputs(path)
         low, high = manifest.input_range
@@ -62,26 +62,26 @@ class FaceNetwork:
 
     @property
     def input_size(self) -> tuple[int, int]:
-        """Height and width of the images that it wants, in pixels."""
+        """Height and width of its input images, in pixels."""
         return self.manifest.input_height, self.manifest.input_width
 
     def run(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
-        """Run the network on one image of the size that it wants.
+        """Run the network on one image of its input size.
 
         Args:
-            image: ``(H, W) uint8`` gray, which becomes three equal channels where the network wants
-                three; these take ``(H, W, 3) uint8`` in RGB order as well.
+            image: ``(H, W) uint8`` gray, repeated as three equal channels if the network has three;
+                such networks also take ``(H, W, 3) uint8`` in RGB order.
 
         Returns:
-            The outputs in the manifest's order and shapes, float32; the caller's to keep.
+            The outputs as float32, in the manifest's order and shapes, as copies.
 
         Raises:
-            ValueError: The image has another size, or a colour that the network does not take.
+            ValueError: The image has another size, or a colour format that it does not take.
         """
         gray, colour = self.input_size, (*self.input_size, 3)
         if image.shape not in ((gray,) if self.manifest.input_channels == 1 else (gray, colour)):
             raise ValueError(
-                f"an image of {image.shape} for a network that wants {self.input_size}"
+                f"an image of {image.shape} for a network with input {self.input_size}"
             )
         self._write_input(image)
         self._interpreter.invoke()
@@ -89,9 +89,9 @@ class FaceNetwork:
         return tuple(read(index).reshape(shape) for index, shape in self._outputs)
 
     def _write_input(self, image: NDArray[np.uint8]) -> None:
-        """Scale the pixels by a look-up, right into the input: 0.02 ms for 192x192 pixels.
+        """Scale the pixels with a look-up table, directly into the input.
 
-        Arithmetic in NumPy takes seven times as long.
+        This takes 0.02 ms for 192x192 pixels; arithmetic in NumPy takes seven times as long.
         """
         view = self._input_view()[0]
         if self.manifest.input_channels == 1:
@@ -109,10 +109,10 @@ def _unlike(path: Path, what: str) -> AffectlineError:
 
 
 def load_network(name: NetworkName, folder: Path = NETWORKS, threads: int = THREADS) -> FaceNetwork:
-    """Open one of the networks that come with Affectline, after its SHA-256 was found right.
+    """Open one of the networks shipped with Affectline, after checking its SHA-256.
 
     Raises:
-        AffectlineError: Its files are missing, damaged or no LiteRT model.
+        AffectlineError: Its files are missing, damaged or not a LiteRT model.
     """
     manifest = load_manifest(name, folder)
     return FaceNetwork(verify_file(name, manifest.file, folder), manifest, threads)

@@ -1,8 +1,8 @@
-"""What the models that come with Affectline are, byte for byte.
+"""SHA-256 digests of the models shipped with Affectline.
 
-A manifest beside a model says what the model's SHA-256 is; whoever replaces both is not noticed by
-it. So the digests stand here as well, those of the manifests included: they say what to do with the
-pixels before a model sees them, and with the numbers that it gives.
+A manifest beside a model has the model's SHA-256, but cannot detect that both were replaced. So the
+digests are here as well, including those of the manifests, which define the preprocessing of the
+model's input and the meaning of its output.
 """
 
 import os
@@ -42,7 +42,7 @@ SHIPPED_DIGESTS: Final = {
 
 
 def shipped_digest(path: Path) -> str | None:
-    """The SHA-256 that a file must have; None of a file that is none of the shipped models'."""
+    """The SHA-256 that a file must have; None if it does not belong to a shipped model."""
     for place in (Path(os.path.abspath(path)), path.resolve()):  # noqa: PTH100 # links stay
         for home in (MODELS, MODELS.resolve()):
             if place.is_relative_to(home):

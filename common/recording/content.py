@@ -1,4 +1,4 @@
-"""What a recording holds and lacks, by its recorder's notes or by all of its messages."""
+"""What a recording contains and lacks, by its recorder's notes or by all of its messages."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -21,40 +21,40 @@ TRACKED: Final = (*COUNTED, "StreamStart", "StreamEnd")
 
 @dataclass
 class RecordingContent:
-    """What a recording holds and lacks."""
+    """What a recording contains and lacks."""
 
     sequences: list[Sequence] = field(default_factory=list)
     clock_steps: list[ClockStep] = field(default_factory=list)
-    """When the clock was set while it was recorded."""
+    """Changes of the clock during the recording."""
     interruptions: int = 0
-    """How often another recorder has continued the file."""
+    """How many times another recorder has continued the file."""
     is_noted: bool = True
-    """Its recorder takes notes; else it is older, and nobody can tell why something is missing."""
+    """Whether its recorder took notes; older recordings have none, so no reason can be found."""
     is_listed: bool = False
-    """The recorder has finished the file with a list of what it holds and lacks."""
+    """Whether the recorder finished the file with a list of what it contains and lacks."""
     is_known: bool = False
-    """`sequences` are: from that list, or from a reading of the file."""
+    """Whether `sequences` is known, from that list or from reading the file."""
 
     @property
     def missing(self) -> int:
-        """Messages that are missing."""
+        """Number of missing messages."""
         return sum(sequence.missing for sequence in self.sequences)
 
     @property
     def unexplained(self) -> int:
-        """Missing messages of which the reason is unknown."""
+        """Number of messages that are missing for an unknown reason."""
         return sum(sequence.unexplained for sequence in self.sequences)
 
 
 def read_content(reader: SessionReader, *, scan: bool = True) -> RecordingContent:
-    """What a recording holds and lacks, as its recorder has noted it.
+    """What a recording contains and lacks, from its recorder's notes.
 
     Args:
         reader: The recording.
-        scan: Read all messages where there is no such list. Else nothing is known of files that
-            were not finished.
+        scan: Read all messages if there is no such list. If False, nothing is known about files
+            that were not finished.
     """
-    if reader.file.footer is None:  # its notes are anywhere
+    if reader.file.footer is None:  # its notes may be anywhere
         return scan_content(reader) if scan else RecordingContent()
     content = _from_notes(reader, reader.notes())
     if content.is_listed:
@@ -65,7 +65,7 @@ def read_content(reader: SessionReader, *, scan: bool = True) -> RecordingConten
 
 
 def scan_content(reader: SessionReader) -> RecordingContent:
-    """What a recording holds and lacks, by all of its messages and the recorder's notes."""
+    """What a recording contains and lacks, from all of its messages and the recorder's notes."""
     scan = ContentScan()
     for entry in reader.entries():
         scan.add(entry, reader)
@@ -73,7 +73,7 @@ def scan_content(reader: SessionReader) -> RecordingContent:
 
 
 class ContentScan:
-    """Takes note of everything in a recording while somebody reads it."""
+    """Collects what a recording contains while its entries are read."""
 
     def __init__(self) -> None:
         self.tracker = SequenceTracker()
@@ -81,11 +81,11 @@ class ContentScan:
         self._lost_bytes = 0
 
     def add(self, entry: RecordedMessage | FileNote, reader: SessionReader | None = None) -> None:
-        """Take note of a message or a note, in the order of the file.
+        """Add a message or a note, in the order of the file.
 
         Args:
-            entry: What `SessionReader.entries` has yielded.
-            reader: Whose; it tells where it has found damage.
+            entry: An entry from `SessionReader.entries`.
+            reader: Its reader, which shows where it has found damage.
         """
         if reader and reader.damage.lost_bytes > self._lost_bytes:
             self._lost_bytes = reader.damage.lost_bytes
@@ -99,7 +99,7 @@ class ContentScan:
             self.tracker.interrupt(entry.number("away_from") or 0)
 
     def finish(self, reader: SessionReader) -> RecordingContent:
-        """What the recording holds and lacks; everything in it has been added."""
+        """What the recording contains and lacks; call it after everything was added."""
         content = _from_notes(reader, self.notes)
         is_live = reader.about.get("delivery") == "live"
         content.sequences = compare(content.sequences, self.tracker, is_live=is_live)
@@ -111,7 +111,7 @@ def _from_notes(reader: SessionReader, notes: Iterable[FileNote]) -> RecordingCo
     content = RecordingContent(is_noted="notes" in reader.about)
     for note in notes:
         if note.name == CONTENT:
-            # A file that was continued has several, and the last one is about all of it
+            # A continued file has several, and the last one is about all of it
             listed = parse_content(note.fields)
             content.sequences = listed or []
             content.is_listed = listed is not None and reader.file.footer is not None

@@ -1,10 +1,10 @@
-"""What a recording lacks: numbers that its messages do not have, and why.
+"""What a recording lacks: missing sequence numbers of messages, and the reasons.
 
-Frames and results count from their stream's first frame (`seq` within `epoch`), samples within
-their signal. Whatever is missing between what is there is a hole, and so is what a stream's start
-and end promise beyond. It is explained where something tells why: a note of the recorder, that it
-was live delivery, the end of a run. The recorder lists the holes when it finishes its file, so that
-nobody needs to read all of it, and so that what is missing later is known to have been there.
+Frames and results are counted from their stream's first frame (`seq` within `epoch`), samples
+within their signal. A hole is any gap between the numbers that are there, or between them and the
+limits announced by a stream's start and end. It is explained if there is a reason: a note of the
+recorder, live delivery, the end of a run. The recorder lists the holes when it finishes its file,
+so that nobody needs to read all of it, and later losses can be recognized.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,25 +18,25 @@ Reason = Literal[
     "interrupted", "live", "unanswered", "stopped", "restarted", "replayed", "ended",
     "damaged", "gone", "",
 ]  # fmt: skip
-"""``interrupted``: the recorder was down. ``live``: live delivery waits for nobody. ``unanswered``:
-the same, of a result whose frame is there. ``stopped``: the run was stopped first it came.
-``restarted``: so was its source. ``replayed``: what was recorded is a replay, which has not all.
-``ended``: the recorder ended before it came, as the tables beside the recording show.
+"""``interrupted``: the recorder was down. ``live``: live delivery does not wait. ``unanswered``:
+the same, for a result whose frame is there. ``stopped``: the run was stopped before it arrived.
+``restarted``: its source was restarted before that. ``replayed``: the recording is of a replay that
+lacks it. ``ended``: the recorder ended before it arrived, as the tables beside the recording show.
 
-These explain nothing. ``damaged``: the file is, at this place. ``gone``: the recorder wrote it, and
-it is not in the file any more. Empty: nobody knows."""
+The others explain nothing. ``damaged``: the file is damaged here. ``gone``: the recorder wrote it,
+but it is no longer in the file. Empty: the reason is unknown."""
 UNEXPLAINED: Final = ("damaged", "gone", "")
 COUNTED: Final = ("Frame", "Emotion", "Samples")
-"""Kinds of message that are numbered without gaps where they come from."""
+"""Kinds of message that their source numbers without gaps."""
 MOST_LISTED: Final = 20_000
-"""Holes of one sequence that a file lists; the last one of more stands for the rest."""
+"""Maximum number of holes listed per sequence; the last one then stands for the rest."""
 SILENCE_NS: Final = 5_000_000_000
-"""What has told nothing for so long had perhaps ended."""
+"""A sequence without messages for this long may have ended."""
 MS: Final = 1_000_000
 
 
 class SequenceName(NamedTuple):
-    """What is numbered."""
+    """Identifies a sequence of numbered messages."""
 
     kind: str
     """One of `COUNTED`."""
@@ -46,13 +46,13 @@ class SequenceName(NamedTuple):
 
 
 class Hole(NamedTuple):
-    """Messages that are missing in a row."""
+    """A row of missing messages."""
 
     first: int
-    """Number of the first."""
+    """Number of the first missing message."""
     last: int
     missing: int
-    """How many; fewer than from first to last only where there were too many holes to list."""
+    """How many; fewer than from first to last only if there were too many holes to list."""
     reason: Reason
     begins_at: int | None
     """Time of the last message before it, in ns since the Unix epoch; None: there is none."""
@@ -65,7 +65,7 @@ class Hole(NamedTuple):
 
     @property
     def is_sound(self) -> bool:
-        """Whether its fields are what they should be: it may come from a damaged file."""
+        """Whether its fields have valid types: it may come from a damaged file."""
         numbers = (self.first, self.last, self.missing)
         times = (time for time in (self.begins_at, self.ends_at) if time is not None)
         return type(self.reason) is str and all(map(is_number, (*numbers, *times)))
@@ -73,7 +73,7 @@ class Hole(NamedTuple):
 
 @dataclass
 class Sequence:
-    """What is there of one sequence, and what is not."""
+    """One sequence, with its holes."""
 
     kind: str
     name: str
@@ -81,11 +81,11 @@ class Sequence:
     first: int
     """Number of the first message that should be there."""
     last: int
-    """Number of the last one; below `first` where there is none."""
+    """Number of the last one; below `first` if there is none."""
     holes: list[Hole] = field(default_factory=list)
     open_since: int | None = None
-    """Time of its last message, in ns since the Unix epoch, where the recorder was down from then
-    on, so that nobody knows whether more should be there; None: that is known."""
+    """Time of its last message, in ns since the Unix epoch, if the recorder was down from then on,
+    so that it is unknown whether more should be there; None: that is known."""
 
     @property
     def key(self) -> SequenceName:
@@ -93,7 +93,7 @@ class Sequence:
 
     @property
     def expected(self) -> int:
-        """Messages that should be there."""
+        """Number of messages that should be there."""
         return self.last - self.first + 1
 
     @property
@@ -102,11 +102,11 @@ class Sequence:
 
     @property
     def unexplained(self) -> int:
-        """Missing messages of which the reason is unknown."""
+        """Number of messages that are missing for an unknown reason."""
         return sum(hole.missing for hole in self.holes if not hole.is_explained)
 
     def to_fields(self) -> dict[str, Any]:
-        """As JSON values, for the file."""
+        """Convert to JSON values for the file."""
         holes = [list(hole) for hole in self.holes[:MOST_LISTED]]
         if len(self.holes) > MOST_LISTED:
             rest = self.holes[MOST_LISTED - 1 :]
@@ -121,10 +121,10 @@ class Sequence:
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any]) -> Self:
-        """From JSON values.
+        """Convert from JSON values.
 
         Raises:
-            ValueError, TypeError, KeyError: They are others.
+            ValueError, TypeError, KeyError: The values are not valid.
         """
         holes = [Hole(*hole) for hole in fields["holes"]]
         if not all(hole.is_sound for hole in holes):
@@ -141,12 +141,12 @@ class Sequence:
 
 
 def to_content(sequences: Iterable[Sequence]) -> dict[str, Any]:
-    """The fields of the note about what a file holds and lacks."""
+    """The fields of the note about what a file contains and lacks."""
     return {"version": NOTES_VERSION, "sequences": [one.to_fields() for one in sequences]}
 
 
 def parse_content(fields: Mapping[str, Any]) -> list[Sequence] | None:
-    """What a file says about what it holds and lacks; None where it cannot be understood."""
+    """Parse the note about what a file contains and lacks; None if it is not valid."""
     if fields.get("version") != NOTES_VERSION:
         return None
     try:
@@ -156,18 +156,18 @@ def parse_content(fields: Mapping[str, Any]) -> list[Sequence] | None:
 
 
 class _Break(NamedTuple):
-    """Where one part of a file ends and another one begins."""
+    """A break between two parts of a file."""
 
     reason: Literal["interrupted", "damaged"]
     away_from: int
     """By the clock, in ns since the Unix epoch; 0 if unknown."""
     latest: int
-    """Log time of the newest message before, likewise."""
+    """Log time of the newest message before it, likewise."""
 
 
 @dataclass
 class _Stream:
-    """What is known of a stream's epoch beside its frames and results."""
+    """What is known about a stream's epoch besides its frames and results."""
 
     first_seq: int | None = None
     last_seq: int | None = None
@@ -177,9 +177,9 @@ class _Stream:
 
 
 class SequenceTracker:
-    """Takes note of the messages of a recording, in the order of the file.
+    """Tracks the messages of a recording, in the order of the file.
 
-    It keeps a few numbers for each hole, not for each message.
+    Its memory grows with the number of holes, not of messages.
     """
 
     def __init__(self) -> None:
@@ -188,10 +188,10 @@ class SequenceTracker:
         self._breaks: list[_Break] = []
         self._is_replay = False
         self.latest: int | None = None
-        """Log time of the newest message but for markers, in ns since the Unix epoch."""
+        """Log time of the newest message except markers, in ns since the Unix epoch."""
 
     def observe(self, kind: str, fields: Mapping[str, Any], at: int) -> None:
-        """A message is in the file.
+        """Add a message of the file.
 
         Args:
             kind: Name of its class.
@@ -232,29 +232,29 @@ class SequenceTracker:
             stream.ends = stream.ends or edge
             return
         first = seq
-        # One that was opened again begins where it had been
+        # A source that was reopened begins where it had been
         stream.first_seq = first if stream.first_seq is None else min(first, stream.first_seq)
         stream.begins = stream.begins or edge
         self._is_replay |= bool(fields.get("replay"))
 
     def interrupt(self, away_from: int) -> None:
-        """From here on another recorder has written the file.
+        """Mark the point from which another recorder has written the file.
 
         Args:
-            away_from: When the one before it ceased, by the clock, in ns since the Unix epoch.
+            away_from: When the previous recorder stopped, by the clock, in ns since the Unix epoch.
         """
         self._breaks.append(_Break("interrupted", away_from, self.latest or 0))
 
     def pass_damage(self) -> None:
-        """Here a part of the file cannot be read."""
+        """Mark a point where a part of the file cannot be read."""
         self._breaks.append(_Break("damaged", 0, self.latest or 0))
 
     def sequences(self, *, is_live: bool, is_replay: bool = False) -> list[Sequence]:
-        """What is there, and what is not, in the order of names.
+        """All sequences with their holes, in the order of names.
 
         Args:
-            is_live: In live delivery what somebody was too slow for is missing.
-            is_replay: It is known that a replay was recorded; its streams tell it, too.
+            is_live: Whether delivery was live, so that messages are missing if a stage was slow.
+            is_replay: Whether a replay is known to be recorded; its streams also show it.
         """
         self._is_replay |= is_replay
         found = []
@@ -277,17 +277,17 @@ class SequenceTracker:
         return key in self._seen and seq in self._seen[key]
 
     def missing_of(self, key: SequenceName, first: int, last: int) -> Iterator[Gap]:
-        """Yield what was not seen of a range of numbers."""
+        """Yield the gaps in a range of numbers."""
         return self._seen.get(key, SeqRanges()).gaps(first, last)
 
     def _promised(self) -> Iterator[SequenceName]:
-        """Frames and results of streams of which none is there, though their end tells of some."""
+        """Yield frames and results of streams that have none, although their end announces some."""
         kept = {(key.kind, key.name) for key in self._seen}
         for (name, epoch), stream in self._streams.items():
             if (stream.last_seq if stream.last_seq is not None else -1) < (stream.first_seq or 0):
                 continue
             if stream.first_seq is not None:
-                # Whoever records no frames at all, or has no detector, lacks nothing
+                # A recording without any frames, or without a detector, lacks nothing
                 yield from (
                     SequenceName(kind, name, epoch)
                     for kind in ("Frame", "Emotion")
@@ -303,8 +303,8 @@ class SequenceTracker:
             other = "Emotion" if key.kind == "Frame" else "Frame"
             beside = self._seen.get(key._replace(kind=other))
             if beside and beside.ranges:
-                # Answers lag behind: those to frames before the first may still come, and those to
-                # the last frames may come no more, unless their stream has gone on or ended
+                # Answers lag behind: those to frames before the first may still arrive. Those to
+                # the last frames may never arrive, unless their stream has continued or ended
                 if key.kind == "Emotion":
                     firsts.append(beside.first)
                 if key.kind == "Frame" or self._is_followed(key):
@@ -317,13 +317,13 @@ class SequenceTracker:
         )
 
     def _open_since(self, key: SequenceName, seen: SeqRanges) -> int | None:
-        """Where the recorder was down from its last message on: the time of that."""
+        """Time of the last message, if the recorder was down from then on; else None."""
         stream = self._streams.get((key.name, key.epoch), _Stream())
         if not seen.ranges or stream.ends is not None or self._is_followed(key):
             return None
         at, part = seen.ranges[-1].ends
         interruptions = (one for one in self._breaks[part:] if one.reason == "interrupted")
-        # One that had fallen silent before has perhaps just ended
+        # A sequence that was silent before may have just ended
         return at if any(one.latest - at < SILENCE_NS for one in interruptions) else None
 
     def _is_followed(self, key: SequenceName) -> bool:
@@ -341,7 +341,7 @@ class SequenceTracker:
         return last.reason == "interrupted" and 0 < last.away_from <= key.epoch * MS
 
     def _with_stream(self, key: SequenceName, gap: Gap) -> Gap:
-        """A gap at the beginning or the end lies between the stream's start and end."""
+        """Limit a gap at the beginning or end by the stream's start and end."""
         stream = self._streams.get((key.name, key.epoch))
         if stream is None or key.kind == "Samples":
             return gap
@@ -366,9 +366,9 @@ class SequenceTracker:
         return "unanswered" if is_result else "live"
 
     def _breaks_within(self, key: SequenceName, gap: Gap) -> set[Reason]:
-        """Reasons of the breaks in the file between what is before and what is after a gap."""
+        """Reasons of the breaks in the file between the neighbours of a gap."""
         if gap.after is None:
-            return set()  # what comes last was there until the end, as far as anybody knows
+            return set()  # as far as is known, the last part is complete
         if gap.before is not None:
             begin = gap.before.part
         else:
@@ -379,11 +379,11 @@ class SequenceTracker:
 def compare(
     stated: Iterable[Sequence], tracker: SequenceTracker, *, is_live: bool
 ) -> list[Sequence]:
-    """What a file holds and lacks, by what its recorder has said and by what is really there.
+    """Compare the recorder's list with what is really in the file.
 
     Args:
-        stated: By the recorder, when it finished the file.
-        tracker: It has observed all messages that can be read.
+        stated: The sequences listed by the recorder when it finished the file.
+        tracker: A tracker of all messages that can be read.
         is_live: As in `SequenceTracker.sequences`.
     """
     found = {one.key: one for one in tracker.sequences(is_live=is_live)}
@@ -395,7 +395,7 @@ def compare(
                 *known.key, known.first, known.last, holes, known.open_since
             )
             continue
-        # The recorder may have gone on, or another one, after it had finished the file once
+        # The recorder, or another one, may have continued after finishing the file once
         for hole in now.holes:
             holes += [
                 hole._replace(first=first, last=last, missing=last - first + 1)
@@ -411,7 +411,7 @@ def _number(hole: Hole) -> int:
 
 
 def _stated_holes(known: Sequence, tracker: SequenceTracker) -> Iterator[Hole]:
-    """Those that the recorder knew, and what is gone since then."""
+    """Yield the holes that the recorder knew, and what was lost since then."""
     for hole in known.holes:
         for gap in tracker.missing_of(known.key, hole.first, hole.last):
             yield hole._replace(first=gap.first, last=gap.last, missing=gap.size)

@@ -1,14 +1,14 @@
 """Layout of a wire message as the data of one MCAP message.
 
-A message of a kind without binary parts is its header alone, so that any reader of msgpack can read
-it. A message of a kind with parts (`Frame`, `Faces`) is laid out as::
+A message of a kind without binary parts is only its header, so that any reader of msgpack can read
+it. A message of a kind with parts (`Frame`, `Faces`) has this layout::
 
     header, part, part, ...    their bytes one after the other
     u32 u32 u32 ...            little-endian: length of the header and of each part
     u16                        little-endian: how many lengths there are
 
-and its channel has `PARTS` in its metadata. The header comes first, so that a streaming msgpack
-reader finds it there as well.
+and its channel has `PARTS` in its metadata. The header comes first, so that streaming msgpack
+readers find it there, too.
 """
 
 import struct
@@ -16,9 +16,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 PARTS: Final = "parts"
-"""Key of a channel's metadata: the channel's messages are laid out with lengths at their end."""
+"""Key of a channel's metadata: the channel's messages have their lengths at the end."""
 KIND: Final = "message"
-"""Key of a channel's metadata: name of the channel's messages, as in their ``message`` field."""
+"""Key of a channel's metadata: the name of its kind of message, as in the ``message`` field."""
 LAYOUT: Final = {PARTS: "u32le lengths and u16le count at the end"}
 
 
@@ -27,7 +27,7 @@ def pack_parts(parts: Sequence[bytes | memoryview], *, header_only: bool) -> byt
 
     Args:
         parts: Header and binary parts.
-        header_only: The message's kind has no parts.
+        header_only: Whether the message's kind has no binary parts.
     """
     if header_only:
         return bytes(parts[0])
@@ -36,7 +36,7 @@ def pack_parts(parts: Sequence[bytes | memoryview], *, header_only: bool) -> byt
 
 
 def unpack_parts(metadata: Mapping[str, str], data: bytes) -> tuple[bytes, ...] | None:
-    """Return header and binary parts of a message; None if the lengths do not fit.
+    """Return the header and binary parts of a message; None if the lengths do not fit.
 
     Args:
         metadata: Metadata of the channel.

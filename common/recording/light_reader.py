@@ -1,7 +1,7 @@
-"""Reading parts of a recording: chunks by their times, and messages of some topics alone.
+"""Reading parts of a recording: chunks by their times, and messages of selected topics.
 
-For overviews of long recordings, which cannot wait until everything was read: nothing is checked
-but what the checksums say, and headers are not parsed.
+For overviews of long recordings without reading everything: checksums are the only check, and
+headers are not parsed.
 """
 
 import struct
@@ -19,24 +19,24 @@ from affectline.common.recording.reader import MESSAGE_FIELDS, RecordedMessage, 
 from affectline.common.recording.records import CHUNK_HEADER, FOOTER_BYTES, UNREADABLE, FileRecord
 
 INDEX_FIELDS: Final = struct.Struct("<QQQQI")
-"""Of a chunk index record: times of its first and last message, place and length of the chunk
-record, and bytes of the map that follows: places of message indexes by channel."""
+"""Fields of a chunk index record: times of the first and last message, offset and length of the
+chunk record, and length of the map that follows: offsets of message indexes by channel."""
 INDEX_ENTRY: Final = struct.Struct("<HQ")
 
 
 class ChunkPlace(NamedTuple):
-    """A chunk, and which times it covers."""
+    """A chunk, and the times that it covers."""
 
     record: FileRecord
     first: int
     """Log time of its first message in ns since the Unix epoch."""
     last: int
     channels: frozenset[int] | None
-    """Those of which it has messages; None where that is not known."""
+    """Channels with messages in it; None: not known."""
 
 
 class LightMessage(NamedTuple):
-    """A message whose header was not parsed."""
+    """A message with an unparsed header."""
 
     topic: str
     log_time: int
@@ -47,20 +47,20 @@ class LightReader:
     """The chunks of a recording.
 
     Args:
-        reader: Is open, and stays so.
+        reader: An open reader, which is left open.
     """
 
     def __init__(self, reader: SessionReader) -> None:
         self._reader = reader
         self._topics: dict[bytes, tuple[int, str, bool] | None] = {}
-        """What a channel record says: number, topic, whether its messages have parts."""
+        """By channel record: number, topic, whether its messages have binary parts."""
 
     def chunks(self) -> list[ChunkPlace]:
-        """All chunks, in the order of the file; by the index at its end, where there is one."""
+        """All chunks, in the order of the file; from the index at its end if there is one."""
         return self.indexed() or list(self._searched())
 
     def having(self, chunks: list[ChunkPlace], prefix: str) -> list[ChunkPlace]:
-        """The chunks that may have messages of such topics."""
+        """The chunks that may have messages of topics with this prefix."""
         numbers = {
             n for n, one in self._reader.file.channels.items() if one.topic.startswith(prefix)
         }
@@ -71,7 +71,7 @@ class LightReader:
         ]
 
     def messages(self, chunk: ChunkPlace, prefixes: tuple[str, ...]) -> Iterator[LightMessage]:
-        """Yield a chunk's messages of topics that begin so; none where it is damaged."""
+        """Yield a chunk's messages of topics with these prefixes; none if it is damaged."""
         content, is_sound = self._reader.file.read_chunk(chunk.record)
         if not is_sound:
             return
@@ -105,7 +105,7 @@ class LightReader:
         return self._topics[body]
 
     def indexed(self) -> list[ChunkPlace]:
-        """The chunks by the index at the end of the file; none where it is missing or damaged."""
+        """The chunks from the index at the end of the file; empty if it is missing or damaged."""
         file = self._reader.file
         if not file.footer or not file.footer.summary_start or file.summary_problems:
             return []
@@ -139,16 +139,16 @@ class LightReader:
 def messages_from(
     reader: SessionReader, at: int, kept: str, kept_prefix: str
 ) -> Iterator[RecordedMessage]:
-    """Yield the messages of a recording from a moment on, without reading all that was before.
+    """Yield the messages of a recording from a moment on, without reading everything before it.
 
-    Of what was before, some is among them, and all messages of one kind. Where the recording has no
-    index, everything is read.
+    They include some messages from before, and all messages of one kind. Without an index, the
+    whole recording is read.
 
     Args:
-        reader: Of the recording.
+        reader: Reader of the recording.
         at: The moment, as log time in ns since the Unix epoch.
-        kept: A kind of message, such as ``StreamStart``.
-        kept_prefix: How its topics begin.
+        kept: The kind of message to include from the beginning, such as ``StreamStart``.
+        kept_prefix: Prefix of its topics.
     """
     light = LightReader(reader)
     chunks = light.indexed()

@@ -1,10 +1,10 @@
-"""What a recorder says about its own file: notes in it, as metadata records.
+"""A recorder's notes about its own file, as metadata records.
 
-An MCAP metadata record stands between chunks, so any tool can read it and none stumbles over it.
-Those of ours hold JSON under the key ``json``, as the one about the session does:
+An MCAP metadata record is between chunks, so any tool can read it, and none has trouble with it.
+Affectline's records have JSON under the key ``json``, like the one about the session:
 
-* `NOTE`: something happened while the file was written; there may be several.
-* `CONTENT`: at the end of the file, what is in it and what it lacks (`common.recording.holes`).
+* `NOTE`: an event while the file was written; there may be several.
+* `CONTENT`: at the end of the file, what it contains and lacks (`common.recording.holes`).
 """
 
 import json
@@ -16,23 +16,24 @@ from mcap.records import Metadata
 from affectline.common.json_text import parse_json
 
 NOTE: Final = "affectline.note"
-"""Name of a metadata record that tells of an event: ``kind``, and more by kind."""
+"""Name of a metadata record about an event: ``kind``, and further fields by kind."""
 CONTENT: Final = "affectline.content"
-"""Name of the metadata record about what a file holds and lacks."""
+"""Name of the metadata record about what a file contains and lacks."""
 NOTES_VERSION: Final = 1
-"""Of both, as ``notes`` in the record about the session; recordings from before have none."""
+"""Version of both, as ``notes`` in the record about the session; older recordings have none."""
 
 NoteKind = Literal["begun", "interrupted", "clock"]
-"""``begun``: a recorder began the file. ``interrupted``: another one continues it: ``since``
+"""``begun``: a recorder began the file. ``interrupted``: another one continues it, with ``since``
 (log time of the last message before) and ``away_from`` (by the clock), in ns since the Unix epoch.
 
-Both have ``at`` (now, by the clock), ``ahead`` (that, less the time since the machine was started)
-and ``boot`` (which start that was), by which a clock that is set between the two is seen.
-``clock``: the clock was set: ``before`` (what it would have shown) and ``after`` (what it did)."""
+Both have ``at`` (the present, by the clock), ``ahead`` (that minus the time since the machine was
+started) and ``boot`` (an identifier of that start), which reveal a clock set between the two.
+``clock``: the clock was set, with ``before`` (what it would have shown) and ``after`` (what it
+showed)."""
 
 
 def is_number(value: Any) -> TypeGuard[int]:
-    """Whether this is a whole number of 64 bits, as all of ours are: JSON has them of any size."""
+    """Whether a value is a whole number of 64 bits, as JSON may have larger ones."""
     return type(value) is int and -(2**63) <= value < 2**63
 
 
@@ -45,11 +46,11 @@ class FileNote(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """What it tells, a `NoteKind`; empty where it is no `NOTE`."""
+        """Its `NoteKind`; empty if it is not a `NOTE`."""
         return str(self.fields.get("kind", "")) if self.name == NOTE else ""
 
     def number(self, name: str) -> int | None:
-        """A field that is a whole number; None where it is missing, or something else."""
+        """The value of a field; None if it is missing, or not a whole number."""
         value = self.fields.get(name)
         return value if is_number(value) else None
 
@@ -60,7 +61,7 @@ def to_record(name: str, fields: Mapping[str, Any]) -> Metadata:
 
 
 def parse_note(name: str, content: Mapping[str, str]) -> FileNote | None:
-    """The note of a metadata record; None where it is something else, or damaged."""
+    """The note in a metadata record; None if it is something else, or damaged."""
     if name not in (NOTE, CONTENT):
         return None
     try:

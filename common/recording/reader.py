@@ -1,4 +1,4 @@
-"""Reading session files, also truncated or damaged ones and those still being written."""
+"""Reading session files, including truncated or damaged ones and those still being written."""
 
 import struct
 import zlib
@@ -27,20 +27,20 @@ FILE: Final = "session.mcap"
 """Name of the recording in a session folder."""
 PROFILE: Final = "affectline"
 METADATA_NAME: Final = "session"
-"""Of the metadata record about the session; its only value is JSON."""
+"""Name of the metadata record about the session; its only value is JSON."""
 MESSAGE_FIELDS: Final = struct.Struct("<HIQQ")
 """Fields of an MCAP message before its data: channel_id, sequence, log_time, publish_time."""
 
 
 TEXTS: Final = ("affectline", "consent", "delivery", "model", "privacy", "title")
-"""What is told of a session in a text."""
+"""Fields about a session that are texts."""
 
 
 def sound_about(about: Mapping[str, Any]) -> dict[str, Any]:
-    """What is known of a session, texts as texts, without what cannot be meant.
+    """Clean up facts about a session: convert texts, and drop invalid values.
 
     Args:
-        about: As it was read.
+        about: The facts as read.
     """
     found = {**about}
     found |= {name: str(found[name]) for name in TEXTS if found.get(name) is not None}
@@ -53,17 +53,17 @@ def sound_about(about: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def locate(path: Path) -> Path:
-    """The session that a path means: a recording, or a session folder.
+    """Find the session that a path refers to: a recording or a session folder.
 
     Args:
-        path: A recording, a session folder, or another file of one, such as ``emotions.csv``.
+        path: A recording, a session folder, or another file in one, such as ``emotions.csv``.
     """
     is_beside = path.suffix in (".csv", ".json") and path.is_file()
     return path.parent if is_beside else path
 
 
 def _way_on(folder: Path) -> str:
-    """What can be meant by a folder that is no session: a session below it."""
+    """The fix for a folder that is not a session: a session below it."""
     marks = (FILE, "session.json", "emotions.csv")
     for pattern in ("*", "sessions/*"):
         for below in sorted(folder.glob(pattern)):
@@ -76,9 +76,9 @@ class RecordedMessage(NamedTuple):
     """A recorded message."""
 
     log_time: int
-    """When what it tells happened, on the session's time line, in ns since the Unix epoch; of a
-    message that tells of no moment, the moment it arrived at. In recordings without a
-    `SessionReader.session_start`: when it arrived, by the clock."""
+    """Event time on the session's time line, in ns since the Unix epoch; for a message without one,
+    the moment of arrival. In recordings without a `SessionReader.session_start`: the time of
+    arrival, by the clock."""
     publish_time: int
     """When it was made, by the clock, in ns since the Unix epoch."""
     kind: str
@@ -93,13 +93,13 @@ class RecordedMessage(NamedTuple):
 
 @dataclass
 class DamageReport:
-    """What a reading has found to be damaged."""
+    """Damage found while reading."""
 
     finished: bool = False
-    """The file has a footer: the recording was stopped properly."""
+    """Whether the file has a footer: the recording was stopped properly."""
     messages: int = 0
     lost_messages: int = 0
-    """As far as they can be counted; others are in `lost_bytes`."""
+    """Lost messages that can be counted; others are part of `lost_bytes`."""
     lost_bytes: int = 0
     problems: list[str] = field(default_factory=list)
 
@@ -115,7 +115,7 @@ class SessionReader:
         path: The file, its session folder, or another file in it.
 
     Raises:
-        AffectlineError: It cannot be opened, or holds nothing of a recording.
+        AffectlineError: It cannot be opened, or is not a recording.
     """
 
     def __init__(self, path: Path) -> None:
@@ -123,8 +123,8 @@ class SessionReader:
         self.path = path / FILE if path.is_dir() else path
         if (path / "session.json").is_file() and not self.path.exists():
             raise AffectlineError(
-                f"FILE {path}: this needs a session recorded with --record, and it was not",
-                "affectline up --record; report, info and export --to csv work without",
+                f"FILE {path}: this needs a session recorded with --record, and this one was not",
+                "record with affectline up --record; report, info and export --to csv work without",
             )
         try:
             self.file = McapFile(self.path)
@@ -154,7 +154,7 @@ class SessionReader:
 
     @property
     def about(self) -> dict[str, Any]:
-        """What the recorder wrote about the session; empty where that is damaged."""
+        """Facts about the session from the recorder; empty if they are damaged."""
         self._read_header()
         try:
             content = parse_json(self.file.metadata.get(METADATA_NAME, {}).get("json", "{}"))
@@ -166,7 +166,7 @@ class SessionReader:
     def session_start(self) -> int | None:
         """Zero of the session's time line in ns since the Unix epoch.
 
-        None in recordings by the clock of arrival, as they were before events had times.
+        None in recordings by time of arrival, from before events had times.
         """
         start = self.about.get("session_start")
         is_time = isinstance(start, int) and not isinstance(start, bool) and 0 <= start < 2**63
@@ -183,16 +183,16 @@ class SessionReader:
     def messages(self) -> Iterator[RecordedMessage]:
         """Yield all messages that can be read, in the order of the file.
 
-        That is the order of their events, and in older recordings of their arrival.
+        This is the order of events, or in older recordings that of arrival.
 
-        Afterwards `damage` holds what could not be read.
+        Afterwards `damage` describes what could not be read.
         """
         return (entry for entry in self.entries() if isinstance(entry, RecordedMessage))
 
     def entries(self) -> Iterator[RecordedMessage | FileNote]:
         """Yield all messages that can be read and the recorder's notes, in the order of the file.
 
-        While it goes on, and afterwards, `damage` holds what could not be read.
+        Meanwhile and afterwards, `damage` describes what could not be read.
         """
         file, found = self.file, DamageReport(finished=self.file.footer is not None)
         self.damage = found
@@ -216,7 +216,7 @@ class SessionReader:
         """Yield the messages of the last chunks, in the order of the file.
 
         Args:
-            chunks: How many chunks at most.
+            chunks: Maximum number of chunks.
         """
         last: deque[FileRecord] = deque(maxlen=chunks)
         last.extend(r for r in self.file.records() if r.opcode == Opcode.CHUNK)
@@ -224,7 +224,7 @@ class SessionReader:
             yield from self.read_messages(self._read_chunk(record)[0])
 
     def notes(self) -> list[FileNote]:
-        """The recorder's notes, in their order; reads no messages."""
+        """The recorder's notes, in order; reads no messages."""
         if self.file.footer is not None and self.file.metadata_index:
             starts = [index.offset for index in self.file.metadata_index]
         else:
@@ -262,11 +262,11 @@ class SessionReader:
         return min((h[0] for h in headers), default=0), max((h[1] for h in headers), default=0)
 
     def _read_chunk(self, record: FileRecord) -> tuple[bytes, bool]:
-        """Return the trustworthy records of a chunk, and whether it had to be dropped."""
+        """Return the trustworthy records of a chunk, and whether it was dropped."""
         content, is_valid = self.file.read_chunk(record)
         if is_valid:
             return content, False
-        if self.file.is_truncated(record):  # what is left of it is as it was written
+        if self.file.is_truncated(record):  # the rest of it is as written
             self.file.add_loss(record.start, record.end, "cut off at the end: ")
             return content, False
         self.file.add_loss(record.start, record.end, "damaged chunk: ")
@@ -276,7 +276,7 @@ class SessionReader:
         """Yield the messages of a chunk.
 
         Args:
-            content: Its records, as `McapFile.read_chunk` returns them.
+            content: Its records, from `McapFile.read_chunk`.
         """
         at = 0
         while at + 9 <= len(content):
@@ -307,7 +307,7 @@ class SessionReader:
         return RecordedMessage(log_time, publish_time, kind, (channel.topic.encode(), *parts))
 
     def has_valid_crc(self) -> bool:
-        """Whether the data section of a finished file has the checksum of its Data End record."""
+        """Whether a finished file's data section matches the checksum in its Data End record."""
         end = self.file.read_at(self.file.data_end, DATA_END_BYTES)
         if self.file.footer is None or not end.startswith(b"\x0f\x04" + bytes(7)):
             return False

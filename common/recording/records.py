@@ -1,8 +1,8 @@
-"""The records of an MCAP file (https://mcap.dev/spec), also of a truncated or damaged one.
+"""The records of an MCAP file (https://mcap.dev/spec), including truncated or damaged files.
 
-The reader of the mcap package stops at the first fault; this one skips it and continues behind it.
-Checksums tell what a fault has cost: our chunks have two, MCAP's and zstd's, so the records of a
-chunk of which only the header is damaged can still be verified.
+The reader of the mcap package stops at the first fault; this one skips it and continues after it.
+Checksums show what a fault has cost: chunks written by Affectline have two, MCAP's and zstd's, so
+the records of a chunk can still be verified if only its header is damaged.
 """
 
 import os
@@ -31,28 +31,28 @@ from mcap.records import (
 
 MAGIC: Final = b"\x89MCAP0\r\n"
 FOOTER_BYTES: Final = 9 + 20 + len(MAGIC)
-"""Length of the footer record and the magic behind it."""
+"""Length of the footer record and the magic bytes after it."""
 DATA_END_BYTES: Final = 9 + 4
 CHUNK_HEADER: Final = struct.Struct("<QQQII4sQ")
-"""Fields of a chunk of ours before its records: message_start_time, message_end_time,
+"""Fields of an Affectline chunk before its records: message_start_time, message_end_time,
 uncompressed_size, uncompressed_crc, compression with its length, length of the records."""
 COMPRESSION_FIELD: Final = b"\x04\x00\x00\x00zstd"
 COMPRESSION_OFFSET: Final = 9 + 28
-"""From the first byte of a chunk record to its compression field."""
+"""Offset of the compression field from the first byte of a chunk record."""
 MAX_CHUNK_BYTES: Final = 1 << 28
-"""Ours have about one MiB, or one message if that is larger."""
+"""Affectline's chunks have about one MiB, or one message if that is larger."""
 MAX_RECORD_BYTES: Final = 1 << 24
-"""Of a record that is no chunk; ours have a few kB."""
+"""Maximum length of a record other than a chunk; Affectline's have a few kB."""
 MOST_TRIED: Final = 8
-"""Times the size of a file: what is read of it at most to find out what damaged records are."""
+"""Limit of what is read to identify damaged records, as a multiple of the file's size."""
 SCAN_BYTES: Final = 1 << 20
 AT_ONCE_BYTES: Final = 1 << 24
-"""A chunk that says it has no more than this is decompressed at once."""
+"""A chunk with a declared size up to this is decompressed at once."""
 STEP_BYTES: Final = 4096
-"""Compressed bytes decompressed at once, so that damaged ones cannot grow without limit; also what
-is searched first for the next chunk."""
+"""Compressed bytes decompressed per step, so that damaged ones cannot grow without limit; also the
+size of the first search for the next chunk."""
 UNREADABLE: Final = (McapError, struct.error, ValueError, OverflowError, MemoryError)
-"""What the parsers of the mcap package raise for damaged records."""
+"""Errors that the parsers of the mcap package raise for damaged records."""
 PARSERS: Final[dict[int, Any]] = {
     Opcode.HEADER: Header, Opcode.SCHEMA: Schema, Opcode.CHANNEL: Channel,
     Opcode.MESSAGE_INDEX: MessageIndex, Opcode.METADATA: Metadata, Opcode.STATISTICS: Statistics,
@@ -81,7 +81,7 @@ class McapFile:
         path: The file.
 
     Raises:
-        OSError: It cannot be opened.
+        OSError: The file cannot be opened.
     """
 
     def __init__(self, path: Path) -> None:
@@ -91,7 +91,7 @@ class McapFile:
         self.channels: dict[int, Channel] = {}
         self.metadata: dict[str, dict[str, str]] = {}
         self.metadata_index: list[MetadataIndex] = []
-        """Where metadata records are, by the summary section."""
+        """Positions of metadata records, from the summary section."""
         self.statistics: Statistics | None = None
         self.problems: list[str] = []
         """Descriptions of the faults found so far."""
@@ -100,13 +100,13 @@ class McapFile:
         self._tried_bytes = 0
         self.footer = self._find_footer()
         self.data_end = self.size
-        """Offset of the end of the data section, as far as it is known."""
+        """Offset of the end of the data section, as far as is known."""
         if self.footer:
             summary = self.footer.summary_start or self.size - FOOTER_BYTES
             self.data_end = summary - DATA_END_BYTES
             self._load_summary(self.footer)
         self.summary_problems = tuple(self.problems)
-        """Faults of the footer and the summary section."""
+        """Faults in the footer and the summary section."""
 
     def close(self) -> None:
         """Close the file."""
@@ -118,8 +118,8 @@ class McapFile:
         return self.read_at(0, len(MAGIC)) == MAGIC
 
     def read_at(self, at: int, length: int) -> bytes:
-        """Read bytes; fewer at the end of the file, as it was when it was opened."""
-        if not 0 <= at < self.size:  # damaged records tell of places that no file has
+        """Read bytes; fewer at the end, by the file's size when it was opened."""
+        if not 0 <= at < self.size:  # damaged records may have impossible offsets
             return b""
         self._file.seek(at)
         length = min(length, self.size - at)
@@ -134,7 +134,7 @@ class McapFile:
         return self.read_at(record.start + 9, record.length)
 
     def read_metadata(self, at: int) -> Metadata | None:
-        """The metadata record that starts here; None where there is none, or it is damaged."""
+        """The metadata record that starts here; None if there is none, or it is damaged."""
         opcode, length = struct.unpack("<BQ", self.read_at(at, 9).ljust(9, b"\0"))
         if opcode != Opcode.METADATA or length > MAX_RECORD_BYTES:
             return None
@@ -147,7 +147,7 @@ class McapFile:
     def records(self) -> Iterator[FileRecord]:
         """Yield the valid records of the data section; faults are recorded and skipped.
 
-        A last chunk that is truncated by the end of the file is among them.
+        This includes a last chunk that is truncated by the end of the file.
         """
         at = len(MAGIC)
         if not self.has_magic:
@@ -167,7 +167,7 @@ class McapFile:
 
     def find_chunk(self, start: int) -> int | None:
         """Find the offset of the next complete chunk, at ``start`` or later."""
-        at, size = start + COMPRESSION_OFFSET, STEP_BYTES  # it is mostly near
+        at, size = start + COMPRESSION_OFFSET, STEP_BYTES  # usually it is near
         while at < self.data_end:
             window = self.read_at(at, size + len(COMPRESSION_FIELD))
             found = window.find(COMPRESSION_FIELD)
@@ -197,7 +197,7 @@ class McapFile:
             return b"", False
         crc = CHUNK_HEADER.unpack_from(body)[3]
         content, is_whole, is_sound = decompress(body[CHUNK_HEADER.size :])
-        # Bytes behind the end are those of the next records: this one's length is wrong
+        # Bytes after the end belong to the next records: this one's length is wrong
         has_crc = bool(is_whole and content and crc and zlib.crc32(content) == crc)
         return content, is_sound or has_crc
 
@@ -214,7 +214,7 @@ class McapFile:
         Args:
             opcode: Its opcode.
             body: Its content.
-            trusted: A checksum confirms it, so it replaces what was stored before.
+            trusted: Whether a checksum confirms it, so that it replaces earlier ones.
         """
         stream = ReadDataStream(BytesIO(body))
         with suppress(*UNREADABLE):
@@ -258,10 +258,10 @@ class McapFile:
         return repaired if self._is_confirmed(repaired) else None
 
     def _is_confirmed(self, record: FileRecord) -> bool:
-        """Whether a checksum confirms what is perhaps a chunk.
+        """Whether a checksum confirms a possible chunk.
 
-        What is tried is bounded: records in the place of others, one in each byte, would be read
-        for ever.
+        The number of attempts is limited: a file with a false record in each byte would otherwise
+        be read forever.
         """
         if record.length > MAX_CHUNK_BYTES or self._tried_bytes > MOST_TRIED * self.size:
             return False
@@ -326,15 +326,15 @@ def decompress(data: bytes) -> tuple[bytes, bool, bool]:
     """Decompress one zstd frame as far as possible.
 
     Returns:
-        Its content or the beginning of it, whether it ends where the data ends, and whether its
-        checksum was valid then.
+        Its content or the beginning of it; whether it ends where the data ends; and whether its
+        checksum was valid in that case.
     """
     content, size = [], 0
     try:
         frame = zstandard.get_frame_parameters(data)
         has_checksum = frame.has_checksum
         if frame.content_size <= AT_ONCE_BYTES:
-            with suppress(zstandard.ZstdError):  # else as much of it as there is
+            with suppress(zstandard.ZstdError):  # else decompress what there is
                 at_once = zstandard.ZstdDecompressor().decompress(data, allow_extra_data=False)
                 return at_once, True, bool(has_checksum)
         decompressor = zstandard.ZstdDecompressor().decompressobj()

@@ -1,4 +1,4 @@
-"""Which numbers of a sequence were seen, in as little memory as possible."""
+"""The numbers of a sequence that were seen, in little memory."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
@@ -12,12 +12,12 @@ class Edge(NamedTuple):
     at: int
     """Its time on the session's time line, in ns since the Unix epoch."""
     part: int
-    """Number of the part of the file, from 0: a break begins another one."""
+    """Number of the part of the file, from 0: each break begins another part."""
 
 
 @dataclass
 class SeenRange:
-    """Numbers that were all seen."""
+    """A range of numbers that were all seen."""
 
     first: int
     last: int
@@ -26,7 +26,7 @@ class SeenRange:
 
 
 class Gap(NamedTuple):
-    """Numbers that were not seen, and what was seen beside them."""
+    """A range of numbers that were not seen, and its neighbours."""
 
     first: int
     last: int
@@ -35,20 +35,20 @@ class Gap(NamedTuple):
 
     @property
     def size(self) -> int:
-        """How many numbers were not seen."""
+        """Number of missing numbers."""
         return self.last - self.first + 1
 
 
 class SeqRanges:
-    """The numbers that were seen of one sequence."""
+    """The seen numbers of one sequence."""
 
     def __init__(self) -> None:
         self.ranges: list[SeenRange] = []
-        """In order, with at least one number missing between each two."""
+        """In order, with at least one missing number between each two."""
         self.count = 0
 
     def add(self, seq: int, edge: Edge) -> None:
-        """A number was seen; nothing happens where it was seen before."""
+        """Add a seen number; no effect if it was seen before."""
         ranges = self.ranges
         if ranges and ranges[-1].last + 1 == seq:  # nearly always
             ranges[-1].last, ranges[-1].ends = seq, edge
@@ -92,7 +92,7 @@ class SeqRanges:
         return index > 0 and seq <= self.ranges[index - 1].last
 
     def gaps(self, first: int, last: int) -> Iterator[Gap]:
-        """Yield what is missing from one number to another, both included, in order."""
+        """Yield the gaps from one number to another, both included, in order."""
         at, before = first, None
         for one in self.ranges:
             if one.last < first:
@@ -110,12 +110,12 @@ class SeqRanges:
 
 
 def subtract(first: int, last: int, others: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Yield what is left of a range of numbers without those of others, in order.
+    """Yield the remaining parts of a range of numbers after removing others, in order.
 
     Args:
-        first: Of the range.
-        last: Of the range, included.
-        others: First and last number of each, in order, without overlaps.
+        first: First number of the range.
+        last: Last number of the range, included.
+        others: First and last number of each range to remove, in order, without overlaps.
     """
     for begin, end in others:
         if end < first:

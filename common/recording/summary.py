@@ -35,7 +35,7 @@ OnEntry = Callable[[RecordedMessage | FileNote], None]
 class ChunkIndexes:
     """The index records of all chunks, as bytes: an hour has some 14,000 of them.
 
-    The last one may still be changed, until the next is added.
+    The last one can still be changed until the next one is added.
     """
 
     def __init__(self) -> None:
@@ -47,12 +47,12 @@ class ChunkIndexes:
 
     @property
     def last(self) -> ChunkIndex:
-        """The one that was added last."""
-        assert self._last  # noqa: S101 - for the type checker: nobody asks before there is one
+        """The last record that was added."""
+        assert self._last  # noqa: S101 - for the type checker: never used before there is one
         return self._last
 
     def add(self, chunk: ChunkIndex) -> None:
-        """Add that of the next chunk."""
+        """Add the record of the next chunk."""
         self._encode_last()
         begin, end = chunk.message_start_time, chunk.message_end_time
         self.first_time = min(self.first_time, begin) if self.count else begin
@@ -61,7 +61,7 @@ class ChunkIndexes:
         self._last = chunk
 
     def encode(self) -> bytes:
-        """All of them."""
+        """All records as bytes."""
         self._encode_last()
         return bytes(self._encoded)
 
@@ -79,7 +79,7 @@ class FileSummary:
     channels: dict[int, Channel] = field(default_factory=dict)
     chunks: ChunkIndexes = field(default_factory=ChunkIndexes)
     counts: Counter[int] = field(default_factory=Counter)
-    """Messages in each channel."""
+    """Number of messages in each channel."""
     metadata: list[MetadataIndex] = field(default_factory=list)
     end: int = 0
     """Offset of the end of the last valid record of the data section."""
@@ -90,10 +90,10 @@ class FileSummary:
 
         Args:
             path: The recording.
-            on_entry: Called with every message and every note in it, in their order.
+            on_entry: Called with every message and note in it, in order.
 
         Raises:
-            AffectlineError: It is no recording.
+            AffectlineError: It is not a recording.
         """
         summary, is_usable = cls(), False
         with SessionReader(path) as reader:
@@ -171,7 +171,7 @@ def encode_end(summary: FileSummary, data_end: int, crc: int) -> bytes:
     """Encode the end of a file: Data End, summary section, summary offset section, footer.
 
     Args:
-        summary: The content of the summary section; if empty, there is none and readers must read
+        summary: The content of the summary section; if empty, it is omitted and readers must read
             the whole file.
         data_end: Offset of the end of the data section.
         crc: CRC-32 of the data section, 0 if unknown.
@@ -207,7 +207,7 @@ def _encode_summary(summary: FileSummary, start: int) -> tuple[bytes, bytes]:
 
 
 def encode_records(*records: McapRecord) -> bytes:
-    """Encode records, one behind the other."""
+    """Encode records one after another."""
     builder = RecordBuilder()
     for record in records:
         record.write(builder)

@@ -1,9 +1,8 @@
-"""The times of recorded messages: on their session's time line, or by the clock of arrival.
+"""The times of recorded messages: on their session's time line, or by arrival.
 
-Recordings have a session's start in their `about`, and the time of an event as the ``log_time`` of
-its message: they are in the order of events. Those made before events had times of their own do
-not: their ``log_time`` is the clock of arrival, and their seconds are counted from the first
-message.
+Recordings have the session's start in `about`, and the event time of each message as its
+``log_time``, so they are in the order of events. In recordings from before events had times of
+their own, ``log_time`` is the clock at arrival, and seconds are counted from the first message.
 """
 
 import heapq
@@ -15,13 +14,13 @@ from affectline.common.recording.reader import RecordedMessage, SessionReader
 
 BACK_NS: Final = 1_000_000_000
 GAP_NS: Final = 60_000_000_000
-"""A step from one arrival to the next between these two is time that passed."""
+"""A step from one arrival to the next counts as elapsed time if it is between these two."""
 SILENCE_S: Final = 60.0
-"""On a session's time line: nothing was recorded for longer than this."""
+"""On a session's time line: a longer gap between messages is a silence."""
 LATE_NS: Final = 2_000_000_000
-"""By the clock of arrival: a message came this much later than what it tells of, at most."""
+"""By arrival: the maximum delay of a message after its event."""
 OPENING: Final = 64
-"""Messages of which one tells of the first event."""
+"""Number of messages among which the first event is."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +32,11 @@ class TimeLine:
     first: int
     last: int
     is_of_session: bool
-    """Times are those of events; else those of arrivals."""
+    """Whether times are those of events; otherwise they are those of arrival."""
 
     @property
     def seconds(self) -> float:
-        """From the first message to the last."""
+        """Seconds from the first message to the last."""
         return (self.last - self.first) / 1e9
 
     @property
@@ -46,7 +45,7 @@ class TimeLine:
         return self.second(self.last)
 
     def second(self, at: int) -> float:
-        """The second of a moment.
+        """Convert a moment to seconds on this time line.
 
         Args:
             at: Nanoseconds since the Unix epoch.
@@ -55,22 +54,22 @@ class TimeLine:
 
 
 def read_time_line(reader: SessionReader) -> TimeLine:
-    """The times that a recording covers; reads few messages or none."""
+    """Read the times that a recording covers; reads few messages or none."""
     first, last = reader.time_range()
     start = reader.session_start
     return TimeLine(first if start is None else start, first, last, start is not None)
 
 
 def find_session_start(reader: SessionReader) -> int | None:
-    """Zero of a recording's time line; None where nothing tells it.
+    """Zero of a recording's time line in ns since the Unix epoch; None: unknown.
 
-    Where it was recorded by the clock of arrival, that is its first event.
+    In a recording by arrival, it is the first event.
     """
     if reader.session_start is not None:
         return reader.session_start
     found: list[int] = []
     for recorded, _ in zip(reader.messages(), range(OPENING), strict=False):
-        if abs(recorded.log_time - recorded.publish_time) < GAP_NS:  # else a tool's wrong time
+        if abs(recorded.log_time - recorded.publish_time) < GAP_NS:  # else a tool's time is wrong
             found.append(recorded.publish_time)
         found.append(recorded.log_time)
     return min(found, default=None)
@@ -82,27 +81,26 @@ class TimedMessage(NamedTuple):
     second: float
     """On the recording's time line."""
     played_s: float
-    """The same, less the long silences before it: nobody waits through them in a replay."""
+    """The same without long silences before it, so that a replay does not wait through them."""
     recorded: RecordedMessage
 
 
 def with_seconds(
     messages: Iterable[RecordedMessage], session_start: int | None
 ) -> Iterator[TimedMessage]:
-    """Messages with their seconds.
+    """Add seconds to messages.
 
-    On a session's time line that is `time_s`; it falls where a message came too late for its place.
-    A `SILENCE_S` in which nothing at all was recorded is time that passed, as between two films of
-    one day, but nobody has to wait for its end.
+    On a session's time line, seconds are those of `time_s`. They decrease if a message arrived too
+    late for its place. A gap of more than `SILENCE_S` without any message, such as between two
+    films of one day, counts as elapsed time, but a replay skips it.
 
-    By the clock of arrival the seconds since the first message, which never fall: a clock that was
-    set while it was recorded, or a computer that slept, makes the times of arrival jump. Health is
-    recorded every second, so such a jump cannot be time in which nothing happened, and counts for
-    nothing.
+    By arrival, they are the seconds since the first message, and never decrease. Arrival times jump
+    if the clock was set during the recording, or the computer slept. Health is recorded every
+    second, so such a jump cannot be a time without events, and is ignored.
 
     Args:
-        messages: In the order of the file, all of them.
-        session_start: Of the recording; None where it has none.
+        messages: All messages, in the order of the file.
+        session_start: Start of the recording's session in ns; None: it has none.
     """
     if session_start is None:
         yield from _by_arrival(messages)
@@ -131,15 +129,15 @@ def _by_arrival(messages: Iterable[RecordedMessage]) -> Iterator[TimedMessage]:
 def in_event_order(
     messages: Iterable[TimedMessage], *, is_of_session: bool
 ) -> Iterator[TimedMessage]:
-    """Messages put into the order of their events as far as possible.
+    """Sort messages by event as far as possible.
 
-    A message that came late moves forward, by `LATE_NS` at most. Those of one topic stay in their
-    order, except for markers; so do the frames of a stream and its beginning and end.
+    A message that arrived late moves forward, by `LATE_NS` at most. The messages of one topic keep
+    their order, except for markers; so do the frames of a stream, its start and its end.
 
     Args:
-        messages: What came from outside, in the order of the file.
-        is_of_session: Their ``log_time`` is that of the event. Else that is their
-            ``publish_time``, and ``log_time`` the clock of arrival.
+        messages: Messages from outside, in the order of the file.
+        is_of_session: Whether ``log_time`` is the event time. Otherwise ``publish_time`` is, and
+            ``log_time`` is the clock at arrival.
     """
     waiting: list[tuple[int, int, TimedMessage]] = []
     newest: dict[str, int] = {}

@@ -1,12 +1,12 @@
-"""Writing session files: the wire messages of a session, as they are, in one MCAP file.
+"""Writing session files: the unchanged wire messages of a session, in one MCAP file.
 
-Messages are collected into chunks (zstd), each with an index behind it. `SessionWriter.flush` hands
-a chunk to the operating system as one write, so a process that is killed loses what it has not
-flushed and nothing else. A file that was not finished is continued behind its last valid record,
-so that a session stays one file whatever happened to its recorder.
+Messages are collected into chunks (zstd), each followed by an index. `SessionWriter.flush` passes a
+chunk to the operating system in one write, so a killed process loses only what it has not flushed.
+A file that was not finished is continued after its last valid record, so that a session stays one
+file whatever happened to its recorder.
 
-The writer of the mcap package cannot continue a file and writes channels only once; here every
-chunk repeats those that its messages refer to, so that each can be read without the others.
+The writer of the mcap package cannot continue a file, and writes channels only once. Here every
+chunk repeats the channels of its messages, so that it can be read without the others.
 """
 
 import json
@@ -48,22 +48,22 @@ from affectline.common.wire.base import Message as WireMessage
 from affectline.common.wire.kinds import message_kinds
 
 CHUNK_BYTES: Final = 1 << 20
-"""A chunk is written when it has grown to this, if not flushed before."""
+"""Size at which a chunk is written, if it was not flushed before."""
 ZSTD_LEVEL: Final = 1
-"""JPEG files do not shrink at any level; the rest shrinks enough at the fastest."""
+"""JPEG files do not shrink at any level; the fastest level shrinks the rest enough."""
 
 
 class SessionWriter:
     """A session file, open for writing.
 
     Args:
-        path: Is created, or continued if it holds a recording.
+        path: The file, which is created, or continued if it contains a recording.
         about: Facts about the session for the metadata record, as JSON values.
-        on_entry: Called with everything that a file to be continued holds.
+        on_entry: Called with every entry of a file that is continued.
 
     Raises:
-        OSError: It cannot be written.
-        AffectlineError: It exists and is no recording, or another process records into it.
+        OSError: The file cannot be written.
+        AffectlineError: It exists and is not a recording, or another process records into it.
     """
 
     _start_time: int
@@ -74,7 +74,7 @@ class SessionWriter:
     def __init__(self, path: Path, about: dict[str, Any], on_entry: OnEntry | None = None) -> None:
         self.path = path
         self.is_continued = False
-        """There was a recording already."""
+        """Whether the file contained a recording already."""
         self.messages = 0
         self._summary = FileSummary()
         self._channels: dict[tuple[str, str], Channel] = {}
@@ -150,10 +150,10 @@ class SessionWriter:
             self.flush()
 
     def flush(self) -> None:
-        """Hand everything to the operating system.
+        """Pass all pending messages to the operating system.
 
         Raises:
-            OSError: It cannot be written; the file is as it was before.
+            OSError: They cannot be written; the file is unchanged.
         """
         if not self._pending:
             return
@@ -180,14 +180,14 @@ class SessionWriter:
         self.messages += flushed
 
     def add_note(self, name: str, fields: Mapping[str, Any]) -> None:
-        """Flush, and write a note behind everything that was added before.
+        """Flush, and write a note after everything that was added before.
 
         Args:
             name: `affectline.common.recording.notes.NOTE` or ``CONTENT``.
             fields: JSON values.
 
         Raises:
-            OSError: It cannot be written; the file is as it was before.
+            OSError: It cannot be written; the file is unchanged.
         """
         self.flush()
         metadata = to_record(name, fields)
@@ -199,14 +199,14 @@ class SessionWriter:
         """Flush, write the end of the file with its summary section, and close it.
 
         Raises:
-            OSError: There is no room. What was written before can still be read.
+            OSError: There is no space. What was written before can still be read.
         """
         problem: OSError | None = None
         try:
             self.flush()
         except OSError as error:
             problem = error
-        # Where the summary section has no room, an end without one may have
+        # If there is no space for the summary section, there may be for an end without one
         for summary in (self._summary, FileSummary()):
             try:
                 self._append(encode_end(summary, self._end, self._crc or 0))
@@ -218,7 +218,7 @@ class SessionWriter:
             raise problem
 
     def close(self) -> None:
-        """Close the file unfinished."""
+        """Close the file without finishing it."""
         self._file.close()
 
     def _new_chunk(self) -> None:
@@ -245,7 +245,7 @@ class SessionWriter:
         return channel
 
     def _append(self, data: bytes) -> None:
-        """Write all of it or nothing."""
+        """Write all of the data or nothing."""
         view = memoryview(data)
         try:
             while view:
@@ -273,7 +273,7 @@ def lock(file: FileIO) -> None:
 
 
 def is_empty(path: Path) -> bool:
-    """Whether not even the first bytes of a file were written."""
+    """Whether not even the magic bytes of a file were written completely."""
     with path.open("rb") as file:
         return MAGIC.startswith(file.read(len(MAGIC) + 1))
 

@@ -1,1 +1,1 @@
-"""What every process runs on: sockets, signals, supervision, clocks and the frames in flight."""
+"""The base of every process: sockets, signals, supervision, clocks and frames in flight."""

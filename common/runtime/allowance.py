@@ -1,4 +1,4 @@
-"""How much of something a peer may have: so much a second, and what it has saved up."""
+"""Rate limits for peers: token buckets."""
 
 import threading
 from collections.abc import Callable
@@ -8,17 +8,17 @@ from affectline.common.clock import monotonic
 
 SENSOR_MESSAGES_PER_S: Final = 1000
 SENSOR_BYTES_PER_S: Final = 1 << 20
-"""What may come by one sensor's key. A process that reads a table goes by it."""
+"""Limits of one sensor's key. A process that reads a table keeps to them."""
 PACE: Final = 0.8
-"""Of these it takes so much: clocks differ, and what is sent again counts as well."""
+"""The share of the limits that it uses: clocks differ, and messages sent again count, too."""
 
 
 class Allowance:
-    """So much a second (a token bucket).
+    """A token bucket.
 
     Args:
-        per_second: How much.
-        most: How much can be saved up; there is so much to begin with.
+        per_second: How many tokens are added per second.
+        most: How many tokens it can hold; it starts full.
         clock: Seconds of a monotonic clock.
     """
 
@@ -30,18 +30,18 @@ class Allowance:
 
     @property
     def is_whole(self) -> bool:
-        """Whether as much is saved up as can be."""
+        """Whether the bucket is full."""
         return self._left + (self._clock() - self._since) * self._per_second >= self._most
 
     def spend(self, amount: float = 1) -> bool:
-        """Whether there is so much left; then it is used up."""
+        """Take this many tokens if there are enough; False: there are not."""
         if self.wait_s(amount) > 0:
             return False
         self._left -= amount
         return True
 
     def wait_s(self, amount: float = 1) -> float:
-        """After how long there is so much, in seconds."""
+        """Seconds until there are this many tokens."""
         now = self._clock()
         saved = self._left + (now - self._since) * self._per_second
         self._left, self._since = min(saved, self._most), now
@@ -49,14 +49,14 @@ class Allowance:
 
 
 class Pace:
-    """Has a publisher with a sensor's key wait, so that it never comes to the key's limits."""
+    """Slows a publisher with a sensor's key down, so that it stays below the key's limits."""
 
     def __init__(self) -> None:
         messages, size = PACE * SENSOR_MESSAGES_PER_S, PACE * SENSOR_BYTES_PER_S
         self._messages, self._bytes = Allowance(messages, messages), Allowance(size, size)
 
     def wait(self, size: int) -> None:
-        """Wait until a message of so many bytes may be sent: less than a tenth of a second."""
+        """Wait until a message of ``size`` bytes may be sent: less than a tenth of a second."""
         for allowance, amount in ((self._messages, 1), (self._bytes, size)):
             while not allowance.spend(amount):
                 threading.Event().wait(allowance.wait_s(amount))

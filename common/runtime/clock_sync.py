@@ -1,15 +1,15 @@
-"""The hub's clock, as seen from another host.
+"""Synchronization with the hub's clock from another host.
 
-As in NTP (RFC 5905, section 8): a probe leaves at t1, the hub gets it at t2 and answers at t3, the
-answer is here at t4. Where both ways took equally long the hub's clock is ahead by
-((t2 - t1) + (t3 - t4)) / 2, and whatever the ways took, that is wrong by at most half of the round
-trip. Of the last probes the one with the shortest round trip is believed; the others waited in some
+As in NTP (RFC 5905, section 8): a probe leaves at t1, the hub receives it at t2 and answers at t3,
+and the answer arrives at t4. If both ways took equally long, the hub's clock is ahead by
+((t2 - t1) + (t3 - t4)) / 2. However long each way took, the error is at most half of the round
+trip. Of the last probes, the one with the shortest round trip is used; the others waited in a
 queue.
 
-Clocks may be set meanwhile. The round trip is taken from a clock that is never set, t1 being that
-long before t4. An answer that fits to none of those before is doubted until as many in a row agree
-with it as it takes (`CONFIRMED`); then those before are forgotten. Only what was asked is answered:
-an answer counts once, to a question that is remembered here.
+Clocks may be set in the meantime. The round trip is measured with a clock that is never set, and t1
+is calculated from t4 and the round trip. An answer that contradicts all earlier ones is doubted
+until enough answers in a row agree with it (`CONFIRMED`); then the earlier ones are dropped. An
+answer counts once, and only for a probe that was sent and is still remembered here.
 """
 
 import struct
@@ -28,33 +28,33 @@ from affectline.common.settings.hub import HubSettings
 from affectline.common.wire.health import ClockOffset
 
 KEPT: Final = 16
-"""Probes of which the best is believed."""
+"""Number of recent probes; the best of them is used."""
 PERIOD_S: Final = 1.0
 FIRST_PERIOD_S: Final = 0.05
-"""Between the first probes."""
+"""Interval between the first probes."""
 FIRST: Final = 8
-"""Probes that are sent fast, and are enough to begin with."""
+"""Number of probes that are sent fast; enough to start with."""
 CONFIRMED: Final = 3
-"""Answers that agree with one another before a clock counts as set."""
+"""Number of contradicting answers that must agree before a clock counts as set."""
 DOUBTFUL_PERIOD_S: Final = 0.25
-"""Between probes while answers are doubted: no faster than the hub answers."""
+"""Interval between probes while answers are doubted: no faster than the hub answers."""
 PROBES_AT_ONCE: Final = 4 * FIRST
 PROBES_PER_S: Final = 4 / PERIOD_S
-"""What the hub answers to one peer: four times as much as a process asks."""
+"""Limits of the hub's answers to one peer: four times as many as a process needs."""
 MOST_PEERS: Final = 1024
-"""That it remembers."""
+"""Maximum number of peers that the hub remembers."""
 ANSWERED_AT_ONCE: Final = 64
 PROBE: Final = struct.Struct("<q")
 ANSWER: Final = struct.Struct("<qqq")
 
 
 class ClockProbe(NamedTuple):
-    """What one probe shows."""
+    """The result of one probe."""
 
     offset_ns: int
-    """The hub's clock less ours."""
+    """The hub's clock minus this machine's."""
     uncertainty_ns: int
-    """The offset is wrong by this at most."""
+    """Maximum error of the offset."""
 
 
 def estimate_offset(t1: int, t2: int, t3: int, t4: int) -> ClockProbe:
@@ -63,19 +63,19 @@ def estimate_offset(t1: int, t2: int, t3: int, t4: int) -> ClockProbe:
 
 
 def contradicts(one: ClockProbe, other: ClockProbe) -> bool:
-    """Whether no offset fits to both: a clock was set between them, or has drifted."""
+    """Whether no offset fits both: a clock was set between them, or has drifted."""
     apart = abs(one.offset_ns - other.offset_ns)
     return apart > one.uncertainty_ns + other.uncertainty_ns + 1
 
 
 class ClockSync:
-    """The hub's clock, as far as a process can tell it by its own.
+    """The hub's clock, estimated from this machine's clock and probes.
 
     Args:
-        context: Where the socket for the probes belongs to.
-        hub: Where the hub is. On this machine nothing is asked and nothing corrected.
-        now: This machine's clock.
-        ticks: Nanoseconds that nobody sets.
+        context: ZeroMQ context of the socket for the probes.
+        hub: The hub. On this machine, nothing is probed or corrected.
+        now: This machine's clock, in ns since the Unix epoch.
+        ticks: A clock that is never set, in ns.
     """
 
     def __init__(
@@ -90,19 +90,19 @@ class ClockSync:
         """Nanoseconds to add to this machine's clock."""
         self._probes: deque[ClockProbe] = deque(maxlen=KEPT)
         self._doubted: list[ClockProbe] = []
-        """Answers that fit to none of these, but to one another."""
+        """Answers that contradict all of these, but agree with each other."""
         self._asked: deque[int] = deque(maxlen=KEPT)
-        """When questions without an answer were sent, by the clock that nobody sets."""
+        """When the unanswered probes were sent, by the clock that is never set."""
         self.nonsense = 0
-        """Answers that cannot be the hub's."""
+        """Number of answers that cannot be the hub's."""
         self._sent = 0
         self._next_probe = 0.0
         self.socket: zmq.Socket[bytes] | None = None
         endpoints = reach(hub)
-        # With keys, parts on the hub's own machine have none: its clock is theirs
+        # With keys, processes on the hub's machine have none: they share its clock
         if not (hub.is_loopback or (endpoints.is_local and hub.network_access == "keys")):
             self.socket = new_socket(context, zmq.DEALER)
-            # A probe that waits for a connection would only tell how long it waited.
+            # A probe that waits for a connection would only measure that wait.
             self.socket.setsockopt(zmq.IMMEDIATE, 1)
             self.socket.setsockopt(zmq.LINGER, 0)
             connect(self.socket, endpoints.clock)
@@ -113,7 +113,7 @@ class ClockSync:
 
     @property
     def offset(self) -> ClockOffset | None:
-        """For health messages; None on the hub's own machine and before its first answer."""
+        """For health messages; None on the hub's own machine and before the first answer."""
         if not self._probes:
             return None
         best = self._best
@@ -154,12 +154,12 @@ class ClockSync:
                 self.nonsense += 1
 
     def _take_answer(self, answer: bytes, arrived: int, now: int) -> bool:
-        """Learn from an answer; False where it is none, or tells what cannot be.
+        """Use an answer; False if it is malformed, not expected, or impossible.
 
         Args:
             answer: Its bytes.
-            arrived: When it came, by this machine's clock.
-            now: The same by the clock that nobody sets.
+            arrived: When it arrived, by this machine's clock.
+            now: The same, by the clock that is never set.
         """
         if len(answer) != ANSWER.size:
             return False
@@ -184,11 +184,11 @@ class ClockSync:
         self._doubted = []
         self._probes = deque([*fitting, result], maxlen=KEPT)
         best = self._best
-        # An offset that may just as well be none is none: two hosts in step are left in step.
+        # An offset within its error counts as none: synchronized hosts are left alone.
         self.correction = best.offset_ns if abs(best.offset_ns) > best.uncertainty_ns else 0
 
     def synchronize(self, patience_s: float) -> None:
-        """Wait until enough has been answered to begin with, or for so long."""
+        """Wait until there are enough answers to start with, or for ``patience_s`` seconds."""
         deadline = monotonic() + patience_s
         while self.socket is not None and len(self._probes) < FIRST:
             left = min(deadline, self._next_probe) - monotonic()
@@ -199,7 +199,7 @@ class ClockSync:
 
 
 def offset_to_hub(hub: HubSettings, patience_s: float = 1.0) -> int:
-    """Nanoseconds to add to this machine's clock to have the hub's; 0 where nobody answers."""
+    """Nanoseconds to add to this machine's clock to get the hub's; 0 if the hub does not answer."""
     if hub.is_loopback:
         return 0
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -212,13 +212,13 @@ def offset_to_hub(hub: HubSettings, patience_s: float = 1.0) -> int:
 
 
 class ClockServer:
-    """The hub's part: answers what it has been asked.
+    """The hub's side: answers probes.
 
     Args:
         socket: A ROUTER socket.
         clock: Seconds of a monotonic clock.
-        heard: Is told of every message by which connection it came, how long its parts are, and
-            whose key it has.
+        heard: Called for every message with its last frame, which identifies connection and key,
+            and the lengths of its parts.
     """
 
     def __init__(
@@ -229,13 +229,13 @@ class ClockServer:
     ) -> None:
         self._socket, self._clock, self._heard = socket, clock, heard
         self._asked: OrderedDict[bytes, Allowance] = OrderedDict()
-        """What each peer may ask yet; those that asked last are the last."""
+        """The remaining allowance of each peer, the most recent last."""
 
     def answer(self, counters: Counter[str]) -> None:
-        """Answer probes that wait, not all of them at once: others are waiting as well.
+        """Answer waiting probes, but not all at once: other work is waiting as well.
 
         Args:
-            counters: ``probes_refused`` are those that came too often, or are none.
+            counters: Counts ``probes_refused``: too many from one peer, or malformed.
         """
         for _ in range(ANSWERED_AT_ONCE):
             try:

@@ -1,11 +1,11 @@
-"""Where a hub is reached: through Unix sockets on its own machine, through TCP from elsewhere.
+"""Endpoints of a hub: Unix sockets on its own machine, TCP from elsewhere.
 
-The pipeline's own parts, and the tools of the same user, meet the hub in a private folder: nobody
-else may open it, so whoever speaks there needs no further proof. TCP is for everybody else, who may
-do what the hub's settings, or their key, allow (``docs/security.md``).
+The pipeline's own processes and tools of the same user reach the hub through a private folder.
+Nobody else may open that folder, so peers there need no keys. All others use TCP, where the hub's
+settings or their key define what they may do (``docs/security.md``).
 
-Both sides find the folder by the hub's port, so that one address (``127.0.0.1:5555``) names both
-ways. A hub without such a folder, in a container for example, is reached through TCP.
+Both sides find the folder by the hub's port, so one address (``127.0.0.1:5555``) names both ways. A
+hub without such a folder, such as one in a container, is reached through TCP.
 """
 
 import os
@@ -20,13 +20,15 @@ from affectline.common.runtime.keys import Credentials, KeyStore
 from affectline.common.settings.hub import HubSettings
 
 LONGEST_PATH: Final = 100
-"""Bytes of a Unix socket's path: the kernel takes 107 of them (macOS: 103)."""
-INSECURE: Final = "no keys on %s: anyone who reaches it on the network sees and controls "
-"everything; affectline keys new makes keys"
-"""A warning of everything that does without."""
+"""Maximum length of a Unix socket's path in bytes: the kernel allows 107 (macOS: 103)."""
+INSECURE: Final = (
+    "no keys on %s: anyone who reaches it on the network sees and controls everything; "
+    "affectline keys new makes keys"
+)
+"""Warning of processes that run without keys."""
 CONNECT_S: Final = 0.5
 LOCK: Final = "lock"
-FIX: Final = "remove it, or set XDG_RUNTIME_DIR to a folder that is yours alone"
+FIX: Final = "remove it, or set XDG_RUNTIME_DIR to a folder that only you can open"
 
 
 class Endpoint(NamedTuple):
@@ -34,7 +36,7 @@ class Endpoint(NamedTuple):
 
     address: str
     credentials: Credentials | None = None
-    """None: keys are not asked for."""
+    """None: no keys are required."""
 
     @property
     def is_tcp(self) -> bool:
@@ -42,12 +44,12 @@ class Endpoint(NamedTuple):
 
 
 class HubEndpoints(NamedTuple):
-    """The sockets of a hub, as one of its two ways leads to them."""
+    """The sockets of a hub, through Unix sockets or through TCP."""
 
     ingress: Endpoint
     """Publishers connect here."""
     outlet: Endpoint
-    """Tools subscribe here; it drops for the slow."""
+    """Tools subscribe here; it drops messages for slow readers."""
     bus: Endpoint
     """The pipeline's consumers subscribe here."""
     work_in: Endpoint
@@ -55,25 +57,25 @@ class HubEndpoints(NamedTuple):
     work_out: Endpoint
     """Classifiers pull face crops here."""
     clock: Endpoint
-    """Processes on other hosts ask here what time it is."""
+    """Processes on other hosts request the time here."""
     is_local: bool
-    """Whether these are the Unix sockets."""
+    """Whether these are Unix sockets."""
     is_open_to_everybody: bool = False
-    """Whether whoever is on the network may do the same: without keys, beyond this machine."""
+    """Whether anyone on the network has the same access: there are no keys, beyond this machine."""
 
     @property
     def is_for_a_sensor(self) -> bool:
-        """Whether the key that leads there is for samples and markers alone."""
+        """Whether this process has a sensor's key, which allows only samples and markers."""
         credentials = self.ingress.credentials
         return credentials is not None and credentials.pair.role == "sensor"
 
 
 def tcp_endpoints(hub: HubSettings, credentials: Credentials | None = None) -> HubEndpoints:
-    """The sockets of a hub that the network leads to.
+    """The TCP sockets of a hub.
 
     Args:
-        hub: Where it is.
-        credentials: The keys by which they are reached.
+        hub: The hub's address.
+        credentials: The keys to connect with; None: no keys.
     """
     return HubEndpoints(
         ingress=Endpoint(hub.ingress, credentials),
@@ -87,7 +89,7 @@ def tcp_endpoints(hub: HubSettings, credentials: Credentials | None = None) -> H
 
 
 def local_endpoints(hub: HubSettings, folder: Path) -> HubEndpoints:
-    """The Unix sockets of a hub in its folder; its clock is the machine's, and asked by TCP."""
+    """The Unix sockets of a hub in its folder; the clock remains at its TCP address."""
     return HubEndpoints(
         ingress=Endpoint(f"ipc://{folder / 'ingress'}"),
         outlet=Endpoint(f"ipc://{folder / 'outlet'}"),
@@ -100,13 +102,13 @@ def local_endpoints(hub: HubSettings, folder: Path) -> HubEndpoints:
 
 
 def reach(hub: HubSettings) -> HubEndpoints:
-    """How this process reaches a hub.
+    """The endpoints by which this process reaches a hub.
 
-    Where the hub is on this machine and belongs to the same user: by its Unix sockets, also while
-    it is not there yet. Where something listens on its port that has none: by TCP.
+    Unix sockets, if the hub is on this machine and belongs to the same user, or has not started
+    yet. TCP, if it is elsewhere, or its port is open and it has no such sockets.
 
     Raises:
-        AffectlineError: It asks for keys, and there are none.
+        AffectlineError: The hub requires keys, and there are none.
     """
     by_tcp = tcp_endpoints(hub)
     if by_tcp.is_local or not is_on_this_machine(hub.host):
@@ -114,23 +116,23 @@ def reach(hub: HubSettings) -> HubEndpoints:
     if by_sockets := _own_hub(hub):
         return by_sockets
     if _listens(hub):
-        # It binds its sockets first: it may have begun to listen since they were looked for
+        # A hub binds its Unix sockets first: it may have started since they were looked for
         return _own_hub(hub) or _with_keys(by_tcp, hub)
     return local_endpoints(hub, _socket_folders(hub)[0])
 
 
 def is_there(hub: HubSettings) -> bool:
-    """Whether `reach` finds a hub now; one on another machine is not looked for."""
+    """Whether `reach` finds a hub now; always true for other machines, which are not checked."""
     if tcp_endpoints(hub).is_local or not is_on_this_machine(hub.host):
         return True
     return _own_hub(hub) is not None or _listens(hub)
 
 
 def outlet_at(address: str) -> Endpoint:
-    """A hub's outlet, or what stands for it, by its address alone.
+    """The outlet of a hub, or an equivalent, by its address alone.
 
     Raises:
-        AffectlineError: It asks for keys, and there are none.
+        AffectlineError: The hub requires keys, and there are none.
     """
     host, _, port = address.removeprefix("tcp://").rpartition(":")
     if not (address.startswith("tcp://") and host and port.isdecimal() and int(port) > 1):
@@ -141,12 +143,12 @@ def outlet_at(address: str) -> Endpoint:
 
 
 def _socket_folders(hub: HubSettings) -> list[Path]:
-    """Where a hub's Unix sockets may be, the best place first."""
+    """Possible folders of a hub's Unix sockets, the best first."""
     return [folder / str(hub.port) for folder in _runtime_folders()]
 
 
 def _own_hub(hub: HubSettings) -> HubEndpoints | None:
-    """The Unix sockets of a hub of ours that runs on this machine; None: there is none."""
+    """The Unix sockets of this user's hub on this machine; None: there is none."""
     for folder in _socket_folders(hub):
         if _is_private(folder.parent) and _is_private(folder) and _answers(folder / "ingress"):
             return local_endpoints(hub, folder)
@@ -154,7 +156,7 @@ def _own_hub(hub: HubSettings) -> HubEndpoints | None:
 
 
 def _with_keys(endpoints: HubEndpoints, hub: HubSettings) -> HubEndpoints:
-    """The same endpoints with the keys that they ask for."""
+    """The same endpoints, with the keys that they require."""
     if endpoints.is_local:
         return endpoints
     if hub.network_access != "keys":
@@ -164,7 +166,7 @@ def _with_keys(endpoints: HubEndpoints, hub: HubSettings) -> HubEndpoints:
 
 
 def is_on_this_machine(host: str) -> bool:
-    """Whether a host's name or address is one of this machine's."""
+    """Whether a host name or address is one of this machine's."""
     if host == "localhost":
         return True
     try:
@@ -177,13 +179,13 @@ def is_on_this_machine(host: str) -> bool:
 
 
 class LocalSockets:
-    """The folder of a hub's Unix sockets, which one hub at a time may use.
+    """The folder of a hub's Unix sockets, locked by one hub at a time.
 
     Args:
-        hub: Whose port names it.
+        hub: The hub; its port is the name of the folder.
 
     Raises:
-        AffectlineError: It cannot be made, is not ours alone, or another hub uses it.
+        AffectlineError: The folder cannot be made, is not private, or another hub uses it.
     """
 
     def __init__(self, hub: HubSettings) -> None:
@@ -197,8 +199,7 @@ class LocalSockets:
         for folder in (parent, self.folder):
             if not _is_private(folder):
                 raise AffectlineError(
-                    f"{folder}: the hub's sockets belong in a folder of yours that nobody else "
-                    "may open",
+                    f"{folder}: the hub's sockets need a folder of yours that nobody else may open",
                     FIX,
                 )
         self.endpoints = local_endpoints(hub, self.folder)
@@ -215,12 +216,12 @@ class LocalSockets:
         return lock
 
     def close(self) -> None:
-        """Let another hub use it."""
+        """Release the folder for another hub."""
         self._lock.close()
 
 
 def _runtime_folders() -> list[Path]:
-    """Where a user's sockets may be, the best place first."""
+    """Possible folders of this user's sockets, the best first."""
     user = os.geteuid()
     named = os.environ.get("XDG_RUNTIME_DIR")
     places = [Path(named)] if named else []
@@ -231,7 +232,7 @@ def _runtime_folders() -> list[Path]:
 
 
 def _is_private(folder: Path) -> bool:
-    """Whether it is a folder that belongs to us, and that nobody else may open."""
+    """Whether it is a folder of this user that nobody else may open."""
     try:
         found = folder.lstat()
     except OSError:
@@ -241,7 +242,7 @@ def _is_private(folder: Path) -> bool:
 
 
 def _answers(path: Path) -> bool:
-    """Whether somebody listens on a Unix socket: the file of a dead hub stays behind."""
+    """Whether a process listens on a Unix socket; the file of a dead hub stays behind."""
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(CONNECT_S)
         try:
@@ -252,7 +253,7 @@ def _answers(path: Path) -> bool:
 
 
 def _listens(hub: HubSettings) -> bool:
-    """Whether somebody listens on a hub's port."""
+    """Whether a process listens on a hub's port."""
     try:
         socket.create_connection((hub.host, hub.port), CONNECT_S).close()
     except OSError:

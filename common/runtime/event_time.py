@@ -1,13 +1,13 @@
-"""Event time: messages of several sources in the order of what happened, at any speed.
+"""Event time: merges messages of several sources in the order of events, at any speed.
 
 Recorded sources (films, tables) are read as fast as they are consumed, so the order in which their
-messages arrive tells nothing. As stream processors do (Akidau et al. 2015, The Dataflow Model, VLDB
-8(12)), every source promises by a `Watermark` up to which moment it has told everything, and a
-consumer takes a message only when the promises of all sources have passed it (`EventTimeMerger`).
-So that this needs little memory, no source runs far ahead of the others (`SourceAlignment`).
+messages arrive says nothing. As in stream processors (Akidau et al. 2015, The Dataflow Model, VLDB
+8(12)), every source promises with a `Watermark` that it has published everything up to a moment. A
+consumer handles a message only when the watermarks of all sources have passed it
+(`EventTimeMerger`). To save memory, no source runs far ahead of the others (`SourceAlignment`).
 
-Live sources promise nothing: in live delivery messages are held for a moment, so that a sensor's
-that come a little late find their place, and those that come later still are counted.
+Live sources promise nothing: in live delivery messages are held briefly, so that a sensor's message
+that arrives a little late is still put in its place. Messages that arrive even later are counted.
 """
 
 import heapq
@@ -23,31 +23,31 @@ from affectline.common.wire.watermark import Watermark
 
 SECOND: Final = 1_000_000_000
 AHEAD_NS: Final = 2 * SECOND
-"""A recorded source runs ahead of the others by this at most: enough that nobody waits for a table
-whose messages hold a quarter of a second, and a few dozen frames to hold in memory."""
+"""How far a recorded source may run ahead of the others: enough that none waits for a table whose
+messages hold a quarter of a second, and only a few dozen frames to hold in memory."""
 SILENCE_S: Final = 10.0
-"""A source that has said nothing for so long is lost: the run no longer waits for it. A process
-that died is back within two seconds."""
+"""A source that was silent for this many seconds counts as lost: the run no longer waits for it.
+A process that died is back within two seconds."""
 START_S: Final = 30.0
-"""The same for a source that has not been heard at all: a busy machine starts it slowly."""
+"""The same for a source that has never published: a busy machine starts it slowly."""
 REPEAT_S: Final = 0.5
-"""Watermarks are repeated, because nobody answers them."""
+"""Interval, in s, at which watermarks are repeated, because they are not acknowledged."""
 LIVE_WAIT_S: Final = 0.25
-"""Live delivery: how long a message is held for earlier ones of other sources. Sensors send about
-ten times a second; a frame takes some hundredths of a second to be answered."""
+"""Seconds that live delivery holds a message for earlier ones of other sources. Sensors send about
+ten times a second; a frame is answered within some hundredths of a second."""
 MOST_HELD: Final = 20_000
 MOST_HELD_BYTES: Final = 1 << 28
-"""Messages, and bytes of their parts, that wait at most; beyond that the earliest is taken,
-whichever source is late."""
+"""Maximum number of waiting messages, and of bytes of their parts; beyond that the earliest message
+is released, whichever source is late."""
 MOST_SOURCES: Final = 256
-"""Sources that are waited for."""
+"""Maximum number of sources to wait for."""
 MOST_MARKERS: Final = 10_000
 MOST_EPOCHS: Final = 4
-"""Markers, and epochs of one signal, that are remembered to tell what is repeated."""
+"""Markers, and epochs of one signal, that are remembered to recognize repeated messages."""
 MOST_AT_ONCE: Final = 200
-"""Messages that one call gives at most: some hundredths of a second of work."""
+"""Maximum number of messages from one call: some hundredths of a second of work."""
 MOST_PASSED_OVER: Final = 4096
-"""Messages of one signal that may still come behind later ones: more than are ever on their way."""
+"""Missing messages of one signal that may still arrive late: more than are ever in flight."""
 END: Final = 2**63
 
 _ORDER: Final = {
@@ -57,28 +57,28 @@ _ORDER: Final = {
          "StreamEnd", "StreamDone")
     )
 }  # fmt: skip
-"""Of messages about the same moment: causes come before what follows from them."""
+"""The order of messages about the same moment: causes come before their effects."""
 
 
 class _Patience:
-    """How long the sources have been silent, in s of the monotonic clock."""
+    """Tracks how long each source has been silent, in s of the monotonic clock."""
 
     def __init__(self) -> None:
         self._heard_at: dict[str, float] = {}
         self._known: set[str] = set()
-        """Those that have been heard at all."""
+        """Sources that have published at least once."""
         self._updated_at: float | None = None
         self.lost: set[str] = set()
-        """Those that nobody waits for any more."""
+        """Sources that are no longer waited for."""
 
     def heard(self, source: str, now_s: float) -> None:
-        """A source has published something."""
+        """Register that a source has published something."""
         self._heard_at[source] = now_s
         self._known.add(source)
         self.lost.discard(source)
 
     def update(self, now_s: float) -> None:
-        """Call it all the time: while this process itself stood still, nobody was silent."""
+        """Discount the time in which this process itself stood still; call it regularly."""
         paused_s = now_s - (self._updated_at if self._updated_at is not None else now_s)
         self._updated_at = now_s
         if paused_s > 1:
@@ -93,17 +93,17 @@ class _Patience:
 
 
 class EventTimeMerger:
-    """Gives messages in the order of their event times.
+    """Releases messages in the order of their event times.
 
-    Messages of the same moment come in a fixed order, so the same sources give the same sequence at
-    every pace.
+    Messages of the same moment come in a fixed order, so the same sources yield the same sequence
+    at every speed.
 
     Args:
-        sources: Services whose watermarks are waited for; more are learnt from what they publish.
-        delivery: In ``live`` delivery no source is waited for, and nothing is held longer than
+        sources: Services to wait for by their watermarks; others are added when they publish one.
+        delivery: In ``live`` delivery it waits for no source, and holds no message longer than
             `LIVE_WAIT_S`.
-        slack_ns: Lossless delivery: taken only when all watermarks are past a message by this, so
-            that what reaches this process in detours is in order too.
+        slack_ns: Lossless delivery: a message is released only when all watermarks are past it by
+            this many ns, so that messages that reach this process indirectly are in order, too.
     """
 
     def __init__(self, sources: Iterable[str], delivery: Delivery, slack_ns: int = 0) -> None:
@@ -111,14 +111,14 @@ class EventTimeMerger:
         self._watermarks: dict[str, int] = dict.fromkeys(() if self._is_live else sources, -1)
         self._patience = _Patience()
         self._held: list[tuple[tuple[int, int, str, int, int], float, Packet]] = []
-        """A heap: order, when it came, the message."""
+        """A heap of order, time of arrival, and message."""
         self._count = self._held_bytes = 0
         self._newest = -1
         self.now = -1
-        """Event time of the newest message that was given, in ns; -1 before any. Markers do not
-        count: tools may be wrong about the time."""
+        """Event time of the newest released message, in ns; -1 before any. Markers do not count,
+        because tools may be wrong about the time."""
         self.late = 0
-        """Messages that came after later ones had been given."""
+        """Messages that arrived after later ones had been released."""
 
     @property
     def is_waiting(self) -> bool:
@@ -127,7 +127,7 @@ class EventTimeMerger:
 
     @property
     def have_all_ended(self) -> bool:
-        """Whether all sources have ended, as far as they are still waited for."""
+        """Whether all sources have ended, except those that are no longer waited for."""
         return all(
             watermark >= END or source in self._patience.lost
             for source, watermark in self._watermarks.items()
@@ -139,8 +139,8 @@ class EventTimeMerger:
         Args:
             packet: The message.
             now_s: Seconds of the monotonic clock.
-            event_time: Its place, where the message does not know it; by default the message's own,
-                else that of the newest message.
+            event_time: Its event time in ns, if the message does not contain it; by default the
+                message's own, otherwise that of the newest message.
         """
         message = packet.message
         at = message.event_time if event_time is None else event_time
@@ -160,11 +160,11 @@ class EventTimeMerger:
             self._advance(f"capture/{message.stream}", message.captured_at + 1, now_s)
 
     def end(self, source: str, now_s: float) -> None:
-        """Take note that a source has ended, where that is known without its watermark."""
+        """Register the end of a source that is known without its watermark."""
         self._advance(source, END, now_s)
 
     def observe(self, message: Watermark, now_s: float) -> None:
-        """Take note of how far a source has come."""
+        """Update how far a source has come."""
         if len(self._watermarks) < MOST_SOURCES:
             self._watermarks.setdefault(message.source, -1)
         self._advance(message.source, END if message.ended else message.at, now_s)
@@ -175,10 +175,10 @@ class EventTimeMerger:
             self._patience.heard(source, now_s)
 
     def pop_ready(self, now_s: float) -> Iterator[Packet]:
-        """Remove and yield messages whose turn it is, in order.
+        """Remove and yield the messages that are due, in order.
 
-        At most `MOST_AT_ONCE`, so that a process that has fallen behind still beats; the others
-        come with the next call.
+        At most `MOST_AT_ONCE`, so that a process that has fallen behind still sends heartbeats; the
+        next call yields the others.
         """
         limit = self._limit(now_s)
         for _ in range(MOST_AT_ONCE):
@@ -207,7 +207,7 @@ class EventTimeMerger:
         return packet
 
     def _limit(self, now_s: float) -> int:
-        """Messages before this moment are complete."""
+        """The moment before which messages are complete."""
         self._patience.update(now_s)
         waited_for = [
             watermark
@@ -220,7 +220,7 @@ class EventTimeMerger:
 
     @property
     def lost(self) -> list[str]:
-        """Sources that have fallen silent without having ended."""
+        """Sources that have gone silent without ending."""
         return [s for s, at in self._watermarks.items() if at < END and s in self._patience.lost]
 
 
@@ -229,20 +229,20 @@ def _size(packet: Packet) -> int:
 
 
 class RepeatFilter:
-    """Tells what a table publishes again when its process was replaced.
+    """Recognizes what a table publishes again after its process was replaced.
 
-    The successor begins at the table's beginning, with the same epoch and the same numbers.
+    The new process starts at the table's beginning, with the same epoch and the same numbers.
     """
 
     def __init__(self) -> None:
         self._newest: dict[tuple[str, str], tuple[int, int, int]] = {}
         """By subject and signal: epoch, seq and time of the newest message."""
         self._passed_over: dict[tuple[str, str], OrderedDict[int, set[int]]] = {}
-        """By subject and signal, and epoch: numbers before the newest that have not come yet."""
+        """By subject and signal, and epoch: missing numbers before the newest."""
         self._markers: OrderedDict[tuple[int, str, str], None] = OrderedDict()
 
     def prime(self, newest_samples: Mapping[str, tuple[int, int, int]]) -> None:
-        """Take note of what a former process has handled.
+        """Register what a former process has handled.
 
         Args:
             newest_samples: By ``subject/signal``: epoch, seq and time of the newest message.
@@ -252,7 +252,7 @@ class RepeatFilter:
             self._newest[subject, signal] = newest
 
     def is_repeated(self, message: Message) -> bool:
-        """Whether samples, or a marker, have come before; other messages never have."""
+        """Whether samples or a marker have arrived before; never true for other messages."""
         if isinstance(message, Marker):
             marker = message.at, message.label, message.source
             is_known = marker in self._markers
@@ -265,13 +265,13 @@ class RepeatFilter:
     def _are_repeated(self, samples: Samples) -> bool:
         key = samples.subject, samples.signal
         epoch, seq, at = self._newest.get(key, (-1, -1, -1))
-        # A tool that does not count its messages still has times that rise
+        # A tool that does not count its messages still has rising times
         epochs = self._passed_over.setdefault(key, OrderedDict())
         passed_over = epochs.setdefault(samples.epoch, set())
         if len(epochs) > MOST_EPOCHS:
             epochs.popitem(last=False)
         if samples.epoch == epoch and samples.seq <= seq and samples.at <= at:
-            # A hub that died took it along, and it comes again behind its successors
+            # It was lost with a hub that died, and is sent again after later messages
             is_late = samples.seq in passed_over
             passed_over.discard(samples.seq)
             return not is_late
@@ -287,7 +287,7 @@ class SourceAlignment:
     """Keeps the recorded sources of a lossless run together.
 
     Args:
-        source: The service that this is about.
+        source: The service to keep aligned.
         others: The other recorded sources of the run.
     """
 
@@ -300,14 +300,14 @@ class SourceAlignment:
         self._repeat_at = 0.0
 
     def observe(self, message: Watermark, now_s: float) -> None:
-        """Take note of how far another source has come."""
+        """Update how far another source has come."""
         if message.source in self._watermarks:
             at = END if message.ended else message.at
             self._watermarks[message.source] = max(self._watermarks[message.source], at)
             self._patience.heard(message.source, now_s)
 
     def may_publish(self, event_time: int, now_s: float) -> bool:
-        """Whether a message about this moment is not too far ahead of the others."""
+        """Whether a message about this moment may be published without running too far ahead."""
         self._patience.update(now_s)
         return all(
             event_time <= watermark + AHEAD_NS or self._patience.is_over(source, now_s)
@@ -315,11 +315,11 @@ class SourceAlignment:
         )
 
     def reach(self, event_time: int, *, ended: bool = False) -> None:
-        """Everything before this moment has been published."""
+        """Register that everything before this moment has been published."""
         self._at, self._ended = max(self._at, event_time), self._ended or ended
 
     def announcements(self, now_s: float) -> Iterator[Packet]:
-        """The watermark, where there is something to say, or to repeat."""
+        """Yield the watermark, if it is new or due to be repeated."""
         if self._at < 0:
             return
         state = (self._at, self._ended)

@@ -1,4 +1,4 @@
-"""What becomes of a connection's handshake: a hub that refuses us, or another one than we know."""
+"""Handshakes with a hub: detects a hub that refuses this process or has an unexpected key."""
 
 from typing import Final
 
@@ -10,8 +10,8 @@ from affectline.common.runtime.endpoints import Endpoint
 from affectline.common.runtime.keys import KeyStore, fingerprint
 
 FAILURES: Final = 5
-"""Handshakes in a row that end without a word before the hub is taken for another one: one does
-when a hub is stopped in the middle of it."""
+"""Handshakes in a row that fail without a reason before the hub counts as a different one: a single
+failure happens when a hub is stopped during a handshake."""
 EVENTS: Final = (
     zmq.EVENT_HANDSHAKE_SUCCEEDED
     | zmq.EVENT_HANDSHAKE_FAILED_AUTH
@@ -25,7 +25,7 @@ class HandshakeMonitor:
 
     Args:
         peer: The socket, not connected yet.
-        endpoint: Where it is going to connect.
+        endpoint: The endpoint that it will connect to.
     """
 
     def __init__(self, peer: zmq.Socket[bytes], endpoint: Endpoint) -> None:
@@ -34,10 +34,10 @@ class HandshakeMonitor:
         self.socket: zmq.Socket[bytes] = peer.get_monitor_socket(EVENTS)
 
     def check(self) -> None:
-        """Read what has happened.
+        """Process the handshakes since the last call.
 
         Raises:
-            AffectlineError: The hub refuses the key, or has another one than is known.
+            AffectlineError: The hub refuses the key, or its own key is not the known one.
         """
         while self.socket.poll(0):
             event = parse_monitor_message(self.socket.recv_multipart())["event"]
@@ -53,17 +53,17 @@ class HandshakeMonitor:
         address, credentials = self._endpoint.address, self._endpoint.credentials
         if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
             raise AffectlineError(
-                f"the hub on {address} refuses this key: it is not allowed, or not for this",
+                f"the hub on {address} refuses this key: it is not allowed, or not for this use",
                 "on the hub's machine, affectline keys list shows what it may do",
             )
         if event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL and credentials is None:
             raise AffectlineError(
-                f"the hub on {address} asks for keys",
+                f"the hub on {address} requires keys",
                 "set AFFECTLINE_SECURITY=required, with its keys in AFFECTLINE_KEYS",
             )
         if event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
             raise AffectlineError(
-                f"whatever answers on {address} uses no keys, so it is not the hub known there",
+                f"the program on {address} uses no keys, so it is not the known hub",
                 "--insecure runs without keys",
             )
         if credentials is not None and self._failures >= FAILURES:

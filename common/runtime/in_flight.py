@@ -1,4 +1,4 @@
-"""The frames in flight: published and not yet answered, or whose answer is on no disk yet."""
+"""Frames in flight: not answered yet, or with an answer that is not on disk yet."""
 
 import threading
 from collections import OrderedDict
@@ -8,21 +8,21 @@ from typing import Final
 from affectline.common.wire.messages import Packet
 
 SIZE: Final = 16
-"""Frames in flight at once in lossless delivery: enough to keep every stage busy, few enough that
-no queue of the bus fills up, for a full one could block its own way out."""
+"""Frames in flight at once in lossless delivery: enough to keep every stage busy, and too few to
+fill a queue of the bus, because a full queue could block its own drain."""
 RESEND_NS: Final = 500_000_000
-"""A frame is sent again at most this often."""
+"""Shortest interval at which a frame is sent again."""
 STUCK_NS: Final = 2_000_000_000
-"""When no answer has come for so long, everything unanswered is sent again."""
+"""If no answer has arrived for this long, all unanswered frames are sent again."""
 MOST_UNKEPT: Final = 1000
-"""Answered frames that are kept at most: a consumer is behind by a second of film or two."""
+"""Maximum number of answered frames to keep: a consumer is behind by a second or two of film."""
 
 
 class InFlightWindow:
     """Frames that were published and not yet answered; shared by two threads.
 
-    An answer dies with its detector where no consumer has it on its disk. So answered frames are
-    kept, too, until all consumers that keep answers have theirs: a new detector gets them again.
+    An answer is lost with its detector unless a consumer has it on disk. So answered frames are
+    kept until all consumers that keep answers have theirs: a new detector gets the frames again.
     """
 
     def __init__(self) -> None:
@@ -39,26 +39,32 @@ class InFlightWindow:
 
     @property
     def first(self) -> Packet | None:
-        """The first frame that is not answered."""
+        """The first unanswered frame."""
         with self.changed:
             return next(iter(self._frames.values()), None)
 
     def add(self, seq: int, packet: Packet, now: int) -> None:
-        """A frame is being published."""
+        """Add a frame that is being published.
+
+        Args:
+            seq: Its number.
+            packet: The frame.
+            now: Monotonic time in ns.
+        """
         with self.changed:
             self._frames[seq] = packet
             self._sent_at[seq] = now
             self._progress_at = max(self._progress_at, now)
 
     def on_answer(self, seq: int, now: int, keepers: Iterable[str] = ()) -> list[Packet]:
-        """A frame is answered; return the earlier ones that must have been lost.
+        """Process an answer; return the earlier frames that must have been lost.
 
-        Answers come in order, so a frame without one before this got lost on its way.
+        Answers come in order, so an earlier frame without an answer was lost.
 
         Args:
-            seq: Of the frame.
+            seq: Number of the answered frame.
             now: Monotonic time in ns.
-            keepers: Consumers that have to have the answer on their disks.
+            keepers: Consumers that must store the answer on disk.
         """
         with self.changed:
             packet = self._frames.get(seq)
@@ -72,7 +78,7 @@ class InFlightWindow:
         return self._resend([earlier for earlier in self._frames if earlier < seq], now)
 
     def on_kept(self, keeper: str, seqs: Iterable[int]) -> None:
-        """A consumer has the answers of these frames on its disk."""
+        """Process a receipt: a consumer has the answers of these frames on its disk."""
         for seq in seqs:
             _, waiting = self._unkept.get(seq, (None, set()))
             waiting.discard(keeper)
@@ -80,23 +86,23 @@ class InFlightWindow:
                 self._unkept.pop(seq, None)
 
     def overdue(self, now: int) -> list[Packet]:
-        """What to send again because no answer has come for too long."""
+        """The frames to send again because no answer has arrived for `STUCK_NS`."""
         if not self._frames or now - self._progress_at < STUCK_NS:
             return []
         self._progress_at = now
         return self._resend(list(self._frames), now)
 
     def missed_by(self, services: set[str], stream: str, source: str, now: int) -> list[Packet]:
-        """Everything unanswered, where processes that have just become ready need it.
+        """The frames to send again because the given services have just become ready.
 
-        The stream's own detector does, and needs those whose answers may be lost as well; the
-        source itself has missed answers while its own subscription was away. For others nothing is
-        sent again, or every subscriber would get answers twice whenever one of several starts late:
-        consumers that keep messages get theirs from the `common.runtime.keeping.Outbox`.
+        The stream's own detector needs all unanswered frames, and those whose answers may be lost.
+        The source missed answers while its own subscription was away. For other services nothing is
+        sent again: otherwise every subscriber would get answers twice whenever another one starts
+        late. Consumers that keep messages get theirs from the `common.runtime.keeping.Outbox`.
 
         Args:
-            services: Those that have become ready.
-            stream: Whose frames these are.
+            services: The services that have become ready.
+            stream: The stream of these frames.
             source: The service that publishes them.
             now: Monotonic time in ns, as everywhere in this class.
         """

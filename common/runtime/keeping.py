@@ -1,12 +1,13 @@
-"""Nothing is lost between a publisher and a consumer's disk, whoever dies in between.
+"""Delivery to consumers' disks: no message is lost, whichever process dies on the way.
 
-Queues die with the processes that hold them. So consumers at the end of the line (the sink and
-recorders) publish receipts of what is on their disk (`Kept`); a publisher keeps what it has sent
-until they have come (`Outbox`), and sends it again to a consumer that comes back, and to that one
-alone: nobody else hears a message twice. The consumer drops what it has already (`Keeper`).
+Queues die with the processes that hold them. So consumers that write to disk (the sink and
+recorders) publish receipts (`Kept`) for what is on their disk. A publisher keeps what it has sent
+until the receipts arrive (`Outbox`). When a consumer comes back, the publisher sends the rest
+again, to that consumer alone, so that no other receives it twice. The consumer drops what it
+already has (`Keeper`).
 
-Receipts name messages, not positions in a stream, so it does not matter what is lost, nor in which
-order the rest comes.
+Receipts name messages, not positions in a stream, so it does not matter which messages are lost or
+in which order the rest arrives.
 """
 
 from collections import OrderedDict
@@ -20,43 +21,42 @@ from affectline.common.wire.kept import Kept
 from affectline.common.wire.messages import FrameMessage, Marker, Packet, Scores
 
 KEEPERS: Final = ("sink", "recorder")
-"""First levels of the names of consumers that send receipts."""
+"""First part of the names of consumers that send receipts."""
 RECEIPT_S: Final = 0.2
-"""How often receipts are published while there is something new."""
+"""Interval of receipts, in s, while there is something new."""
 REPEAT_S: Final = 1.0
-"""How often a consumer says that it is there, and which topics it keeps."""
+"""Interval, in s, at which a consumer repeats that it is there, and which topics it keeps."""
 MOST_KEYS: Final = 2000
-"""Messages in one receipt."""
+"""Maximum number of messages in one receipt."""
 KNOWN_KEYS: Final = 4096
-"""Messages of a topic that a consumer remembers: more than are ever on their way."""
+"""Messages of a topic that a consumer remembers: more than are ever in flight."""
 OVERDUE_S: Final = 5.0
-"""A message without a receipt for so long is sent again, though its consumer was never away.
-
-Consumers hold messages for a moment, to put them in order; they have seldom as much as a second.
+"""A message is sent again if there is no receipt after this many seconds, even if its consumer was
+never away. Consumers hold messages briefly, to put them in order: rarely for as much as a second.
 """
 RETURN_S: Final = 5.0
-"""A process that died is back within this time, where somebody starts it again."""
+"""A process that died is back within this many seconds, if something restarts it."""
 ABSENT_S: Final = 30.0
-"""A consumer that has been away for so long does not come back: nothing is kept for it any more."""
+"""A consumer that was away for this many seconds will not return: nothing is kept for it."""
 MARKERS_KEPT: Final = 1000
-"""For each consumer: a person presses no key so often while a process is away."""
+"""Markers kept for each consumer: nobody sets that many while a process is away."""
 MARKER_BYTES: Final = 1 << 23
-"""Of all of these together."""
+"""Maximum size of all kept markers together, in bytes."""
 MOST_KEEPERS: Final = 16
-"""Consumers that messages are kept for: the run's own, and recorders that others have started."""
+"""Maximum number of keepers: the run's own consumers, and recorders started by others."""
 FULL_BYTES: Final = 1 << 30
-"""A publisher that keeps so much waits: more than the half second that a recorder holds back of
-the largest raw frames."""
+"""A publisher that keeps this many bytes waits: more than the half second of the largest raw frames
+that a recorder holds back."""
 
 UNIQUE: Final = (FrameMessage, Scores, Marker)
-"""Messages that say nothing new when they come a second time, whoever sends them."""
+"""Messages that say nothing new the second time, whoever sends them."""
 
 Address = tuple[str, tuple[int, int]]
 """Topic and `Message.key`."""
 
 
 def keepers_among(services: Iterable[str]) -> tuple[str, ...]:
-    """Those of some services that send receipts."""
+    """The services among these that send receipts."""
     return tuple(name for name in services if name.split("/")[0] in KEEPERS)
 
 
@@ -73,23 +73,23 @@ class RemoteKeeper:
     """A consumer, as a publisher sees it."""
 
     prefixes: tuple[str, ...] | None = None
-    """Beginnings of the topics that it keeps; None: not known yet."""
+    """Prefixes of the topics that it keeps; None: not known yet."""
     sent: OrderedDict[Address, SentMessage] = field(default_factory=OrderedDict)
     away_since: float | None = None
-    """When it was seen to be away, in s of the monotonic clock; None: it is there."""
+    """Since when it has been away, in s of the monotonic clock; None: it is there."""
 
     def keeps(self, topic: str) -> bool:
-        """Whether it wants the messages of a topic."""
+        """Whether it keeps the messages of a topic, as far as is known."""
         return self.prefixes is None or topic.startswith(self.prefixes)
 
 
 class Outbox:
-    """What a publisher has sent, as far as it is not known to be on the consumers' disks.
+    """Messages that a publisher has sent, and that are not known to be on the consumers' disks.
 
     Args:
-        service: Whose it is: its own consumption is none of its concern.
-        expected: Consumers that it is kept for before they were ever seen.
-        markers_only: Keep nothing else, as in live delivery, and of these the newest.
+        service: Name of the publisher; as a consumer, it gets nothing from its own outbox.
+        expected: Consumers to keep messages for before they first appear.
+        markers_only: Keep markers only, and only the newest, as in live delivery.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Outbox:
         self._keepers = {name: RemoteKeeper() for name in self._expected}
         self._bytes = 0
         self.given_up = 0
-        """Messages of consumers that did not come back."""
+        """Messages dropped because their consumers did not come back."""
 
     @property
     def is_full(self) -> bool:
@@ -113,18 +113,18 @@ class Outbox:
         return not any(keeper.sent for keeper in self._keepers.values())
 
     def may_be_emptied(self, now_s: float) -> bool:
-        """Whether a consumer that lacks something is there, or may be back in a moment."""
+        """Whether a consumer that lacks something is there, or may be back soon."""
         return any(
             keeper.sent and (keeper.away_since is None or now_s - keeper.away_since < RETURN_S)
             for keeper in self._keepers.values()
         )
 
     def keepers_of(self, topic: str) -> set[str]:
-        """The consumers that send receipts for the messages of a topic, as far as is known."""
+        """The consumers that send receipts for a topic, as far as is known."""
         return {name for name, keeper in self._keepers.items() if keeper.keeps(topic)}
 
     def add(self, packet: Packet, now_s: float) -> None:
-        """Keep a message that is being sent, if anybody misses it.
+        """Keep a message that is being sent, if a consumer would miss it.
 
         Args:
             packet: The message.
@@ -144,14 +144,14 @@ class Outbox:
                     self._forget_oldest(keeper)
 
     def _forget_oldest(self, keeper: RemoteKeeper) -> None:
-        """Keep no more markers than there is room for."""
+        """Drop a consumer's oldest markers beyond the limits."""
         while len(keeper.sent) > MARKERS_KEPT:
             self._forget(keeper, next(iter(keeper.sent)))
         while self._bytes > MARKER_BYTES and len(keeper.sent) > 1:
             self._forget(keeper, next(iter(keeper.sent)))
 
     def on_kept(self, receipt: Kept) -> None:
-        """A consumer has messages on its disk."""
+        """Process a receipt: a consumer has messages on its disk."""
         if receipt.by == self._service:
             return
         if receipt.ended:
@@ -169,10 +169,10 @@ class Outbox:
                 self._forget(keeper, address)
 
     def on_ready(self, services: set[str], now_s: float) -> Iterator[tuple[str, Packet]]:
-        """Yield what consumers that have just come, or come back, must get again.
+        """Yield what to send again to consumers that have just appeared or come back.
 
         Args:
-            services: Those that have become ready.
+            services: The services that have become ready.
             now_s: Seconds of the monotonic clock.
         """
         for name in keepers_among(sorted(services)):
@@ -187,7 +187,7 @@ class Outbox:
                 yield name, sent.packet
 
     def overdue(self, ready: set[str], now_s: float) -> Iterator[tuple[str, Packet]]:
-        """Yield what to send again because no receipt has come; call it all the time.
+        """Yield what to send again because no receipt has arrived; call it regularly.
 
         Args:
             ready: The services that are there.
@@ -198,7 +198,7 @@ class Outbox:
                 keeper.away_since = None
                 for address, sent in list(keeper.sent.items()):
                     if now_s - sent.sent_s < OVERDUE_S:
-                        break  # those behind it were sent later
+                        break  # later ones were sent later
                     keeper.sent[address] = sent._replace(sent_s=now_s)
                     keeper.sent.move_to_end(address)
                     yield name, sent.packet
@@ -209,7 +209,7 @@ class Outbox:
                 self._drop(name)
 
     def _find(self, name: str) -> RemoteKeeper | None:
-        """A consumer that sends receipts, as far as there is room for another one."""
+        """The state of a consumer that sends receipts; None: there are too many already."""
         if name in self._keepers or len(self._keepers) < MOST_KEEPERS:
             return self._keepers.setdefault(name, RemoteKeeper())
         return None
@@ -231,13 +231,12 @@ def _size(packet: Packet) -> int:
 
 
 class Keeper:
-    """What a consumer at the end of the line has received, and what of it is on its disk.
+    """The messages that a consumer has received, and which of them are on its disk.
 
     Args:
-        service: Whose it is.
-        prefixes: Beginnings of the topics whose messages it keeps, each once.
-        delivery: In ``live`` delivery it confirms markers alone: nobody has anything else to send
-            again.
+        service: Name of the consumer.
+        prefixes: Prefixes of the topics whose messages it keeps, each message once.
+        delivery: In ``live`` delivery it confirms markers only: publishers keep nothing else.
     """
 
     def __init__(self, service: str, prefixes: Iterable[str], delivery: Delivery) -> None:
@@ -249,16 +248,17 @@ class Keeper:
         self._news: OrderedDict[Address, None] = OrderedDict()
         self._publish_at = self._repeat_at = 0.0
         self.repeated = 0
-        """Messages that came a second time."""
+        """Messages that arrived a second time."""
 
     def admit(self, message: Message, *, is_sent_again: bool) -> bool:
-        """Take note of a message; False where it is known already, and to be dropped.
+        """Register a message; False if it is known already, and to be dropped.
 
         Args:
             message: Any message.
-            is_sent_again: It was sent to this consumer alone, from an `Outbox`. Of others, frames,
-                what is said about them, and markers are dropped: a replay that begins again repeats
-                the numbers of samples, and a stream's end is repeated until it is confirmed.
+            is_sent_again: Whether it was sent to this consumer alone, from an `Outbox`. Of other
+                known messages, only frames, messages about them, and markers are dropped: a replay
+                that starts over reuses the numbers of samples, and the end of a stream is repeated
+                until it is confirmed.
         """
         key, topic = message.key, message.topic
         if key is None or not topic.startswith(self._prefixes):
@@ -266,7 +266,7 @@ class Keeper:
         known = self._known.setdefault(topic, OrderedDict())
         if key in known:
             if known[key]:
-                self._add_news(topic, key)  # the sender cannot know that it is on disk
+                self._add_news(topic, key)  # the sender does not know that it is on disk
             is_repeat = is_sent_again or isinstance(message, UNIQUE)
             self.repeated += is_repeat
             return not is_repeat
@@ -274,18 +274,18 @@ class Keeper:
         return True
 
     def prime(self, messages: Iterable[Message]) -> None:
-        """Take note of messages that a former process has put on disk."""
+        """Register messages that a former process has put on disk."""
         for message in messages:
             self._set_kept(message)
 
     def kept(self, messages: Iterable[Message]) -> None:
-        """These messages are on disk now, or nobody needs them."""
+        """Confirm messages: they are on disk now, or not needed."""
         for message in messages:
             if self._set_kept(message) and message.key is not None:
                 self._add_news(message.topic, message.key)
 
     def kept_before(self, topic: str, key: tuple[int, int]) -> None:
-        """All messages of a topic up to this key, exclusively, are on disk or will never come."""
+        """Confirm all messages of a topic before this key: they are on disk or will never come."""
         known = self._known.setdefault(topic, OrderedDict())
         for earlier in [k for k, is_kept in known.items() if not is_kept and k < key]:
             known[earlier] = True
@@ -309,11 +309,11 @@ class Keeper:
             known.popitem(last=False)
 
     def receipts(self, now_s: float, *, ended: bool = False) -> Iterator[Packet]:
-        """What is to be published now.
+        """Yield the receipts to publish now.
 
         Args:
             now_s: Seconds of the monotonic clock.
-            ended: All of it, for the process ends.
+            ended: The process ends: publish everything.
         """
         while self._news and (ended or now_s >= self._publish_at):
             keys: dict[str, list[tuple[int, int]]] = {}

@@ -1,4 +1,4 @@
-"""The keys that steer a replay, and the terminal that they are pressed in."""
+"""Controls a replay with the keys of a terminal."""
 
 import os
 import select
@@ -16,7 +16,7 @@ HELP: Final = f"{STEERING}   q: quit"
 
 
 class Keyboard:
-    """The terminal, one key at a time; none where standard input is no terminal."""
+    """Reads the terminal one key at a time, if standard input is a terminal."""
 
     def __init__(self) -> None:
         self._fd = sys.stdin.fileno()
@@ -24,13 +24,13 @@ class Keyboard:
 
     @staticmethod
     def is_available() -> bool:
-        """Whether there is a terminal to press keys on, that no other job has in front."""
+        """Whether there is a terminal to read keys from, and this job is in its foreground."""
         if sys.stdin is None or not sys.stdin.isatty():
             return False
         try:
-            # A job in the background that asks for its terminal is stopped
+            # A background job that reads from its terminal is stopped
             return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
-        except OSError:  # not the terminal that we were started from: nobody stops us
+        except OSError:  # not our controlling terminal: nothing stops us
             return True
 
     def __enter__(self) -> Self:
@@ -48,11 +48,11 @@ class Keyboard:
             termios.tcsetattr(self._fd, termios.TCSADRAIN, self._before)
 
     def fileno(self) -> int:
-        """What to wait for."""
+        """File descriptor to wait for."""
         return self._fd
 
     def read(self) -> list[Pause | Step | Quit]:
-        """What was asked for by the keys pressed since the last call."""
+        """Actions for the keys pressed since the last call."""
         pressed = b""
         while select.select([self._fd], [], [], 0)[0]:
             data = os.read(self._fd, 64)

@@ -1,15 +1,15 @@
-"""Keys of hubs and of those who may reach them (CURVE, as ZeroMQ has it).
+"""Keys of hubs and their clients (ZeroMQ's CURVE).
 
-A folder holds what one user of a machine has:
+A folder holds the keys of one user of a machine:
 
-    hub.key_secret      the hub's own pair, on the hub's machine only
+    hub.key_secret      the hub's own key pair, on the hub's machine only
     hub.key             the hub's public key
-    allowed/NAME.key    a public key that the hub lets in, and what for
-    clients/NAME/       a pair that was made here for another machine: its folder of keys
-    client.key_secret   the pair by which this user's processes reach a hub
-    known_hubs          the keys of the hubs that were reached, by their address
+    allowed/NAME.key    a public key that the hub allows, with its role
+    clients/NAME/       the folder of keys for another machine, with a key pair made here
+    client.key_secret   the key pair of this user's processes as clients of a hub
+    known_hubs          the keys of hubs that were reached, by address
 
-Key files are certificates as ``zmq.auth`` reads and writes them (ZPL, `RFC 4 of ZeroMQ
+Key files are certificates in the format of ``zmq.auth`` (ZPL, `RFC 4 of ZeroMQ
 <https://rfc.zeromq.org/spec/4/>`_). Files are 0600, folders 0700.
 """
 
@@ -33,22 +33,22 @@ from affectline.common.identifiers import Name
 VARIABLE: Final = "AFFECTLINE_KEYS"
 """Environment variable: the folder of keys."""
 KeyRole = Literal["pipeline", "sensor", "listener", "operator"]
-"""What a key is for. ``pipeline``: everything, as a part of it. ``sensor``: publish samples of
-named subjects, and markers. ``listener``: subscribe. ``operator``: subscribe, set markers, start
-and stop recordings."""
+"""What a key allows. ``pipeline``: everything, as a process of the pipeline. ``sensor``: publish
+samples of named subjects, and markers. ``listener``: subscribe. ``operator``: subscribe, set
+markers, start and stop recordings."""
 PUBLIC, SECRET = ".key", ".key_secret"
 HUB, CLIENT = "hub", "client"
 KEY_BYTES: Final = 32
 LONGEST_FILE: Final = 1 << 14
 MOST_KEYS: Final = 1000
-"""Keys that a hub lets in."""
+"""Maximum number of keys that a hub allows."""
 SECTIONS: Final = ("metadata", "curve")
 _LINE: Final = re.compile(r"\s+([a-z-]{1,32}) = \"([^\"\n]{0,4000})\"\s*")
 _PUBLIC_KEY: Final = r"^[0-9A-Za-z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}$"
 
 
 def is_key(text: str) -> bool:
-    """Whether a text is the 32 bytes of a key as Z85: five characters may be more than four."""
+    """Whether a text is 32 bytes as Z85: not all texts of 40 such characters can be decoded."""
     if not re.fullmatch(_PUBLIC_KEY, text):
         return False
     try:
@@ -69,7 +69,7 @@ Prefix = Annotated[str, Field(pattern=r"^[A-Za-z0-9/._-]{1,128}$")]
 
 
 class KeyHolder(BaseModel):
-    """A key that a hub lets in, and what for."""
+    """A key that a hub allows, and what it is allowed to do."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -77,39 +77,39 @@ class KeyHolder(BaseModel):
     public_key: PublicKey
     role: KeyRole
     services: tuple[Name, ...] = ()
-    """Kinds of services as which a part of the pipeline may publish; none: all."""
+    """Kinds of services as which a pipeline's process may publish; empty: all."""
     subjects: tuple[Name, ...] = ()
-    """Whom a sensor measures; none: anybody."""
+    """Subjects for which a sensor may publish; empty: all."""
     prefixes: tuple[Prefix, ...] = ()
-    """Topics that a listener hears; none: all but the pictures."""
+    """Prefixes of the topics that a listener may receive; empty: all but images."""
 
 
 class CurvePair(BaseModel):
-    """A public key with its secret."""
+    """A public key and its secret key."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     public_key: PublicKey
     secret_key: Annotated[PublicKey, Field(repr=False)]
     role: KeyRole = "pipeline"
-    """That of a client."""
+    """The role of a client's key."""
 
     @classmethod
     def new(cls, role: KeyRole = "pipeline") -> "CurvePair":
-        """A pair that there has not been before."""
+        """Generate a new pair."""
         public, secret = zmq.curve_keypair()
         return cls(public_key=public.decode(), secret_key=secret.decode(), role=role)
 
 
 class Credentials(BaseModel):
-    """How a client proves who it is, and knows the hub."""
+    """A client's key pair, and the key by which it recognizes the hub."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     hub_key: PublicKey
     pair: CurvePair
     address: str
-    """Of the hub: ``HOST:PORT``."""
+    """Address of the hub: ``HOST:PORT``."""
 
 
 def fingerprint(public_key: str) -> str:
@@ -134,10 +134,10 @@ class KeyStore:
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = default_folder() if folder is None else folder
 
-    # What a hub needs
+    # For a hub
 
     def hub_pair(self) -> CurvePair | None:
-        """The hub's own keys; None where there are none.
+        """The hub's own keys; None: there are none.
 
         Raises:
             AffectlineError: They cannot be read, or others can read them.
@@ -145,7 +145,7 @@ class KeyStore:
         return _read_pair(self.folder / f"{HUB}{SECRET}")
 
     def make_hub_pair(self) -> CurvePair:
-        """Make keys for the hub; those of before are replaced, also for clients that are here."""
+        """Make keys for the hub; replace earlier ones, also in clients' folders here."""
         pair = CurvePair.new()
         _write(self.folder / f"{HUB}{SECRET}", _curve(pair), {})
         clients = sorted((self.folder / "clients").glob(f"*/{HUB}{PUBLIC}"))
@@ -154,10 +154,10 @@ class KeyStore:
         return pair
 
     def holders(self) -> dict[str, KeyHolder]:
-        """The keys that the hub lets in, by name.
+        """The keys that the hub allows, by name.
 
         Raises:
-            AffectlineError: One of the files is no key.
+            AffectlineError: One of the files is not a key.
         """
         found = {}
         for path in sorted((self.folder / "allowed").glob(f"*{PUBLIC}"))[:MOST_KEYS]:
@@ -166,10 +166,10 @@ class KeyStore:
         return found
 
     def allow(self, holder: KeyHolder) -> None:
-        """Let a key in.
+        """Allow a key.
 
         Raises:
-            AffectlineError: Another key of that name, or that key under another name, is let in.
+            AffectlineError: The same key is already allowed under another name.
         """
         for other in self.holders().values():
             if other.public_key == holder.public_key and other.name != holder.name:
@@ -188,21 +188,21 @@ class KeyStore:
         _write(path, {"public-key": holder.public_key}, metadata)
 
     def revoke(self, name: str) -> KeyHolder:
-        """Let a key in no more; it is returned.
+        """Revoke a key, and return it.
 
         Raises:
-            AffectlineError: None of that name is let in.
+            AffectlineError: No key of that name is allowed.
         """
         path = self.folder / "allowed" / f"{name}{PUBLIC}"
         if not path.is_file():
             known = ", ".join(self.holders()) or "none"
-            raise AffectlineError(f"{name}: no such key is allowed", f"there are: {known}")
+            raise AffectlineError(f"{name}: no such key is allowed", f"allowed keys: {known}")
         holder = _read_holder(path)
         path.unlink()
         return holder
 
     def make_client(self, holder_name: str, role: KeyRole) -> tuple[CurvePair, Path]:
-        """Make the keys of another machine or tool; they are returned with their folder."""
+        """Make the keys of another machine or tool; return them and their folder."""
         hub = self.hub_pair() or self.make_hub_pair()
         pair = CurvePair.new(role)
         place = self.folder / "clients" / holder_name
@@ -211,29 +211,29 @@ class KeyStore:
         return pair, place
 
     def changed_at(self) -> tuple[tuple[str, int, int], ...]:
-        """What differs as soon as a key of the hub's, or one that is let in, has changed."""
+        """A value that changes whenever the hub's key or an allowed key changes."""
         allowed = self.folder / "allowed"
         paths = [self.folder / f"{HUB}{SECRET}", *sorted(allowed.glob(f"*{PUBLIC}"))[:MOST_KEYS]]
         return tuple(_states(paths))
 
-    # What a client needs
+    # For a client
 
     def credentials(self, address: str) -> Credentials:
-        """The keys by which a hub is reached.
+        """The keys to connect to a hub with.
 
         Args:
             address: ``HOST:PORT`` of the hub.
 
         Raises:
-            AffectlineError: They are not there, or the hub is known by another key.
+            AffectlineError: There are none, or the hub is known by another key.
         """
         pair = _read_pair(self.folder / f"{CLIENT}{SECRET}")
         hub_path = self.folder / f"{HUB}{PUBLIC}"
         if pair is None or not hub_path.is_file():
             raise AffectlineError(
-                f"the hub on {address} asks for keys, and there are none in {self.folder}",
+                f"the hub on {address} requires keys, and there are none in {self.folder}",
                 "on the hub's machine: affectline keys new NAME --role pipeline; then copy the "
-                f"folder that it names to {self.folder}, or name it in {VARIABLE}",
+                f"folder that it prints to {self.folder}, or set {VARIABLE} to it",
             )
         hub_key = _read_public_key(hub_path)
         known = self.known_hubs().get(address, hub_key)
@@ -251,7 +251,7 @@ class KeyStore:
         return {p[0]: p[1] for p in pairs if len(p) == 2 and is_key(p[1])}
 
     def remember_hub(self, credentials: Credentials) -> None:
-        """Note down that a hub was reached by its key; nothing where the folder is read-only."""
+        """Store the key by which a hub was reached; do nothing if the folder is read-only."""
         known = self.known_hubs()
         if known.get(credentials.address) == credentials.hub_key:
             return
@@ -259,7 +259,7 @@ class KeyStore:
         self._write_known(known)
 
     def forget_hub(self, address: str) -> bool:
-        """Forget the key of a hub; False where it was not known."""
+        """Forget the key of a hub; False if it was not known."""
         known = self.known_hubs()
         if known.pop(address, None) is None:
             return False
@@ -275,7 +275,7 @@ class KeyStore:
 
 
 def other_hub(address: str, known: str, met: str) -> AffectlineError:
-    """The error of a hub that has another key than before."""
+    """The error for a hub with a different key than before."""
     return AffectlineError(
         f"{address} is known as the hub with the key {fingerprint(known)}, and hub.key is "
         f"{fingerprint(met)}",
@@ -305,7 +305,7 @@ def _write(path: Path, curve: dict[str, str], metadata: dict[str, str]) -> None:
         _write_private(path, "\n".join(lines) + "\n")
     except OSError as error:
         raise AffectlineError(
-            f"{path}: {error.strerror}", f"name a folder of yours in {VARIABLE}"
+            f"{path}: {error.strerror}", f"set {VARIABLE} to a folder of yours"
         ) from error
 
 
@@ -319,10 +319,10 @@ def _write_private(path: Path, text: str, *, shared: bool = False) -> None:
 
 
 def parse_key_file(text: str) -> dict[str, str]:
-    """The fields of a certificate: what stands below ``metadata`` and ``curve``.
+    """Parse the fields of a certificate below ``metadata`` and ``curve``.
 
     Raises:
-        ValueError: It is none.
+        ValueError: The text is not a certificate.
     """
     if len(text) > LONGEST_FILE:
         raise ValueError("it is too long")
@@ -332,7 +332,7 @@ def parse_key_file(text: str) -> dict[str, str]:
             continue
         match = _LINE.fullmatch(line)
         if match is None:
-            raise ValueError(f"a line that does not belong in a key: {line[:40]!r}")
+            raise ValueError(f"a line that is not part of a key file: {line[:40]!r}")
         fields[match[1]] = match[2]
     if "public-key" not in fields:
         raise ValueError("it has no public-key")
@@ -397,7 +397,7 @@ def _read_holder(path: Path) -> KeyHolder:
 
 
 def _check_private(path: Path) -> None:
-    """Refuse a secret of ours that others can read; what a container is handed is not ours."""
+    """Refuse this user's secret if others can read it; secrets mounted in containers pass."""
     found = path.stat()
     if found.st_uid == os.geteuid() and found.st_mode & 0o077:
         raise AffectlineError(

@@ -1,4 +1,4 @@
-"""Markers from outside of a run: at the session's present, and heard by the hub."""
+"""Publishing markers from outside a run, at the session's present moment."""
 
 import time
 from typing import Final
@@ -12,25 +12,25 @@ from affectline.common.wire.control import REPLAY
 from affectline.common.wire.messages import Marker, Packet
 
 LISTEN_S: Final = 0.5
-"""How long a result is listened for that tells whether a film is analysed, and where it is."""
+"""Seconds to listen for a result that shows whether a film is analysed, and its position."""
 HUB_PATIENCE_S: Final = 3.0
 HEARD_S: Final = 10.0
-"""How long a hub may take to pass on a marker: one that hangs is replaced meanwhile."""
+"""Seconds that the hub may take to forward a marker; a hung hub is replaced in this time."""
 POLL_S: Final = 0.02
 
 
 def publish_now(hub: HubSettings, marker: Marker) -> str:
-    """Publish a marker at what the session shows now.
+    """Publish a marker at the moment that the session shows now.
 
     Args:
-        hub: Where the session is.
-        marker: With the time of the call, by this machine's clock.
+        hub: The session's hub.
+        marker: Stamped with the time of the call, by this machine's clock.
 
     Returns:
-        That moment, in words.
+        The moment of the marker, in words.
 
     Raises:
-        AffectlineError: There is no hub.
+        AffectlineError: There is no hub, or it did not forward the marker in time.
     """
     outlet = OutletSubscriber(hub, ("emotion/", "stream/", marker.topic))
     try:
@@ -45,8 +45,8 @@ def publish_now(hub: HubSettings, marker: Marker) -> str:
             )
         if not outlet.publish_heard(Packet(marker), HEARD_S):
             raise AffectlineError(
-                f"the hub on {hub.ingress} has not passed on the marker within {HEARD_S:.0f} s",
-                "it may be stuck; see affectline's log, and mark again",
+                f"the hub on {hub.ingress} did not forward the marker within {HEARD_S:.0f} s",
+                "it may hang; see affectline's log, and set the marker again",
             )
         return clock.describe(marker.at)
     finally:
@@ -54,19 +54,19 @@ def publish_now(hub: HubSettings, marker: Marker) -> str:
 
 
 def connect(outlet: OutletSubscriber) -> bool:
-    """Wait for the hub; False where it is not there in time."""
+    """Wait for the hub; False if it does not appear in time."""
     deadline = time.monotonic() + HUB_PATIENCE_S
     while not outlet.is_connected:
         if time.monotonic() > deadline:
             return False
         outlet.wait(timeout_s=POLL_S)
         for _ in outlet.receive():
-            pass  # or waiting would end at once
+            pass  # unread messages would end the next wait at once
     return True
 
 
 def listen(outlet: OutletSubscriber, clock: SessionClock) -> None:
-    """Have a clock hear of the newest frames, for `LISTEN_S` at most."""
+    """Feed a clock with the newest frames, for `LISTEN_S` at most."""
     deadline = time.monotonic() + LISTEN_S
     while (left_s := deadline - time.monotonic()) > 0:
         if outlet.is_connected and clock.is_known:

@@ -1,4 +1,4 @@
-"""Starting and stopping recordings of a running pipeline, from outside of it."""
+"""Starting and stopping recordings of a running pipeline, from outside it."""
 
 import time
 from collections.abc import Mapping
@@ -16,15 +16,15 @@ from affectline.common.wire.messages import Packet
 from affectline.common.wire.recordings import RecordingStatus
 
 PATIENCE_S: Final = 20.0
-"""How long a recorder may take to start, or to finish its file."""
+"""Seconds that a recorder may take to start, or to finish its file."""
 POLL_S: Final = 0.1
 
 
 def make_record(typed: str, *, privacy: Privacy, consent: str, study: Mapping[str, str]) -> Record:
-    """A command to record a session whose name somebody has typed.
+    """Make a command to record a session with a name that somebody typed.
 
     Raises:
-        ValidationError: Something of it cannot be.
+        ValidationError: One of the values is not valid.
     """
     return Record.model_validate({
         "session": safe_name(typed), "title": typed.strip() or None, "privacy": privacy,
@@ -33,17 +33,17 @@ def make_record(typed: str, *, privacy: Privacy, consent: str, study: Mapping[st
 
 
 def start_recording(hub: HubSettings, action: Record) -> str:
-    """Have a running pipeline record; returns when the recorder runs.
+    """Start a recording in a running pipeline; return when the recorder runs.
 
     Args:
-        hub: Where the pipeline is.
-        action: What is recorded how.
+        hub: The pipeline's hub.
+        action: The session to record, and how.
 
     Returns:
-        The name of the session: its folder's.
+        The name of the session, which is also that of its folder.
 
     Raises:
-        AffectlineError: There is no pipeline, or it refuses.
+        AffectlineError: There is no pipeline, or it does not start the recording.
     """
     listener = _listen(hub)
     try:
@@ -55,7 +55,7 @@ def start_recording(hub: HubSettings, action: Record) -> str:
         listener.close()
     if status is None:
         raise AffectlineError(
-            f"{action.session}: the pipeline has not started to record within {PATIENCE_S:.0f} s",
+            f"{action.session}: the pipeline did not start recording within {PATIENCE_S:.0f} s",
             "was it started by affectline up? see its log",
         )
     if status.state != "recording":
@@ -64,7 +64,7 @@ def start_recording(hub: HubSettings, action: Record) -> str:
 
 
 def stop_recording(hub: HubSettings) -> str:
-    """Have a running pipeline finish its recording; returns when the file is complete.
+    """Finish the recording of a running pipeline; return when the file is complete.
 
     Returns:
         The name of the session.
@@ -77,15 +77,15 @@ def stop_recording(hub: HubSettings) -> str:
         names = recordings_among(listener.ready)
         if not names:
             raise AffectlineError(
-                f"nothing is recorded on {hub.ingress}", "start a recording first"
+                f"nothing is being recorded on {hub.ingress}", "start a recording first"
             )
         status = _command(listener, StopRecording(), set(names), ("finished", "failed"))
     finally:
         listener.close()
     if status is None:
         raise AffectlineError(
-            f"{', '.join(names)} is not finished within {PATIENCE_S:.0f} s",
-            "it continues to finish; affectline check SESSION shows whether it is complete",
+            f"{', '.join(names)} did not finish within {PATIENCE_S:.0f} s",
+            "it is still finishing; affectline check SESSION shows whether it is complete",
         )
     if status.state == "failed":
         raise AffectlineError(status.detail or f"{status.session} was not recorded completely", "")
@@ -93,7 +93,7 @@ def stop_recording(hub: HubSettings) -> str:
 
 
 def recordings_among(services: set[str]) -> list[str]:
-    """The sessions that commands are recording, by the services that are ready."""
+    """The sessions being recorded by command, according to the services that are ready."""
     prefix = "recorder/"
     return sorted(name.removeprefix(prefix) for name in services if name.startswith(prefix))
 
@@ -114,7 +114,7 @@ def _command(
     sessions: set[str],
     states: tuple[str, ...],
 ) -> RecordingStatus | None:
-    """Publish a command, and wait for what becomes of it; None where nobody says."""
+    """Publish a command, and wait for one of these states; None: none was reported in time."""
     command = Packet(Control(target=PIPELINE, at=now_ns(), action=action))
     deadline = time.monotonic() + PATIENCE_S
     while not listener.publish(command, wait=True):

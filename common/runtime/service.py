@@ -33,30 +33,30 @@ from affectline.common.wire.screening import MessageScreen
 
 HEALTH_S: Final = 1.0
 MISSED_S: Final = 2.0
-"""A process that was started by hand says so when it has found no hub for so long."""
+"""A process started by hand warns after this many seconds without a hub."""
 CLOCK_SYNC_S: Final = 1.0
-"""How long a process on another host waits for the hub's time before it starts without."""
+"""Seconds that a starting process on another host waits to synchronize with the hub's clock."""
 LINGER_MS: Final = 500
 LAST_S: Final = 0.5
-"""How long a process that stops goes on to take what it keeps: there may be no end of it."""
+"""Seconds that a stopping consumer goes on storing messages; more may keep arriving."""
 LAST_POLL_MS: Final = 20
 UNKEPT_S: Final = 15.0
-"""How long a process that is done waits for consumers to have everything on their disks: longer
-than one of them takes to be found hanging and to be started again."""
+"""Seconds that a finished process waits for consumers to have everything on disk: longer than it
+takes to detect a hung consumer and restart it."""
 
 YEAR_9999: Final = 253_370_764_800_000_000_000
-"""Its beginning in ns since the Unix epoch: dates have four digits for a year."""
+"""Its start in ns since the Unix epoch: dates are printed with four-digit years."""
 
 
 class ServiceRunner:
-    """A stage with its sockets, as one process or, in tests, as one thread.
+    """A stage and its sockets, run as a process or, in tests, as a thread.
 
     Args:
-        stage: What to run.
+        stage: The stage to run.
         name: Its name on the bus.
-        hub: Where the hub is.
+        hub: The hub to connect to.
         delivery: Whether messages may be dropped.
-        sockets: The ZeroMQ context to use, and to leave open; None: one of its own.
+        sockets: ZeroMQ context to use, which stays open; None: create and close one.
         keepers: The run's consumers that send receipts.
     """
 
@@ -86,18 +86,18 @@ class ServiceRunner:
         self._next_health = self._next_tick = 0.0
         self._done_since: float | None = None
         self._missed_at = math.inf
-        """When it is said that there is no hub."""
+        """When to warn that no hub was found, in s of the monotonic clock; infinity: not at all."""
         self._is_hub_missed = False
 
     def run(self) -> int:
-        """Work until the stage is done or is asked to stop; return the exit code."""
+        """Run until the stage is done or is asked to stop; return the exit code."""
         with self.wakeup:
             try:
                 self.link.beat()
                 self._set_up()
                 self._connect()
                 self._missed_at = monotonic() + MISSED_S
-                gc.freeze()  # what the set-up has made stays: no need to collect it again
+                gc.freeze()  # objects made by the set-up stay: never collect them
                 self.link.report_ready()
                 self.context.log.info("ready")
                 self._loop()
@@ -142,7 +142,7 @@ class ServiceRunner:
             self.receivers.append(work)
         if "work_queue" in self.stage.outputs.values():
             self.work_queue = WorkQueueClient(self._sockets, hub.work_in)
-        if hub.is_for_a_sensor:  # the bus is for parts of the pipeline
+        if hub.is_for_a_sensor:  # the bus is closed to sensors
             if self.context.outbox is not None:
                 receipts = Receiver(
                     self._sockets, hub.outlet, counters, prefixes=[TO_SENSORS], now=now
@@ -150,7 +150,7 @@ class ServiceRunner:
                 self.receivers.append(receipts)
             self._register()
             return
-        # Every process listens on the bus, if only to announce itself.
+        # Every process subscribes to the bus, if only to announce itself.
         topics = set(self.stage.subscriptions)
         if self.context.outbox is not None:
             topics.add(f"{Kept.topic_prefix}/")
@@ -162,7 +162,7 @@ class ServiceRunner:
         self._register()
 
     def _register(self) -> None:
-        """Have the loop wait for the sockets."""
+        """Register the sockets that the loop waits for."""
         self._poller.register(self.wakeup.receiver, zmq.POLLIN)
         self._poller.register(self.publisher.socket, zmq.POLLIN)
         for socket in (self.link.socket, self.clock_sync.socket):
@@ -200,7 +200,7 @@ class ServiceRunner:
             self._beat()
 
     def _say_whether_connected(self) -> None:
-        """Say where no hub is found, and when it has come: people start processes by hand."""
+        """Log when no hub is found, and when it appears: people start processes by hand."""
         if self.link.socket or self._is_shared:
             return
         where = f"{self._hub.host}:{self._hub.port}"
@@ -213,7 +213,7 @@ class ServiceRunner:
             self._missed_at, self._is_hub_missed = math.inf, True
 
     def _is_done(self) -> bool:
-        """Whether the work is done, and what was published is on the consumers' disks."""
+        """Whether the work is done and everything published is on the consumers' disks."""
         if not self.stage.done:
             self._done_since = None
             return False
@@ -226,7 +226,7 @@ class ServiceRunner:
         was_connected = self.publisher.connected
         services = self.publisher.update_consumers()
         if self.publisher.connected and not was_connected:
-            # The first message is short, and shows a hub that asks for keys who speaks
+            # The first message is short, and identifies this process to a hub with keys
             self.publisher.send(Packet(self._health()), wait=False)
         if services:
             if self.context.outbox:
@@ -239,7 +239,7 @@ class ServiceRunner:
             self.context.counters["given_up"] = self.context.outbox.given_up
 
     def _send_again(self, missed: Iterable[tuple[str, Packet]]) -> None:
-        """Send messages to the consumers that may have missed them, and to nobody else."""
+        """Send messages again, only to the consumers that may have missed them."""
         for service, packet in list(missed):
             self.context.counters["sent_again"] += 1
             self._send(packet, to=service)
@@ -266,7 +266,7 @@ class ServiceRunner:
                 return
 
     def _receive_last(self) -> None:
-        """Take what has arrived before it was asked to stop, where it is kept on a disk."""
+        """Handle messages that arrived before the request to stop, if a `Keeper` stores them."""
         if self.context.keeper is None or self.stage.done:
             return
         give_up_at = monotonic() + LAST_S
@@ -276,7 +276,7 @@ class ServiceRunner:
                     self._send_all(self.stage.handle(packet))
 
     def _is_about_its_stream(self, message: Message) -> bool:
-        """Subscriptions are prefixes: they let streams through whose names begin alike."""
+        """Subscriptions are prefixes: they also match streams with longer names."""
         return not isinstance(message, StreamMessage) or message.stream == self.stage.stream
 
     def _pass_over_superseded(self, packets: Iterable[Packet]) -> Iterator[Packet]:
@@ -306,7 +306,7 @@ class ServiceRunner:
                 self._send_all(self.stage.on_send_failed(packet))
 
     def _send(self, packet: Packet, to: str | None = None) -> bool:
-        """Send a message to everybody, or (again) to one consumer."""
+        """Send a message to all subscribers, or again to one consumer."""
         self._require_possible(packet.message)
         route = self.stage.outputs.get(type(packet.message), "bus")
         while True:
@@ -314,21 +314,21 @@ class ServiceRunner:
                 sent = self.work_queue.send(packet, wait=self._is_lossless)
             else:
                 sent = self.publisher.send(packet, wait=self._is_lossless, to=to)
-            # A marker that cannot be sent now goes to its consumers when they are back
+            # A marker that cannot be sent now is sent when its consumers are back
             is_kept = sent or isinstance(packet.message, Marker)
             if is_kept and to is None and self.context.outbox:
                 self.context.outbox.add(packet, monotonic())
             if sent or not self._is_lossless or self.wakeup.stopping:
                 return sent
-            if self._beat():  # the supervisor is gone: nobody waits for this any more
+            if self._beat():  # the supervisor is gone: nobody needs this any more
                 return False
             self._update_consumers()
 
     def _require_possible(self, message: Message) -> None:
-        """Stop where all receivers would drop what is sent, and the run would wait for ever.
+        """Refuse a message that all receivers would drop, so that the run does not wait forever.
 
         Raises:
-            AffectlineError: It tells of a moment long after the present.
+            AffectlineError: The message is dated more than a day in the future.
         """
         latest = self._horizon.latest
         if latest is not None and message.latest_moment > latest:
@@ -336,9 +336,9 @@ class ServiceRunner:
                 "%Y-%m-%d", time.gmtime(min(message.latest_moment, YEAR_9999) / 1e9)
             )
             raise AffectlineError(
-                f"{self.context.service}: a {type(message).__name__} of {date}, more than a day "
-                "after the present",
-                "set this machine's clock, or the start of the source",
+                f"{self.context.service}: a {type(message).__name__} dated {date}, more than a day "
+                "in the future",
+                "check this machine's clock and the start of the source",
             )
 
     def _beat(self) -> bool:
@@ -372,13 +372,13 @@ def run_service(
     """Run a stage as the process ``name``; return its exit code.
 
     Args:
-        stage: What to run.
+        stage: The stage to run.
         name: Its name on the bus.
-        hub: Where the hub is.
+        hub: The hub to connect to.
         delivery: Whether messages may be dropped.
         keepers: The run's consumers that send receipts.
 
     Raises:
-        AffectlineError: It failed for good, and there is no supervisor to report that to.
+        AffectlineError: It failed permanently, and there is no supervisor to report to.
     """
     return ServiceRunner(stage, name, hub, delivery, keepers=keepers).run()

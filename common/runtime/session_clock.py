@@ -1,4 +1,4 @@
-"""What time it is on the session's time line: for markers, and whatever else happens "now"."""
+"""The current time on the session's time line: for markers, and everything else that is "now"."""
 
 import time
 from collections.abc import Callable
@@ -10,9 +10,8 @@ from affectline.common.wire.messages import FrameMessage, StreamStart
 class SessionClock:
     """The session's present moment, as a person at the page or the window sees it.
 
-    Beside a camera that is the clock. While films are analysed or a recording is replayed it is the
-    newest frame's time: a marker that is set now is about that frame, at whatever pace it is
-    played.
+    With a camera, this is the clock's time. While films are analysed or a recording is replayed,
+    it is the time of the newest frame: a marker set now belongs to that frame, at any speed.
 
     Args:
         clock: Nanoseconds since the Unix epoch.
@@ -23,12 +22,12 @@ class SessionClock:
         self._newest: dict[str, FrameMessage] = {}
         """By stream."""
         self.is_replay = False
-        """A recording is replayed: cameras' frames have their times of then as well."""
+        """Whether a recording is replayed: frames of cameras have their recorded times, too."""
         self.session_start: int | None = None
-        """Zero of the time line in ns since the Unix epoch, as the newest stream has said."""
+        """Zero of the time line in ns since the Unix epoch, by the newest stream; None: unknown."""
 
     def observe(self, message: object) -> None:
-        """Take note of any message; frames and their results tell the time."""
+        """Process any message; frames and their results set the time."""
         if isinstance(message, FrameMessage):
             self._newest[message.stream] = message
         elif isinstance(message, StreamStart):
@@ -37,12 +36,12 @@ class SessionClock:
 
     @property
     def is_known(self) -> bool:
-        """Whether some stream has told whether it is a film."""
+        """Whether a frame or result has shown whether its stream is a film."""
         return bool(self._newest)
 
     @property
     def newest(self) -> FrameMessage | None:
-        """The frame whose time is now; None where the clock tells it."""
+        """The frame that sets the present moment; None: the clock does."""
         recorded = [m for m in self._newest.values() if self.is_replay or _is_recorded(m)]
         return max(recorded, key=lambda message: message.captured_at, default=None)
 
@@ -52,7 +51,7 @@ class SessionClock:
         return self._clock() if newest is None else newest.captured_at
 
     def describe(self, at: int) -> str:
-        """A moment in words: its second and its date, as far as the second is known.
+        """A moment in words: its date, and its second if that is known.
 
         Args:
             at: Nanoseconds since the Unix epoch.

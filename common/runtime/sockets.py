@@ -1,7 +1,7 @@
-"""The ZeroMQ sockets of a process: where they connect, and what they do without a peer.
+"""The ZeroMQ sockets of a process: where they connect, and how they behave without a peer.
 
-Everything but the hub connects. A process publishes on the bus through an XPUB socket, because an
-XPUB receives subscriptions: that is how a source knows that its consumers are there.
+Every process but the hub connects. A process publishes on the bus through an XPUB socket, because
+an XPUB receives subscriptions: that is how a source knows that its consumers are there.
 """
 
 import logging
@@ -29,9 +29,9 @@ LOG: Final = logging.getLogger(__name__)
 BUS_HWM: Final = 1000
 """Messages that a bus queue holds; in lossless delivery far fewer frames are in flight."""
 WORK_HWM: Final = 2
-"""Face crops waiting at one classifier: few, so that a slow one does not hoard them."""
+"""Face crops that wait at one classifier: few, so that a slow one does not hoard them."""
 WORK_BUFFER_BYTES: Final = 1 << 17
-"""Kernel buffers of the work queue: they would hoard crops as well."""
+"""Size of the work queue's kernel buffers: large ones would hoard crops as well."""
 SEND_WAIT_MS: Final = 100
 RECONNECT_MS: Final = 50
 RECONNECT_MAX_MS: Final = 500
@@ -39,16 +39,16 @@ LINGER_MS: Final = 500
 MAX_PEER_BYTES: Final[dict[int, int]] = {
     zmq.SUB: codec.MAX_PART_BYTES, zmq.XSUB: codec.MAX_PART_BYTES, zmq.PULL: 1 << 25,
 }  # fmt: skip
-"""The longest message part that a socket takes, by its kind; it closes the connection to a peer
-that announces more. Nothing of it is stored before."""
+"""The longest message part that a socket accepts, by the socket's kind. If a peer announces a
+longer one, the socket closes the connection before it stores any of it."""
 MAX_SHORT_BYTES: Final = 1 << 10
-"""The same of all other sockets: subscriptions, and questions for the time."""
+"""The same for all other sockets: they receive subscriptions and time requests."""
 ECHO_S: Final = 1.0
-"""How long a message may take to come back from a hub that is alive."""
+"""Seconds that a message may take to come back from a hub that is alive."""
 
 
 def new_socket(context: zmq.Context[zmq.Socket[bytes]], kind: int) -> zmq.Socket[bytes]:
-    """Make a socket with the time-outs and queue lengths that all sockets share."""
+    """Make a socket with the timeouts and queue lengths that all sockets share."""
     socket = context.socket(kind)
     socket.setsockopt(zmq.LINGER, LINGER_MS)
     socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
@@ -67,7 +67,7 @@ def bind(socket: zmq.Socket[bytes], endpoint: Endpoint | str) -> None:
     """Bind to an address.
 
     Raises:
-        AffectlineError: The port is in use, or the address is not one of this host's.
+        AffectlineError: The port is in use, or the address does not belong to this host.
     """
     address = endpoint if isinstance(endpoint, str) else endpoint.address
     try:
@@ -81,7 +81,7 @@ def bind(socket: zmq.Socket[bytes], endpoint: Endpoint | str) -> None:
 
 
 def taken_ports(hub: HubSettings) -> list[str]:
-    """Those of a hub's ports that cannot be bound now, with their use and the reason."""
+    """The ports of a hub that cannot be bound now, each with its use and the reason."""
     taken = []
     for port, use in hub.ports.items():
         with socket.socket() as probe:
@@ -95,14 +95,14 @@ def taken_ports(hub: HubSettings) -> list[str]:
 
 
 def connect(peer: zmq.Socket[bytes], endpoint: Endpoint | str) -> None:
-    """Connect, now or as soon as the address is bound.
+    """Connect, now or as soon as the peer has bound the address.
 
     Args:
         peer: The socket.
-        endpoint: Where to, by `reach`; an address alone is connected to without keys.
+        endpoint: The peer, from `reach`; a plain address is connected to without keys.
 
     Raises:
-        AffectlineError: It is not a valid address.
+        AffectlineError: The address is not valid.
     """
     if isinstance(endpoint, str):
         endpoint = Endpoint(endpoint)
@@ -124,12 +124,12 @@ class Receiver:
     """Receives messages: a SUB socket on the bus, or a PULL socket on the work queue.
 
     Args:
-        context: Where the socket belongs to.
-        address: What to connect to.
-        counters: Messages by outcome.
-        prefixes: Of the topics to subscribe to; None: it pulls work.
-        hwm: How many messages may wait.
-        now: The hub's time in ns since the Unix epoch; None where it is not known.
+        context: The socket's ZeroMQ context.
+        address: The address to connect to.
+        counters: Counts messages by outcome.
+        prefixes: Topic prefixes to subscribe to; None: pull from the work queue.
+        hwm: How many messages may wait; None: the default of the socket's kind.
+        now: The hub's time in ns since the Unix epoch; None: it is not known.
     """
 
     def __init__(
@@ -153,19 +153,19 @@ class Receiver:
         self._keeper: Keeper | None = None
         self._screen = MessageScreen(now)
         self._reported: set[str] = set()
-        """Reasons that the log has told of."""
+        """Reasons that were logged already."""
 
     def attach_keeper(self, service: str, keeper: Keeper) -> None:
-        """Receive what is sent to this consumer alone as well, and pass on nothing twice."""
+        """Also receive messages addressed to this consumer alone, and drop repeated ones."""
         self._keeper = keeper
         self.socket.setsockopt(zmq.SUBSCRIBE, address_to(service))
 
     def announce(self, service: str) -> None:
-        """Announce to the sources that this consumer is ready: after all its subscriptions."""
+        """Announce to the sources that this consumer is ready; call it after all subscriptions."""
         self.socket.setsockopt(zmq.SUBSCRIBE, (READY + service).encode())
 
     def receive(self, limit: int = 100) -> Iterator[Packet]:
-        """Yield the messages that have arrived, at most ``limit``; invalid ones are counted."""
+        """Yield the messages that have arrived, at most ``limit``; count invalid ones."""
         for _ in range(limit):
             try:
                 parts = self.socket.recv_multipart(zmq.DONTWAIT)
@@ -187,22 +187,22 @@ class Receiver:
                 self._counters["repeated"] += 1
 
     def _refuse(self, error: InvalidMessage) -> None:
-        """Count a message that is dropped, and say so once for each reason."""
+        """Count a dropped message, and log the first one for each reason."""
         self._counters["invalid"] += 1
         if isinstance(error, ImpossibleMessage):
             self._counters[f"invalid_{error.reason}"] += 1
             if error.reason not in self._reported:
                 self._reported.add(error.reason)
-                LOG.warning("dropped %s; others of the kind are only counted", error)
+                LOG.warning("dropped %s; further ones of this kind are only counted", error)
 
 
 class Publisher:
     """Publishes on the bus, and knows which services have announced themselves.
 
     Args:
-        context: Where the socket belongs to.
-        address: What to connect to.
-        pace: How fast it may be; None: as fast as the hub takes it.
+        context: The socket's ZeroMQ context.
+        address: The address to connect to.
+        pace: Limits the rate; None: as fast as the hub accepts messages.
     """
 
     def __init__(
@@ -216,7 +216,7 @@ class Publisher:
         # Without NODROP a full queue loses messages silently; with it, sending fails.
         self.socket.setsockopt(zmq.XPUB_NODROP, 1)
         self.socket.setsockopt(zmq.SNDTIMEO, SEND_WAIT_MS)
-        # The pipe to the hub ends with the hub, so that its end is noticed as well
+        # The pipe ends with the hub, so that this process also notices the hub's end
         self.socket.setsockopt(zmq.IMMEDIATE, 1)
         self._handshakes = watch_handshakes(self.socket, address)
         connect(self.socket, address)
@@ -225,10 +225,10 @@ class Publisher:
         """Services that have announced themselves, e.g. ``detector/sample``."""
 
     def check_hub(self) -> None:
-        """Look whether the hub lets us in.
+        """Check that the hub accepts this process.
 
         Raises:
-            AffectlineError: It does not, or it is another one than is known.
+            AffectlineError: It refuses this process, or its key is not the known one.
         """
         if self._handshakes:
             self._handshakes.check()
@@ -237,7 +237,7 @@ class Publisher:
         """Read new subscriptions; return the services that have just become ready.
 
         Raises:
-            AffectlineError: The hub refuses us, or is another one than is known.
+            AffectlineError: The hub refuses this process, or its key is not the known one.
         """
         self.check_hub()
         before = set(self.ready)
@@ -259,8 +259,8 @@ class Publisher:
 
         Args:
             packet: What to publish.
-            wait: Wait a little where it cannot be sent at once.
-            to: The one consumer that it is for; None: everybody.
+            wait: Wait a little if it cannot be sent at once.
+            to: The only consumer to receive it; None: all subscribers.
         """
         if not self.connected:
             if wait:
@@ -270,14 +270,14 @@ class Publisher:
 
 
 def watch_handshakes(peer: zmq.Socket[bytes], endpoint: Endpoint | str) -> HandshakeMonitor | None:
-    """Watch the handshakes of a socket that is going to connect to a hub by TCP."""
+    """Watch the handshakes of a socket that will connect to a hub by TCP."""
     if isinstance(endpoint, str) or not endpoint.is_tcp:
         return None
     return HandshakeMonitor(peer, endpoint)
 
 
 def address_to(service: str) -> bytes:
-    """The first part of messages that are for one consumer alone, and what it subscribes to."""
+    """The first part of messages for one consumer alone, and its subscription to them."""
     return f"{SENT_TO}{service}:".encode()
 
 
@@ -289,7 +289,7 @@ def send(
     to: str | None = None,
     pace: Pace | None = None,
 ) -> bool:
-    """Send, waiting at most for the socket's time-out; False if the queue was full."""
+    """Send, waiting at most for the socket's timeout; False if the queue was full."""
     parts = codec.encode(packet)
     if pace:
         pace.wait(sum(map(len, parts)))
@@ -317,12 +317,12 @@ class WorkQueueClient:
 
 
 class OutletSubscriber:
-    """Subscribes at the hub's outlet, as tools do that are no part of the pipeline.
+    """Subscribes to the hub's outlet, as tools outside the pipeline do.
 
     Args:
-        hub: Where the hub is.
+        hub: The hub to connect to.
         prefixes: Topic prefixes to subscribe to.
-        address: The outlet's address where it is not the hub's own.
+        address: The outlet's address, if it is not the hub's own.
     """
 
     def __init__(
@@ -333,7 +333,7 @@ class OutletSubscriber:
         self._publisher: Publisher | None = None
         self._came: set[str] = set()
         self.counters: Counter[str] = Counter()
-        # A host whose clock is wrong must not take the hub's time for impossible
+        # Another host's clock may be wrong: it must not make the hub's messages look impossible
         now = now_ns if hub.is_loopback and address is None else None
         self._receiver = Receiver(
             self._context,
@@ -346,7 +346,7 @@ class OutletSubscriber:
     def wait(
         self, others: Iterable[socket.socket | int] = (), timeout_s: float | None = None
     ) -> bool:
-        """Wait for a message, or for one of the other sockets; False after the time-out."""
+        """Wait for a message, or for one of the other sockets; False after the timeout."""
         poller = zmq.Poller()
         poller.register(self._receiver.socket, zmq.POLLIN)
         if watched := self._receiver.handshakes:
@@ -363,24 +363,24 @@ class OutletSubscriber:
     def publish(self, packet: Packet, *, wait: bool = False, to: str | None = None) -> bool:
         """Publish from outside the pipeline; False if it could not be sent (yet).
 
-        The connection is made by the first call, which therefore returns False.
+        The first call makes the connection, and therefore returns False.
 
         Args:
             packet: What to publish.
-            wait: Wait a little for the hub where it is away.
-            to: The one consumer that it is for; None: everybody.
+            wait: Wait a little for the hub if it is away.
+            to: The only consumer to receive it; None: all subscribers.
         """
         return self._connected_publisher().send(packet, wait=wait, to=to)
 
     def publish_heard(self, packet: Packet, timeout_s: float) -> bool:
-        """Publish until the hub has passed it on; False where it has not in time.
+        """Publish until the hub has forwarded the message; False if it has not in time.
 
-        What is sent to a hub that is dying, or hangs, is lost with it. It is published again then,
-        so some may hear it twice.
+        A message sent to a dying or hung hub is lost. It is published again in that case, so some
+        subscribers may receive it twice.
 
         Args:
-            packet: Its topic must be among those subscribed to.
-            timeout_s: How long to try.
+            packet: The message; its topic must be among those subscribed to.
+            timeout_s: How long to try, in s.
         """
         deadline = time.monotonic() + timeout_s
         while (left_s := deadline - time.monotonic()) > 0:
@@ -399,18 +399,18 @@ class OutletSubscriber:
         return self._connected_publisher().ready
 
     def pop_came(self) -> set[str]:
-        """Services that have come, or come back, since the last call."""
+        """Services that have appeared, or come back, since the last call."""
         self._connected_publisher()
         came, self._came = self._came, set()
         return came
 
     @property
     def is_connected(self) -> bool:
-        """Whether the hub has told which services have announced themselves; connects as well."""
+        """Whether the hub has reported which services are announced; connects as `publish` does."""
         return self._connected_publisher().connected
 
     def is_ready(self, service: str) -> bool:
-        """Whether a service has announced itself to publishers; connects as `publish` does."""
+        """Whether a service has announced itself; connects as `publish` does."""
         return service in self._connected_publisher().ready
 
     def _connected_publisher(self) -> Publisher:
@@ -420,7 +420,7 @@ class OutletSubscriber:
         return self._publisher
 
     def close(self) -> None:
-        """Stop listening."""
+        """Close all sockets."""
         self._context.destroy(linger=0 if self._publisher is None else LINGER_MS)
 
 

@@ -1,6 +1,6 @@
-"""The declaration of a service: what supervisor, command line, child process and docs go by.
+"""Declarations of services, used by supervisor, command line, child processes and docs.
 
-A room under ``services/`` declares its service once, in ``spec.py``, which imports nothing heavy:
+A package under ``services/`` declares its service once, in ``spec.py``, with no heavy imports:
 
     SPEC = ServiceSpec(
         kind="detector",
@@ -28,21 +28,21 @@ from affectline.common.settings.hub import Delivery, HubSettings
 from affectline.common.settings.pipeline import PipelineSettings
 
 Role = Literal["hub", "source", "transform", "worker", "sink", "page"]
-"""What a process is for the others of its pipeline:
+"""The function of a process in its pipeline:
 
-``hub``: what all connect to. ``source``: publishes what nobody asked for, and ends with its
-material. ``transform``: answers one kind of message with another. ``worker``: the same from the
-work queue, any number of them. ``sink``: writes, and ends when all is written. ``page``: serves
-people; nobody waits for it.
+``hub``: all others connect to it. ``source``: publishes data of its own accord, and ends with its
+material. ``transform``: answers one kind of message with another. ``worker``: does the same from
+the work queue, in any number of processes. ``sink``: writes files, and ends when all is written.
+``page``: serves people; nothing waits for it.
 """
 RestartPolicy = Literal["always", "never"]
-"""What becomes of a process that died; never: the run fails."""
+"""What happens when a process dies; ``always``: it is restarted; ``never``: the run fails."""
 CONSUMERS: Final[tuple[Role, ...]] = ("transform", "worker", "sink")
-"""Roles whose processes sources wait for in lossless delivery."""
+"""Roles of the processes that sources wait for in lossless delivery."""
 
 
 class StreamPosition(NamedTuple):
-    """How far a stream has come: the first frame that somebody still needs."""
+    """The progress of a stream: the first frame that a consumer still needs."""
 
     epoch: int
     seq: int
@@ -51,72 +51,72 @@ class StreamPosition(NamedTuple):
 
 
 class RunTimeLine(NamedTuple):
-    """What the processes of a run share of its time line; a process has the fields it needs."""
+    """A run's time line, for its processes; each has settings for the fields that it needs."""
 
     session_start: int
     """Its zero, in ns since the Unix epoch."""
     recorded_sources: tuple[str, ...] = ()
-    """Services whose watermarks are waited for: films and tables, where nothing is live."""
+    """Services to wait for by watermarks: films and tables, if nothing in the run is live."""
     follows_clock: bool = False
-    """Something is live: recorded sources keep to the clock, so that all have one time line."""
+    """True if a source is live: recorded sources then run in real time, on the same time line."""
 
 
 class ProcessSettings(BaseModel):
-    """The settings of one process, sent to it as JSON when it is started."""
+    """The settings of one process, sent to it as JSON at its start."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     keepers: tuple[str, ...] = ()
-    """The run's consumers that send receipts: messages are kept for them from the beginning."""
+    """The run's consumers that send receipts: messages are kept for them from the start."""
 
     @property
     def process_name(self) -> str:
-        """Its name on the bus: the kind, or ``kind/name`` where there can be several."""
+        """Its name on the bus: the kind, or ``kind/name`` if there can be several."""
         raise NotImplementedError
 
     @property
     def stream(self) -> str | None:
-        """The one stream that it works on, where there is one."""
+        """The one stream that it works on; None: not limited to one."""
         return None
 
     def with_keepers(self, names: tuple[str, ...]) -> Self:
-        """The same, with the run's consumers that send receipts."""
+        """Return a copy with the run's consumers that send receipts."""
         return self.model_copy(update={"keepers": names})
 
     def with_consumers(self, names: tuple[str, ...]) -> Self:
-        """The same, with the consumers that it waits for (sources, and the hub)."""
+        """Return a copy with the consumers to wait for (sources and the hub)."""
         return self
 
     @property
     def calendar_start(self) -> int | None:
-        """When its material begins, in ns since the Unix epoch, where that is a date of its own.
+        """When its material begins, in ns since the Unix epoch, if the material has a date.
 
-        None where it begins with the session: cameras, sensors, and whatever has no date.
+        None if it begins with the session: cameras, sensors, and material without a date.
 
         Raises:
-            AffectlineError: It cannot be read.
+            AffectlineError: The material cannot be read.
         """
         return None
 
     @property
     def is_recorded_source(self) -> bool:
-        """Whether it is a source whose times are those of a recording: a film, a table.
+        """Whether it is a source with recorded times: a film or a table.
 
-        Such sources publish a `Watermark`, and are waited for where sources are combined.
+        Such sources publish a `Watermark`; processes that combine sources wait for them.
         """
         return False
 
     def with_time_line(self, time_line: RunTimeLine) -> Self:
-        """The same, with those facts of the session's time line that it has fields for."""
+        """Return a copy with the facts of the time line that it has fields for."""
         known = {k: v for k, v in time_line._asdict().items() if k in type(self).model_fields}
         return self.model_copy(update=known) if known else self
 
     def resumed(self, position: StreamPosition | None, now: int) -> Self:
-        """The settings of its successor after it died.
+        """The settings of the process that replaces this one after it died.
 
         Args:
-            position: How far its stream has come; None where nothing was answered.
-            now: In ns since the Unix epoch.
+            position: The progress of its stream; None: no frame was answered.
+            now: The present, in ns since the Unix epoch.
         """
         return self
 
@@ -126,23 +126,23 @@ class Run:
     """The run that processes are planned for."""
 
     settings: PipelineSettings
-    """Complete: with sources, delivery, pace and session folder."""
+    """The complete settings, with sources, delivery, pace and session folder."""
     replay: Literal["as recorded", "reanalysed"] | None = None
-    """A recording is the only source."""
+    """How a recording is replayed as the only source; None: it is not a replay."""
     session_start: int | None = None
-    """Zero of the session's time line, where it is known before the processes: that of the
+    """Zero of the session's time line in ns since the Unix epoch, if known beforehand: that of the
     recording. None: the earliest date of a source, or the time of the start."""
 
     @property
     def has_fusion(self) -> bool:
-        """Whether states are estimated anew: where somebody is measured, or was."""
+        """Whether states are estimated: people are measured, or a recording is reanalysed."""
         if self.replay is not None:
             return self.replay == "reanalysed"
         return self.has_sensors or self.measures_faces
 
     @property
     def measures_faces(self) -> bool:
-        """Whether heads or eyes are measured over time, which pictures of a folder do not have."""
+        """Whether heads or eyes are measured over time; folders of pictures do not allow that."""
         detector = self.settings.detector
         looks = detector.mesh and (detector.pose or detector.eyes)
         return looks and any(source.kind != "pictures" for source in self.settings.sources)
@@ -169,16 +169,16 @@ class Flag:
     default: str | None = None
     """Shown in the help instead of the parameter's own default."""
     old_name: str | None = None
-    """An older spelling, which is still read, such as ``--answer``."""
+    """An older spelling that is still accepted, such as ``--answer``."""
     parse: Callable[[str], Any] | None = None
-    """Reads the text of the option, where its type alone does not say how."""
+    """Parses the option's text, if its type alone does not define how."""
     metavar: str | None = None
-    """What stands for the value in the help."""
+    """Placeholder for the value in the help."""
     hidden: bool = False
-    """An older option, which is still read and not shown."""
+    """An older option that is still accepted, but not shown."""
 
 
-TlsFlag = Annotated[bool, Flag("Encrypt with --certificate, or with one that is made and kept.")]
+TlsFlag = Annotated[bool, Flag("Encrypt with --certificate, or with a generated one.")]
 CertificateFlag = Annotated[
     Path | None, Flag("Certificate to encrypt with, in PEM.", metavar="FILE")
 ]
@@ -187,7 +187,7 @@ PrivateKeyFlag = Annotated[
 ]
 
 Configure = Callable[..., ProcessSettings]
-"""From the settings of a pipeline, the delivery, and further parameters to a process' settings.
+"""Makes the settings of a process from those of a pipeline, the delivery and further parameters.
 
 The further parameters are annotated with `Argument` or `Flag` and become those of the command.
 """
@@ -202,7 +202,7 @@ class ServiceSpec:
     """What it does, in one sentence: the help of its command."""
     settings: type[ProcessSettings]
     stage: str
-    """``module:Class``, imported in its own process only. It is made with the settings alone."""
+    """``module:Class``, imported in its own process only; called with the settings alone."""
     role: Role
     restart: RestartPolicy = "always"
     inputs: tuple[str, ...] = ()
@@ -210,25 +210,25 @@ class ServiceSpec:
     outputs: tuple[str, ...] = ()
     """Prefixes of the topics that it publishes."""
     delivery: Delivery | None = None
-    """Its own delivery, where it is not the pipeline's."""
+    """Its own delivery, if different from the pipeline's."""
     planned: Callable[[Run], Iterable[ProcessSettings]] = lambda _: ()
-    """Those of its processes that a run consists of."""
+    """Returns the processes of this service in a run."""
     optional: bool = False
-    """One process of it runs where the settings file names its kind below ``services:``."""
+    """Whether one process runs if the settings file names this kind below ``services:``."""
     configure: Configure | None = None
-    """Makes its settings for its command; None: it has none, or one of its own."""
+    """Makes the settings for its command; None: it has no command, or one of its own."""
     example: str = ""
-    """A command line, for the help."""
+    """An example command line for the help."""
 
     def processes(self, run: Run) -> Iterable[ProcessSettings]:
-        """Those of its processes that a run consists of."""
+        """The processes of this service in a run."""
         yield from self.planned(run)
         if self.optional and self.kind in run.settings.services:
             hub = {"hub": run.settings.hub} if "hub" in self.settings.model_fields else {}
             yield self.settings.model_validate(run.settings.services[self.kind] | hub)
 
     def run(self, settings: ProcessSettings, hub: HubSettings, delivery: Delivery) -> int:
-        """Be such a process; return its exit code."""
+        """Run as such a process; return the exit code."""
         module, _, name = self.stage.partition(":")
         made = getattr(import_module(module), name)
         if self.role == "hub":

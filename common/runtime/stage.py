@@ -1,7 +1,7 @@
-"""What a service is made of: a `Stage` with typed handlers, and what it may know of its process.
+"""The parts of a service: a `Stage` with typed handlers, and the context of its process.
 
-A stage declares its inputs with `on` and its outputs with `Stage.outputs`; everything else about
-sockets, topics, signals and heartbeats is derived from these by `common.runtime.service`.
+A stage declares its inputs with `on` and its outputs with `Stage.outputs`; from these,
+`common.runtime.service` derives everything about sockets, topics, signals and heartbeats.
 """
 
 from collections import Counter, deque
@@ -19,7 +19,7 @@ from affectline.common.wire.messages import Packet, StreamMessage
 LATENCIES_KEPT: Final = 500
 
 Route = Literal["bus", "work_queue"]
-"""Where messages travel: to everybody who subscribes, or to one of the classifiers."""
+"""The route of messages: to all subscribers, or to one of the classifiers."""
 
 M = TypeVar("M", bound=Message)
 S = TypeVar("S")
@@ -35,7 +35,7 @@ class Input:
     """Name of the handler."""
     route: Route = "bus"
     newest_only: bool = False
-    """In live delivery only a stream's newest of those that wait is handled; the others go to
+    """In live delivery, handle only the newest waiting message of a stream; the others go to
     `Stage.on_superseded`."""
 
 
@@ -44,9 +44,9 @@ def on(
 ) -> Callable[
     [Callable[[S, Packet[M]], Iterable[Packet]]], Callable[[S, Packet[M]], Iterable[Packet]]
 ]:
-    """Declare a method the handler of one or several kinds of message.
+    """Declare a method to be the handler of one or several kinds of message.
 
-    The method gets a `Packet` of that kind and returns, or yields, the packets to publish.
+    The method receives a `Packet` of that kind, and returns or yields the packets to publish.
 
     Args:
         kinds: Message classes; a subclass is handled by the handler of its nearest base.
@@ -65,12 +65,12 @@ def on(
 
 
 class Handlers:
-    """Something with methods that are declared handlers by `on`."""
+    """Base of classes with handlers, which are declared by `on`."""
 
     inputs: ClassVar[tuple[Input, ...]] = ()
-    """All that the class handles, inherited handlers included."""
+    """All inputs that the class handles, including inherited ones."""
     _input_of: ClassVar[dict[type[Message], Input | None]] = {}
-    """By kind of message, filled as they come."""
+    """By kind of message; a cache that is filled as messages arrive."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -82,14 +82,14 @@ class Handlers:
         cls._input_of = {**found}
 
     def input_for(self, kind: type[Message]) -> Input | None:
-        """The declared input that a kind of message belongs to; None where it is not handled."""
+        """The declared input of a kind of message; None: it is not handled."""
         if kind not in self._input_of:
             nearest = next((base for base in kind.__mro__ if base in self._input_of), None)
             self._input_of[kind] = self._input_of[nearest] if nearest else None
         return self._input_of[kind]
 
     def handle(self, packet: Packet) -> Iterable[Packet]:
-        """Call the handler of a packet's message; nothing is done where there is none."""
+        """Call the handler of a packet's message; do nothing if there is none."""
         declared = self.input_for(type(packet.message))
         if declared is None:
             return ()
@@ -99,7 +99,7 @@ class Handlers:
 
 @dataclass
 class StageContext:
-    """What a stage may know of the process that it lives in."""
+    """What a stage may know about the process that runs it."""
 
     service: str
     """Its name on the bus, such as ``detector/sample``."""
@@ -107,54 +107,54 @@ class StageContext:
     now: Callable[[], int] = now_ns
     """The hub's time in ns since the Unix epoch."""
     wake: Callable[[], None] = lambda: None
-    """Have `Stage.tick` called soon; may be called from any thread."""
+    """Request an early call of `Stage.tick`; may be called from any thread."""
     ready: set[str] = field(default_factory=set)
     """Consumers that have announced themselves."""
     counters: Counter[str] = field(default_factory=Counter)
     """Published with every health message."""
     state: Literal["ready", "degraded"] = "ready"
     detail: str = ""
-    """Published with every health message: what is wrong, or what is waited for."""
+    """Published with every health message: what is wrong, or what the stage waits for."""
     keeper: Keeper | None = None
-    """Set in `Stage.setup` by consumers that answer for what is on their disk; it is read and its
-    receipts are published by the runtime."""
+    """Set in `Stage.setup` by consumers that guarantee storage on disk; the runtime reads it and
+    publishes its receipts."""
     outbox: Outbox | None = None
-    """What was published and is not on the consumers' disks yet; None where nothing is kept."""
+    """Published messages that are not on the consumers' disks yet; None: none are kept."""
     latencies_ms: deque[float] = field(default_factory=lambda: deque(maxlen=LATENCIES_KEPT))
 
     def __post_init__(self) -> None:
         self.log = ServiceLogger(self.service)
-        """Give stream and seq as ``extra={"stream": ..., "seq": ...}``."""
+        """Pass stream and seq as ``extra={"stream": ..., "seq": ...}``."""
 
     def record_latency(self, received_at: int) -> None:
-        """Record how old a frame is now that this process has dealt with it.
+        """Record the age of a frame that this process has just handled.
 
         Args:
-            received_at: When the pipeline got it, in ns since the Unix epoch.
+            received_at: When the pipeline received it, in ns since the Unix epoch.
         """
         self.latencies_ms.append(max(0, self.now() - received_at) / 1e6)
 
 
 class Stage(Handlers):
-    """A service's own work: packets in, packets out. It sees no socket, signal or log set-up.
+    """A service's own work: packets in, packets out; no sockets, signals or log set-up.
 
-    Handlers are declared with `on`. The runtime calls `setup` once, then handlers and `tick`, then
-    `stop` when it was asked to stop, and `cleanup` in every case.
+    Declare handlers with `on`. The runtime calls `setup` once, then handlers and `tick`, then
+    `stop` if asked to stop, and `cleanup` in every case.
     """
 
     outputs: ClassVar[Mapping[type[Message], Route]] = {}
-    """What it publishes, and on which route."""
+    """The kinds of message that it publishes, each with its route."""
     measures_latency: ClassVar[bool] = True
-    """The age of frame messages after they were handled is this stage's latency."""
+    """Whether to record the age of handled frame messages as this stage's latency."""
     stream: str | None = None
     """The one stream that it works on; None: all of them."""
     tick_ms: int = 100
     context: StageContext
 
     def topic(self, kind: type[Message]) -> str | None:
-        """Prefix of the topics on which an input is wanted; None where it is not, as things are.
+        """Prefix of the topics to subscribe to for an input; None: do not subscribe.
 
-        The context is known, `setup` has not been called yet.
+        When it is called, the context is set, but `setup` was not called yet.
         """
         if self.stream is not None and issubclass(kind, StreamMessage):
             return f"{kind.topic_prefix}/{self.stream}"
@@ -162,7 +162,7 @@ class Stage(Handlers):
 
     @property
     def subscriptions(self) -> tuple[str, ...]:
-        """Prefixes of the bus topics that it wants, derived from its inputs."""
+        """Prefixes of the bus topics to subscribe to, derived from its inputs."""
         wanted = (self.topic(one.kind) for one in self.inputs if one.route == "bus")
         return tuple(sorted({topic for topic in wanted if topic is not None}))
 
@@ -173,22 +173,22 @@ class Stage(Handlers):
 
     @property
     def uses_work_queue(self) -> bool:
-        """Whether it takes work from the queue that it shares with others of its kind."""
+        """Whether it takes work from the queue shared with other processes of its kind."""
         return any(one.route == "work_queue" for one in self.inputs)
 
     def setup(self) -> None:
-        """Open what the work needs; an `AffectlineError` here is shown to the user."""
+        """Open resources; an `AffectlineError` here is shown to the user."""
 
     def on_superseded(self, packet: Packet) -> Iterable[Packet]:
-        """A newer message of an input that is `Input.newest_only` had already arrived."""
+        """Called if a newer message of an `Input.newest_only` input has already arrived."""
         return ()
 
     def on_send_failed(self, packet: Packet) -> Iterable[Packet]:
-        """The hub had no room for a packet, or is away (live delivery, or while stopping)."""
+        """Called if the hub has no room for a packet, or is away (live, or while stopping)."""
         return ()
 
     def on_consumers_ready(self, services: set[str]) -> Iterable[Packet]:
-        """Consumers have come, or come back."""
+        """Called when consumers have appeared or come back."""
         return ()
 
     def tick(self) -> Iterable[Packet]:
@@ -196,13 +196,13 @@ class Stage(Handlers):
         return ()
 
     def stop(self) -> Iterable[Packet]:
-        """Asked to stop: publish what must still be published."""
+        """Called when asked to stop; return what must still be published."""
         return ()
 
     def cleanup(self) -> None:
-        """Close everything."""
+        """Close all resources."""
 
     @property
     def done(self) -> bool:
-        """Nothing is left to do; the process ends with exit code 0."""
+        """Whether nothing is left to do; the process then ends with exit code 0."""
         return False

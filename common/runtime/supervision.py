@@ -1,9 +1,9 @@
 """The link between a supervisor and its child: one socket pair, watched from both ends.
 
-The child sends its heartbeat on it, and the reason when it stops for good. When either end dies
-the other sees the end of the stream at once: the supervisor restarts the child, and a child whose
-supervisor is gone stops. It works where the bus does not: before it is up, when it is full, and
-without it.
+The child sends its heartbeat on it, and the reason when it stops permanently. When either end dies,
+the other sees the end of the stream at once: the supervisor restarts the child, and a child
+without a supervisor stops. The link does not need the bus: it works before the bus is up, and when
+the bus is full.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from affectline.common.clock import monotonic
 LINK_FD: Final = "AFFECTLINE_LINK_FD"
 """Environment variable: file descriptor of the child's end."""
 HEARTBEAT_FILE: Final = "AFFECTLINE_HEARTBEAT_FILE"
-"""Environment variable: a file to touch at every beat of a process that has finished setting up,
+"""Environment variable: a file that a process touches at every heartbeat once its set-up is done,
 for container health checks."""
 BEAT_S: Final = 0.5
 EXIT_GIVEN_UP: Final = 78
@@ -26,11 +26,11 @@ EXIT_GIVEN_UP: Final = 78
 ALIVE: Final = b"-"
 READY: Final = b"+"
 FATAL: Final = b"!"
-"""What follows is the reason why this process stops and must not be restarted."""
+"""Followed by the reason why this process stops and must not be restarted."""
 
 
 class SupervisorLink:
-    """The child's end; harmless where there is no supervisor."""
+    """The child's end of the link; does nothing if there is no supervisor."""
 
     def __init__(self) -> None:
         fd = os.environ.pop(LINK_FD, None)
@@ -40,7 +40,7 @@ class SupervisorLink:
         path = os.environ.get(HEARTBEAT_FILE)
         self._file = Path(path) if path else None
         self.next_beat = 0.0
-        """When `keep_alive` has something to do again, by `affectline.common.clock.monotonic`."""
+        """When the next heartbeat is due, by `affectline.common.clock.monotonic`."""
         self._is_ready = False
 
     def beat(self) -> None:
@@ -50,7 +50,7 @@ class SupervisorLink:
             self._file.touch()
 
     def keep_alive(self) -> bool:
-        """Beat when it is time; False once the supervisor is gone."""
+        """Send a heartbeat when it is due; False once the supervisor is gone."""
         if monotonic() < self.next_beat:
             return True
         self.next_beat = monotonic() + BEAT_S
@@ -58,15 +58,18 @@ class SupervisorLink:
         return not self.supervisor_gone()
 
     def report_ready(self) -> None:
-        """Report that the set-up is over: from now on a missing heartbeat means a fault."""
+        """Report that the set-up is done: from now on a missing heartbeat means a fault."""
         self._is_ready = True
         self._send(READY)
 
     def report_fatal(self, reason: str) -> bool:
-        """Report in one line why this process stops and must not be restarted.
+        """Report why this process stops and must not be restarted.
+
+        Args:
+            reason: The reason, in one line.
 
         Returns:
-            False where there is no supervisor to report to.
+            False if there is no supervisor to report to.
         """
         return self._send(FATAL + reason.encode())
 
@@ -89,7 +92,7 @@ class SupervisorLink:
     def _send(self, data: bytes) -> bool:
         if self.socket is None:
             return False
-        with contextlib.suppress(OSError):  # a full buffer: the supervisor has beats to read
+        with contextlib.suppress(OSError):  # buffer full: it has heartbeats to read
             self.socket.send(data)
             return True
         return False

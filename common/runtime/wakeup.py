@@ -1,4 +1,4 @@
-"""What wakes a loop that waits on sockets: signals, and other threads."""
+"""Waking a loop that waits on sockets, from signal handlers and other threads."""
 
 import contextlib
 import signal
@@ -40,11 +40,11 @@ class WakeupPipe:
 
     def wake(self) -> None:
         """Make the poll return."""
-        with contextlib.suppress(OSError):  # full: it will wake anyway; closed: nobody to wake
+        with contextlib.suppress(OSError):  # full: it wakes anyway; closed: nothing to wake
             self._sender.send(b"\0")
 
     def drain(self) -> None:
-        """Read, and forget, what has woken the loop."""
+        """Read and discard what has woken the loop."""
         with contextlib.suppress(BlockingIOError):
             while self.receiver.recv(4096):
                 pass

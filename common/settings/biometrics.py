@@ -1,4 +1,4 @@
-"""Settings of a biometrics process, and the signals that it knows.
+"""Settings of biometrics processes, and the known signals.
 
 Each driver extends `BiometricsSettings` in its own file, see `affectline.common.registry`.
 """
@@ -21,10 +21,10 @@ from affectline.common.registry import FamilySettings, Registry
 
 
 class Signal(NamedTuple):
-    """How a well-known signal is published."""
+    """How a known signal is published."""
 
     unit: str
-    """As in UCUM; but ``g`` is the acceleration of free fall."""
+    """A UCUM unit, except ``g``, which is the acceleration of free fall."""
     low: float
     high: float
     """Values outside ``low`` to ``high``, in ``unit``, are not plausible in a living person."""
@@ -33,10 +33,10 @@ class Signal(NamedTuple):
 
 
 SIGNALS: Final[dict[str, Signal]] = {
-    # 25 and 250 a minute: below the slowest athlete asleep, above the fastest rate in exercise
+    # 25 and 250 per minute: below the slowest athlete asleep, above the fastest rate in exercise
     "heart_rate": Signal("/min", 25, 250, {"bpm": (1, 0), "1/min": (1, 0), "Hz": (60, 0)}),
     "rr_interval": Signal("ms", 240, 2400, {"s": (1000, 0), "us": (0.001, 0)}),
-    # Boucsein, Electrodermal Activity (2012): 1 to 40 uS; 0 is a sensor that touches no skin
+    # Boucsein, Electrodermal Activity (2012): 1 to 40 uS; 0: the sensor does not touch skin
     "skin_conductance": Signal(
         "uS", 0.01, 100,
         {"µS": (1, 0), "μS": (1, 0), "nS": (0.001, 0), "mS": (1000, 0), "S": (1e6, 0)},
@@ -50,11 +50,11 @@ SIGNALS: Final[dict[str, Signal]] = {
     f"acceleration_{axis}": Signal("g", -16, 16, {"m/s2": (1 / 9.80665, 0), "mg": (0.001, 0)})
     for axis in "xyz"
 }  # fmt: skip
-"""The known signals. Others are published with the name and unit that the user gives them."""
+"""The known signals. Others are published with the name and unit given by the user."""
 
 
 class Column(BaseModel):
-    """The signal that a column of a table, or a channel of a stream, holds."""
+    """The signal in a column of a table or a channel of a stream."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -68,7 +68,7 @@ class Column(BaseModel):
             units = ", ".join((known.unit, *known.others))
             raise ValueError(
                 f"{self.signal} cannot be in {self.unit!r}: its units are {units}; "
-                "give another kind of signal a name of its own"
+                "use a different name for another kind of signal"
             )
         return self
 
@@ -86,9 +86,9 @@ class Column(BaseModel):
 
 
 def read_columns(value: object) -> object:
-    """Columns from texts ``COLUMN=SIGNAL:UNIT``; the unit may be left out where the signal has one.
+    """Parse columns from texts ``COLUMN=SIGNAL:UNIT``; the unit may be omitted for known signals.
 
-    Anything but a list or tuple of texts is returned as it is, for the model to validate.
+    Anything but a list or tuple of texts is returned unchanged, for the model to validate.
 
     Raises:
         ValueError: A text has another form.
@@ -122,16 +122,16 @@ Columns = Annotated[
 
 
 def find_time_zone(name: str) -> tzinfo | None:
-    """A time zone by its name; None stands for this computer's, whose name is ``local``.
+    """Find a time zone by its name; None: this computer's, named ``local``.
 
     Raises:
-        ValueError: There is none of that name.
+        ValueError: There is no time zone of that name.
     """
     if name == "local":
         return None
     if name == "UTC":
         return UTC
-    from zoneinfo import ZoneInfo  # most processes do without
+    from zoneinfo import ZoneInfo  # most processes do not need it
 
     try:
         return ZoneInfo(name)
@@ -149,13 +149,13 @@ def _check_time_zone(name: str) -> str:
 TimeZone = Annotated[str, AfterValidator(_check_time_zone), Field(max_length=100)]
 """Name in the IANA time zone database, ``UTC``, or ``local`` for this computer's."""
 DEFAULT_TIME_ZONE: Final = "UTC"
-"""Not this computer's: the same table means the same everywhere."""
+"""Not this computer's, so that a table means the same everywhere."""
 
 
 class BiometricsSettings(FamilySettings):
-    """One sensor of one subject: what the settings of all drivers share.
+    """One sensor of one subject: settings shared by all drivers.
 
-    Validating with this model yields the model of the driver that the settings name.
+    Validating with this model returns the model of the driver named by the settings.
     """
 
     registry: ClassVar[Registry] = Registry(
@@ -163,7 +163,7 @@ class BiometricsSettings(FamilySettings):
     )
 
     driver: str
-    """Which driver reads the sensor."""
+    """The driver that reads the sensor."""
     subject: Name = "person"
     """Subject ID: part of the topics that the signals are published on."""
 
@@ -174,16 +174,16 @@ class BiometricsSettings(FamilySettings):
 
     @property
     def is_recording(self) -> bool:
-        """Whether its times are those of a recording, not of the clock."""
+        """Whether its times are recorded, not those of the clock."""
         return False
 
     @property
     def is_endless(self) -> bool:
-        """Whether it does not end by itself."""
+        """Whether it never ends by itself."""
         return True
 
     def with_time_zone(self, name: str) -> Self:
-        """The same, with the run's time zone, where the driver has use for one and names none."""
+        """A copy with the run's time zone, if the driver uses one and it is not set."""
         is_open = vars(self).get("time_zone", name) is None
         return self.model_copy(update={"time_zone": name}) if is_open else self
 
@@ -192,11 +192,11 @@ Speed = Annotated[float, Field(ge=0.001, le=10_000)] | Literal["max"]
 
 
 class PlaybackSettings(BiometricsSettings):
-    """What the settings of all drivers that play a recording share."""
+    """Settings shared by all drivers that replay a recording."""
 
     speed: Speed | None = None
     """1 plays at the recorded pace, 4 four times as fast, ``max`` as fast as possible; by default
-    the pace and rate of the run, or 1 without a run. Times do not change."""
+    at the pace and rate of the run, or 1 without a run. The published times stay the same."""
     keep_times: bool = False
     """Publish the recorded times, which are dates; by default the recording begins with the
     session."""
@@ -204,9 +204,9 @@ class PlaybackSettings(BiometricsSettings):
     """When the recording begins, as a date with an offset from UTC
     (``2026-11-28T10:15:00+01:00``); by default with the session."""
     offset: Annotated[float, Field(ge=-604_800, le=604_800)] = 0.0
-    """Seconds by which it begins later than that; negative: earlier."""
+    """Seconds by which the recording begins later than that; negative: earlier."""
     loop: bool = False
-    """Start again at the end."""
+    """Restart at the end."""
 
     @property
     def is_recording(self) -> bool:
@@ -221,5 +221,5 @@ class PlaybackSettings(BiometricsSettings):
         if self.loop and self.keep_times:
             raise ValueError("loop and keep_times exclude each other: times would go backwards")
         if self.start and self.keep_times:
-            raise ValueError("start and keep_times exclude each other: both set when it begins")
+            raise ValueError("start and keep_times exclude each other: both define the beginning")
         return self

@@ -1,4 +1,4 @@
-"""Where the page is, and who may open it."""
+"""Settings of the page: its address, and access to it."""
 
 import sys
 from pathlib import Path
@@ -17,36 +17,35 @@ class DashboardSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     host: Annotated[str, Field(min_length=1, max_length=255)] = "127.0.0.1"
-    """Where it listens. On any address but this machine's own, a token is required."""
+    """Address to listen on. Any address but this machine's loopback address requires a token."""
     ask_token: bool = False
-    """Require the token on this machine's own address, too, for machines with other users."""
+    """Require the token on the loopback address, too, for machines with other users."""
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
     """None: 8080, or the next free one."""
     open_browser: bool = True
-    """Open the page in a browser if it was started by a person at a screen."""
+    """Open the page in a browser, if a person at a screen started it."""
     sessions: Path = Path("sessions")
     """Folder of the sessions that it lists, records and replays."""
     token_file: Path | None = None
-    """Where the operator's token is kept; None: ``.dashboard-token`` in the folder of the sessions.
-    That of viewers is beside it, in a file whose name ends with ``-viewer``."""
+    """File of the operator's token; None: ``.dashboard-token`` in the folder of the sessions. The
+    viewers' token is beside it, in a file whose name ends with ``-viewer``."""
     login_hours: Annotated[float, Field(gt=0, le=8760)] = 12.0
-    """How long a login lasts."""
+    """How long a login lasts, in hours."""
     tls: bool = False
-    """Encrypt with ``certificate``, or with one that is made."""
+    """Encrypt, with ``certificate`` or a generated one."""
     certificate: Path | None = None
-    """The certificate to encrypt with, in PEM; it turns ``tls`` on."""
+    """The certificate to encrypt with, in PEM; turns on ``tls``."""
     private_key: Path | None = None
     """Private key of the certificate, if in another file."""
     names: tuple[str, ...] = ()
-    """Further host names under which browsers reach it, besides addresses and this machine's own
-    name."""
+    """Further host names of the page, besides addresses and this machine's own name."""
 
     @property
     def opens_browser(self) -> bool:
-        """Whether a person at a screen has started it, and wants to see it."""
+        """Whether to open a browser: it is set, and a person at a screen started the page."""
         return self.open_browser and has_screen() and sys.stdout.isatty()
 
     @property
     def is_encrypted(self) -> bool:
-        """Whether it is reached by https."""
+        """Whether the page is served by HTTPS."""
         return self.tls or self.certificate is not None

@@ -11,10 +11,10 @@ from affectline.common.registry import FamilySettings, Registry
 
 
 class DetectorSettings(FamilySettings):
-    """How faces are detected and tracked: what the settings of all detectors share.
+    """How faces are detected and tracked: settings shared by all detectors.
 
-    Validating with this model yields the model of the detector that ``backend`` names. Times are
-    counted in frames, so that runs repeat.
+    Validating with this model returns the model of the detector named by ``backend``. Times are
+    counted in frames, so that runs are repeatable.
     """
 
     registry: ClassVar[Registry] = Registry(
@@ -25,29 +25,29 @@ class DetectorSettings(FamilySettings):
     )
 
     backend: str
-    """Which detector finds the faces."""
+    """The detector that finds the faces."""
     scan_interval: Annotated[int, Field(ge=1)] = 8
-    """Frames from one pass of a scan to the next while every known face is visible. A detector
-    that does not scan in passes searches every frame."""
+    """Frames from one scan pass to the next while every known face is visible. A detector that
+    does not scan in passes searches every frame."""
     search_interval: Annotated[int, Field(ge=1)] = 1
     """The same while a face is missing or none is known."""
     max_faces: Annotated[int, Field(ge=1)] = 8
-    """Faces tracked at a time; the largest come first."""
+    """Maximum number of faces tracked at a time; the largest come first."""
     max_misses: Annotated[int, Field(ge=0)] = 15
-    """Frames for which a face may be out of sight and keep its track."""
+    """Frames for which a face may be out of sight without losing its track."""
     mesh: bool = True
-    """Find the landmarks of every face in every frame: they frame the crops and give head pose,
-    eyes and mouth. Otherwise they only confirm new faces."""
+    """Find the landmarks of every face in every frame; crops, head pose, eyes and mouth are based
+    on them. Otherwise they only confirm new faces."""
     pose: bool = True
     """Estimate head pose from the landmarks."""
     eyes: bool = True
-    """Estimate eye opening, blinks, PERCLOS and gaze from the landmarks and a closer look at
-    each eye."""
+    """Estimate eye opening, blinks, PERCLOS and gaze from the landmarks and a close-up of each
+    eye."""
     landmarks: bool = False
     """Publish the 468 landmarks of each face as a third part of `Faces`."""
     margin: Annotated[float, Field(ge=-0.3, le=1)] = 0.01
     """Margin added to each side of the box, as a fraction of its side. The cascade's box is 0.979
-    of a FER2013 image's side (median, docs/detection.md), so this frames crops like FER2013's."""
+    of a FER2013 image's side (median, docs/detection.md); this makes crops match FER2013's."""
 
     @model_validator(mode="after")
     def _landmarks_come_from_the_mesh(self) -> Self:

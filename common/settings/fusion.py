@@ -1,4 +1,4 @@
-"""Settings of the fusion process: whose signals are whose, and the weight of the face."""
+"""Settings of the fusion process: the subjects of signals, and the weight of the face."""
 
 from typing import Annotated, Final
 
@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from affectline.common.identifiers import Name
 
 DEFAULT_SUBJECT: Final = "person"
-"""Subject of faces as long as no sensor has named one."""
+"""Subject of faces until a sensor names one."""
 
 
 class FusionSettings(BaseModel):
@@ -16,12 +16,12 @@ class FusionSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     subject: Name | None = None
-    """The one subject of all signals; None: sensors name their subjects."""
+    """The only subject of all signals; None: sensors name their subjects."""
     streams: dict[Name, Name] = Field(default_factory=dict)
-    """Stream to subject, e.g. ``{front: driver}``; faces of streams that are not named belong to
-    ``subject``, else to the one subject with sensors, else to ``person``."""
+    """Subject of each stream, e.g. ``{front: driver}``; faces of other streams belong to
+    ``subject``, else to the only subject with sensors, else to ``person``."""
     rate: Annotated[float, Field(gt=0, le=10)] = 10.0
-    """Maximum number of states a second of signal time."""
+    """Maximum number of states per second of signal time."""
     face_weight: Annotated[float, Field(ge=0, le=4)] = 0.5
-    """Log-odds of nervousness for one standard deviation of the facial expression towards fear, see
-    docs/state.md; 0 leaves the face out of nervousness. No data with faces exists to fit it to."""
+    """Log-odds of nervousness for one standard deviation of the facial expression towards fear,
+    see docs/state.md; 0 ignores the face in nervousness. There is no data with faces to fit it."""

@@ -1,4 +1,4 @@
-"""Where the hub is, and how it delivers."""
+"""Settings of the hub: its address, security and delivery."""
 
 import ipaddress
 import os
@@ -11,39 +11,39 @@ from affectline.common.identifiers import ServiceName
 from affectline.common.settings.model import Settings
 
 Delivery = Literal["live", "lossless"]
-"""live: the newest frame wins; lossless: the source waits."""
+"""``live``: the newest frame wins; ``lossless``: the source waits."""
 Security = Literal["required", "auto", "off"]
-"""Whether peers that come by TCP need keys (CURVE). ``auto``: not on this machine's loopback
-address, on every other one. ``off``: nowhere, which ``--insecure`` says on the command line."""
+"""Whether peers that connect by TCP need keys (CURVE). ``auto``: on every address but this
+machine's loopback address. ``off``: nowhere (``--insecure`` on the command line)."""
 NetworkAccess = Literal["guests", "keys", "everything"]
-"""What TCP is good for: ``guests`` may listen, though not to pictures of people, and publish what
-tools publish; with ``keys`` a peer may do what its key's role allows; ``everything`` is open to
-everybody."""
+"""What peers may do by TCP. ``guests``: subscribe, except to images of people, and publish what
+tools publish. ``keys``: what the role of their key allows. ``everything``: all of it, without
+keys."""
 DEFAULT_PORT: Final = 5555
 SECURITY: Final = "AFFECTLINE_SECURITY"
-"""Environment variable: the security of hubs whose settings leave it at ``auto``."""
+"""Environment variable: the security of hubs with the setting ``auto``."""
 
 
 class HubSettings(Settings):
-    """Where the hub is: seven consecutive ports, of which users need the second."""
+    """The hub's address: seven consecutive ports, of which users need the second."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65529)] = DEFAULT_PORT
     security: Security = "auto"
-    """``auto``: as ``AFFECTLINE_SECURITY`` says, where it is set."""
+    """``auto``: the value of ``AFFECTLINE_SECURITY``, if it is set."""
     wait_for: tuple[ServiceName, ...] = ()
     """Consumers, such as ``sink``, that lossless delivery waits for indefinitely, besides those of
-    ``affectline up``. Any other that does not read is disconnected. A hub that runs on its own,
-    with none named, waits for all that announce themselves."""
+    ``affectline up``. Others are disconnected if they do not read. A hub that runs on its own, with
+    none named, waits for all that announce themselves."""
 
     @field_validator("security", mode="before")
     @classmethod
     def _read_off(cls, value: Any) -> Any:
-        return "off" if value is False else value  # as YAML reads it
+        return "off" if value is False else value  # YAML reads off as False
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only this machine reaches it, whose clock is ours."""
+        """Whether only this machine, with the same clock, can reach it."""
         try:
             return self.host == "localhost" or ipaddress.ip_address(self.host).is_loopback
         except ValueError:
@@ -51,10 +51,10 @@ class HubSettings(Settings):
 
     @property
     def network_access(self) -> NetworkAccess:
-        """What whoever comes by TCP may do.
+        """What peers may do that connect by TCP.
 
         Raises:
-            AffectlineError: ``AFFECTLINE_SECURITY`` is wrong.
+            AffectlineError: ``AFFECTLINE_SECURITY`` has an unknown value.
         """
         mode = self.security if self.security != "auto" else os.environ.get(SECURITY) or "auto"
         if mode not in get_args(Security):
@@ -77,7 +77,7 @@ class HubSettings(Settings):
 
     @property
     def outlet(self) -> str:
-        """Tools subscribe here; it drops for the slow."""
+        """Tools subscribe here; it drops messages for slow readers."""
         return self._address(1)
 
     @property
@@ -102,12 +102,12 @@ class HubSettings(Settings):
 
     @property
     def clock(self) -> str:
-        """Processes on other hosts ask here what time it is."""
+        """Processes on other hosts request the time here."""
         return self._address(6)
 
     @property
     def ports(self) -> dict[int, str]:
-        """All seven, and what each is for."""
+        """All seven ports, each with its use."""
         uses = (
             "publishers",
             "outlet",
@@ -121,15 +121,15 @@ class HubSettings(Settings):
 
 
 def parse_bind(text: str, host: str, port: int | None) -> tuple[str, int | None]:
-    """Parse where to listen: ``HOST:PORT``, ``HOST`` or ``PORT``.
+    """Parse an address to listen on: ``HOST:PORT``, ``HOST`` or ``PORT``.
 
     Args:
         text: The value of ``--bind``.
-        host: Taken where the text has none.
-        port: Likewise.
+        host: The host, if the text has none.
+        port: The port, if the text has none.
 
     Raises:
-        AffectlineError: It is none of these.
+        AffectlineError: The text has another form.
     """
     given = text.removeprefix("tcp://")
     named, _, number = given.rpartition(":") if ":" in given else (given, "", "")
@@ -146,11 +146,11 @@ def parse_hub(text: str | None, default: HubSettings | None = None) -> HubSettin
     """Parse ``HOST`` or ``HOST:PORT``, with or without ``tcp://``.
 
     Args:
-        text: The address of the first of the hub's ports; None: the default.
-        default: Whose port is taken where the text has none.
+        text: The address of the hub's first port; None: the default.
+        default: The hub whose port and security are used; None: the default settings.
 
     Raises:
-        AffectlineError: It is neither.
+        AffectlineError: The text has another form.
     """
     default = default or HubSettings()
     if text is None:

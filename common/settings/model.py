@@ -1,4 +1,4 @@
-"""What all settings share, and how their errors are told."""
+"""The base of all settings, and the texts of their errors."""
 
 from typing import Any, Final
 
@@ -7,22 +7,22 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from affectline.common.address import conceal
 
 SOURCES: Final = "sources"
-"""The section of settings that may hold passwords, under whatever key: what is wrong in there is
-told without the value."""
+"""The section of settings that may contain passwords, under any key: errors in it are reported
+without the value."""
 VALUE_MAX: Final = 200
-"""Characters of a value that are shown."""
+"""Maximum number of characters shown of a value."""
 
 
 class Settings(BaseModel):
-    """What all settings share."""
+    """Base of all settings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 def explain(error: ValidationError) -> str:
-    """The first thing that is wrong, with the value where that is one, and no secret.
+    """Describe the first error, with its value if that is a plain one, and without secrets.
 
-    Never a whole entry: what is missing, or has a wrong name, is told by its name alone.
+    Missing settings and wrong names are reported by name alone, never with the whole entry.
     """
     first = error.errors()[0]
     name = ".".join(str(part) for part in first["loc"]) or "the file"

@@ -1,4 +1,4 @@
-"""Settings: frozen, checked, with a default for everything."""
+"""The settings of a pipeline: frozen, validated, with a default for everything."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -34,12 +34,12 @@ Backend = Literal["litert", "tensorflow"]
 
 
 class ClassifierSettings(Settings):
-    """Which model classifies the faces, and with which backend."""
+    """The model that classifies the faces, and its backend."""
 
     model: Path = DEFAULT_MODEL
     """Folder of the artifact."""
     label_set: LabelSet = "fer2013"
-    """FER2013's labels, or the majority of FER+'s annotators. Older files may spell it ``answer:
+    """FER2013's labels, or the majority of FER+'s annotators. Older files may use ``answer:
     labels`` or ``answer: votes``."""
     backend: Backend = "litert"
     max_age_ms: Annotated[float, Field(gt=0)] = 200.0
@@ -62,16 +62,16 @@ class SinkSettings(Settings):
     out: Path | None = None
     """Session folder; ``sessions/<time>-<stream>`` by default."""
     group_access: bool = False
-    """Let the folder's group read what a session writes: folders 0750 and files 0640, instead of
-    0700 and 0600."""
+    """Let the folder's group read the session's files: folders 0750 and files 0640, instead of 0700
+    and 0600."""
     display: Display | None = None
-    """None: the browser for a camera on a machine without a screen, else none."""
+    """None: ``browser`` for a camera on a machine without a screen, else ``none``."""
     stats: bool = False
-    """Windows and films show the pipeline's rate, latency and skipped frames, too."""
+    """Also show the pipeline's rate, latency and skipped frames in windows and films."""
 
 
 class TimedMarker(Settings):
-    """A marker that the run sets at a given time: the steps of an experiment."""
+    """A marker that the run sets at a given time, for the steps of an experiment."""
 
     at_s: Annotated[float, Field(ge=0, le=86_400)]
     """Seconds on the session's time line."""
@@ -80,26 +80,26 @@ class TimedMarker(Settings):
 
 
 class PipelineSettings(Settings):
-    """A whole pipeline, as one YAML file describes it."""
+    """A whole pipeline, as described by one YAML file."""
 
     hub: HubSettings = Field(default_factory=HubSettings)
     delivery: Delivery | None = None
-    """None: lossless where all sources are files, live where one is a camera or network stream."""
+    """None: lossless if all sources are files, live if one is a camera or network stream."""
     pace: Pace | None = None
-    """Of films and recorded signals. None: fast if delivery is lossless and nothing is displayed,
-    else realtime. Results are the same at every pace."""
+    """Speed of films and recorded signals. None: fast if delivery is lossless and nothing is
+    displayed, else realtime. Results are the same at every pace."""
     rate: Annotated[float, Field(gt=0, le=1000)] = 1.0
     """Pace ``realtime``: multiple of real time."""
     time_zone: TimeZone = DEFAULT_TIME_ZONE
-    """Of dates in tables that say no offset from UTC: such as ``Europe/Berlin``, or ``local`` for
-    that of this computer."""
+    """Time zone of dates in tables without an offset from UTC, such as ``Europe/Berlin``, or
+    ``local`` for this computer's."""
     sources: tuple[SourceSettings, ...] = ()
     capture: CaptureSettings = CaptureSettings()
     detector: DetectorSettings = Field(default_factory=default_detector)
     classifier: ClassifierSettings = ClassifierSettings()
     duration: Annotated[float, Field(gt=0, le=604_800)] | None = None
-    """Seconds after which the run ends: of the session's time line where films are analysed, after
-    the first result where something is live. None: with its sources."""
+    """Seconds after which the run ends: on the session's time line for films, after the first
+    result if something is live. None: the run ends with its sources."""
     markers: tuple[TimedMarker, ...] = ()
     biometrics: tuple[BiometricsSettings, ...] = ()
     fusion: FusionSettings = FusionSettings()
@@ -110,19 +110,19 @@ class PipelineSettings(Settings):
     study: StudySettings = StudySettings()
     require: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = ()
     """Streams that a recording requires: video streams (``front``), signals
-    (``anna/heart_rate``), LSL streams of markers by their names."""
+    (``anna/heart_rate``), or LSL streams of markers, by name."""
     services: dict[str, dict[str, JsonValue]] = Field(default_factory=dict)
     """Further services to run, by kind, with their settings."""
 
     def describe(self) -> dict[str, Any]:
-        """The settings for ``session.json`` and recordings; addresses without secrets."""
+        """The settings for ``session.json`` and recordings, with addresses without secrets."""
         plain = self.without_secrets().model_dump(mode="json")
         about = {"delivery": self.delivery, "settings": plain}
         study = self.study.flat()
         return {**about, "study": study} if study else about
 
     def without_secrets(self) -> Self:
-        """The same for whoever opens no source."""
+        """A copy without secrets, for processes that open no source."""
         shown = tuple(source.without_secrets() for source in self.sources)
         return self.model_copy(update={"sources": shown})
 
@@ -149,7 +149,7 @@ def load(path: Path) -> PipelineSettings:
     """Read settings from a YAML file.
 
     Raises:
-        AffectlineError: The file cannot be read, is no YAML, or has a wrong or unknown setting.
+        AffectlineError: The file cannot be read, is not YAML, or has a wrong or unknown setting.
     """
     try:
         content = parse_yaml(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""What is recorded of a session."""
+"""Settings of recordings: what they contain, and how long they are kept."""
 
 from typing import Annotated, Final, Literal
 
@@ -7,10 +7,10 @@ from pydantic import Field
 from affectline.common.settings.model import Settings
 
 Privacy = Literal["everything", "blurred", "features"]
-"""``everything``: the frames as they are. ``blurred``: the faces in them pixelated beyond
-recognition. ``features``: no image at all, only what was computed from them."""
+"""``everything``: the frames as they are. ``blurred``: frames with the faces pixelated beyond
+recognition. ``features``: no images, only what was computed from them."""
 PRIVACIES: Final[tuple[Privacy, ...]] = ("everything", "blurred", "features")
-"""What keeps the most comes first."""
+"""In order, from what keeps the most."""
 
 
 class RecordingSettings(Settings):
@@ -27,7 +27,7 @@ class RetentionSettings(Settings):
     """How long sessions are kept."""
 
     days: Annotated[float, Field(gt=0, le=36_500)] | None = None
-    """Sessions in the sessions folder that were last written longer ago are removed when ``up`` or
-    the page starts; None: no session is removed."""
+    """Remove sessions from the sessions folder, when ``up`` or the page starts, if they were last
+    written longer ago than this; None: remove none."""
     keep_tables: bool = False
-    """Their tables and ``session.json`` stay."""
+    """Keep their tables and ``session.json``."""

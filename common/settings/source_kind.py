@@ -1,8 +1,8 @@
-"""What a source is, decided by what is there rather than by how it is spelled.
+"""The kind of a source, determined by what is there rather than by its spelling.
 
-A path that exists is that path, whatever it is called: a folder ``07`` is no camera. Files are told
-by their first bytes, addresses by their scheme and, for ``http``, by their ending or by what the
-server says about them. Nothing is opened that could not be opened a second time.
+A path that exists is used as a path, whatever its name: a folder ``07`` is not a camera. Files are
+recognized by their first bytes, addresses by their scheme and, for ``http``, by their suffix or the
+server's answer. Nothing is opened that could not be opened a second time.
 """
 
 import functools
@@ -19,30 +19,30 @@ from affectline.common.errors import AffectlineError
 from affectline.common.wire.messages import SourceKind
 
 STDIN: Final = ("-", "/dev/stdin")
-"""Standard input, of the command that was called: a film that is read to its end."""
+"""Standard input of the command: a film that is read to its end."""
 PROBE_S: Final = 3.0
-"""How long a web server may take to say what an address is."""
+"""Seconds that a web server may take to answer what an address is."""
 FILM_SUFFIXES: Final = frozenset({
     ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts",
     ".webm", ".wmv",
 })  # fmt: skip
-"""An ``http`` address with such an ending is a film without a question to its server."""
+"""An ``http`` address with one of these suffixes is a film; its server is not asked."""
 PICTURE_SUFFIXES: Final = frozenset({
     ".avif", ".bmp", ".dib", ".exr", ".hdr", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm",
     ".pgm", ".pic", ".png", ".pnm", ".ppm", ".ras", ".sr", ".tif", ".tiff", ".webp",
 })  # fmt: skip
-"""A file with such an ending, in any case, is meant as a picture."""
+"""A file with one of these suffixes, in upper or lower case, is meant to be a picture."""
 _SIGNATURE: Final = re.compile(
     rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|BM.{12}|II\*\x00|MM\x00\*|RIFF....WEBP"
     rb"|P[1-6]\s|\x00\x00\x00\x0cjP  |....ftypavi[fs]|v/1\x01|#\?RADIANCE|\x59\xa6\x6a\x95",
     re.DOTALL,
 )
-"""How files of one picture begin. GIFs are films, still ones too."""
+"""The first bytes of picture files. GIFs are films, even still ones."""
 _CAMERA: Final = re.compile(r"/dev/video\d+")
 
 
 def kind_of(source: str) -> SourceKind:
-    """What a source is; of an ``http`` address without a telling end, its server is asked once."""
+    """The kind of a source; for an ``http`` address without a known suffix, ask its server once."""
     path = source_path(source)
     if path is not None:
         return _kind_of_path(path)
@@ -52,12 +52,12 @@ def kind_of(source: str) -> SourceKind:
 
 
 def is_live(source: str) -> bool:
-    """True for what never ends by itself: a camera or a network stream."""
+    """Whether a source never ends by itself, as a camera or a network stream."""
     return kind_of(source) in ("camera", "stream")
 
 
 def source_path(source: str) -> Path | None:
-    """The path that a source is; None for cameras by number and addresses of other hosts."""
+    """The path of a source; None for cameras by number and addresses of other hosts."""
     if source in STDIN:
         return Path("/dev/stdin")
     if source[:7].lower() == "file://":
@@ -69,7 +69,7 @@ def source_path(source: str) -> Path | None:
 
 
 def is_pipe(source: str) -> bool:
-    """True where there is one chance to read it: it can neither be opened again nor searched."""
+    """Whether a source can be read only once: it can be neither reopened nor searched."""
     path = source_path(source)
     try:
         return path is not None and stat.S_ISFIFO(path.stat().st_mode)
@@ -78,8 +78,8 @@ def is_pipe(source: str) -> bool:
 
 
 def is_picture(path: Path) -> bool:
-    """Whether a file holds one picture, going by its first bytes."""
-    if path.suffix.lower() in (".mjpeg", ".mjpg"):  # a film: one JPEG behind the other
+    """Whether a file is a single picture, by its first bytes."""
+    if path.suffix.lower() in (".mjpeg", ".mjpg"):  # a film: one JPEG after another
         return False
     try:
         with path.open("rb") as file:
@@ -99,7 +99,7 @@ def with_own_stdin(source: str) -> str:
     if sys.platform != "linux":
         raise AffectlineError(
             f"--source {source}: other processes can read standard input on Linux only",
-            "give a named pipe: mkfifo film.pipe",
+            "use a named pipe: mkfifo film.pipe",
         )
     return f"/proc/{os.getpid()}/fd/0"
 
@@ -110,7 +110,7 @@ def _kind_of_path(path: Path) -> SourceKind:
     try:
         mode = path.stat().st_mode
     except OSError:
-        return "film"  # and opening it will tell what is wrong
+        return "film"  # opening it will report what is wrong
     if stat.S_ISDIR(mode):
         return "pictures"
     if stat.S_ISCHR(mode):
@@ -131,7 +131,7 @@ def _kind_of_address(address: str) -> SourceKind:
 
 @functools.lru_cache(maxsize=64)
 def _query_server(address: str) -> Literal["film", "stream"]:
-    """Ask a web server what is there: what has a length, or an end, is a film."""
+    """Ask a web server what is there: content with a length or an end is a film."""
     import base64
     import http.client
 
@@ -142,11 +142,11 @@ def _query_server(address: str) -> Literal["film", "stream"]:
         place = parts._replace(netloc=host).geturl()
         return "film" if _has_end(place, basic) else "stream"
     except (OSError, ValueError, http.client.HTTPException):
-        return "stream"  # opening it will tell what is wrong, or wait for it
+        return "stream"  # opening it will report what is wrong, or wait for it
 
 
 def _has_end(address: str, authorization: str, levels: int = 2) -> bool:
-    """Whether what is at an address has a length, or is a playlist (RFC 8216) with an end."""
+    """Whether an address has content with a length, or a playlist (RFC 8216) with an end."""
     import urllib.request
     from urllib.parse import urljoin
 
@@ -165,7 +165,7 @@ def _has_end(address: str, authorization: str, levels: int = 2) -> bool:
     is_list_of_lists = any(line.startswith("#EXT-X-STREAM-INF") for line in lines)
     if not (is_list_of_lists and levels and playlists):
         return False
-    # Not to another host, which is none of the password's business
+    # Do not send the password to another host
     first = urljoin(place, playlists[0])
     same_host = urlsplit(first)[:2] == urlsplit(place)[:2]
     return _has_end(first, authorization if same_host else "", levels - 1)

@@ -46,11 +46,11 @@ __all__ = [
 ]
 
 Pace = Literal["realtime", "fast"]
-"""Of files: at their own rate, or as fast as they are consumed."""
+"""The speed of files: at their own rate, or as fast as they are consumed."""
 
 
 def _read_start(value: Any) -> Any:
-    """A date with an offset, or ``file``; one error for both, as pydantic has one for each."""
+    """Parse a date with an offset, or ``file``, with a single error; pydantic would report two."""
     if value is None or value == "file":
         return value
     try:
@@ -64,7 +64,7 @@ def _read_start(value: Any) -> Any:
 class SourceSettings(Settings):
     """One stream: a name, and a camera, film, folder of pictures, address or ``sample``.
 
-    In settings files each text may hold ``${NAME}``: the value of an environment variable.
+    In settings files, each text may contain ``${NAME}``: the value of an environment variable.
     """
 
     name: Name
@@ -72,21 +72,20 @@ class SourceSettings(Settings):
     user: Annotated[str, Field(min_length=1, max_length=256)] | None = None
     """Addresses: the user name, if the address has none."""
     password_file: Path | None = None
-    """Addresses: a file that contains only the password. It is read whenever the source is
-    opened."""
+    """Addresses: a file that contains only the password, read whenever the source is opened."""
     loop: bool = False
-    """Start a file again when it ends: for demonstrations."""
+    """Restart a file when it ends, for demonstrations."""
     start: Annotated[Literal["file"] | AwareDatetime | None, BeforeValidator(_read_start)] = None
     """Films: when the film begins, as a date with an offset (``2026-11-28T10:15:00+01:00``), or
-    ``file`` for the creation time that its container holds. None: with the session."""
+    ``file`` for the creation time in its container. None: with the session."""
     offset: Annotated[float, Field(ge=-604_800, le=604_800)] = 0.0
-    """Films: seconds by which it begins later than that; negative: earlier."""
+    """Films: seconds by which the film begins later than that; negative: earlier."""
     as_film: Annotated[float, Field(gt=0, le=1000)] | None = None
     """Folders of pictures: treat them as the frames of a film with this rate, instead of as
     unrelated pictures."""
 
     def model_post_init(self, _: Any) -> None:
-        """Whatever this process says from now on, it says without the secrets of its sources."""
+        """Keep the secrets of the source out of this process's messages from now on."""
         remember(self.source)
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
@@ -104,10 +103,10 @@ class SourceSettings(Settings):
 
     @property
     def address(self) -> str:
-        """What is opened: the source, with the password where a file holds it.
+        """The address to open: the source, with the password from its file if there is one.
 
         Raises:
-            AffectlineError: That file cannot be used.
+            AffectlineError: The password file cannot be used.
         """
         if self.password_file is None:
             return self.source
@@ -117,17 +116,17 @@ class SourceSettings(Settings):
 
     @property
     def kind(self) -> SourceKind:
-        """What it is; see `kind_of`."""
+        """The kind of source; see `kind_of`."""
         kind = kind_of(self.address)
         return "film" if kind == "pictures" and self.as_film else kind
 
     @property
     def is_live(self) -> bool:
-        """True for what never ends by itself: a camera or a network stream."""
+        """Whether it never ends by itself, as a camera or a network stream."""
         return self.kind in ("camera", "stream")
 
     def without_secrets(self) -> Self:
-        """The same as it may be shown and stored."""
+        """A copy that may be shown and stored."""
         shown = {"source": redact(self.source), "user": None, "password_file": None}
         return self.model_copy(update=shown)
 
@@ -138,13 +137,13 @@ class CaptureSettings(Settings):
     encoding: Literal["jpeg", "raw"] = "jpeg"
     jpeg_quality: Annotated[int, Field(ge=1, le=100)] = 90
     camera_width: Annotated[int, Field(ge=16, le=7680)] | None = None
-    """Width requested from a camera, at 16:9; it uses its nearest resolution. None: the camera's
+    """Width requested from a camera, at 16:9; the camera uses its nearest resolution. None: its
     default, usually 640."""
     width: Annotated[int, Field(ge=16, le=7680)] | None = None
-    """Scale frames to this width before publishing; None leaves them as they are."""
+    """Scale frames to this width before publishing; None: leave them as they are."""
     rate: Annotated[float, Field(gt=0, le=1000)] | None = None
-    """Frames per second: requested from a camera; of a film with a higher rate, frames are left
-    out."""
+    """Frames per second: requested from a camera; from a film with a higher rate, frames are
+    dropped."""
 
 
 def _with_login(source: SourceSettings, password: str) -> str:
@@ -160,10 +159,10 @@ def _read_password(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise AffectlineError(
-            f"password_file {path}: {reason}", "name a file that holds only the password"
+            f"password_file {path}: {reason}", "name a file that contains only the password"
         ) from error
     if not text or "\n" in text:
-        what = "holds more than one line" if text else "is empty"
+        what = "contains more than one line" if text else "is empty"
         raise AffectlineError(f"password_file {path}: {what}", "write only the password into it")
     return text
 
@@ -177,10 +176,10 @@ def begins_at(source: SourceSettings, session_start: int) -> int:
 
 
 def take_as_films(sources: tuple[SourceSettings, ...], rate: float) -> tuple[SourceSettings, ...]:
-    """The same sources, with all folders of pictures taken for films.
+    """The same sources, with all folders of pictures treated as films.
 
     Raises:
-        AffectlineError: There is no folder among them, or it is no rate.
+        AffectlineError: None of them is a folder, or the rate is out of range.
     """
     if not 0 < rate <= 1000:
         raise AffectlineError(f"--as-film {rate:g}: not above 0 and at most 1000", "such as 25")
@@ -195,13 +194,17 @@ def take_as_films(sources: tuple[SourceSettings, ...], rate: float) -> tuple[Sou
 
 
 def choose_source(text: str, listed: tuple[SourceSettings, ...]) -> SourceSettings:
-    """The source of a command that reads one: a name that the settings list, or a source."""
+    """Find the source of a command: by its name in the settings, or from its own text."""
     by_name = {source.name: source for source in listed}
     return by_name.get(text) or name_sources([text])[0]
 
 
 def name_sources(sources: list[str]) -> tuple[SourceSettings, ...]:
-    """Give each ``--source`` a stream name: ``name=source``, or one made from the source."""
+    """Give each ``--source`` a stream name: from ``name=source``, or made from the source.
+
+    Raises:
+        AffectlineError: A text is not a source with a valid name.
+    """
     named: list[SourceSettings] = []
     for given in sources:
         is_there = os.path.lexists(given)
@@ -235,7 +238,7 @@ def _name_of(source: str) -> str:
 
 
 def as_text(source: str) -> str:
-    """A path with a name that is no UTF-8, as the address that it also has."""
+    """A source as valid text: a path that is not UTF-8 becomes a file address."""
     try:
         source.encode()
     except UnicodeEncodeError:
@@ -244,6 +247,6 @@ def as_text(source: str) -> str:
 
 
 def numbered(name: str) -> Iterator[str]:
-    """The name, then the name with a number, from 2 on."""
+    """Yield the name, then the name with a number, from 2 on."""
     yield name
     yield from (f"{name}-{i}" for i in range(2, 1000))

@@ -1,4 +1,4 @@
-"""What a session is of a study: who, which time, doing what, under which condition."""
+"""A session's place in a study: participant, session, task, run and condition."""
 
 from typing import Annotated, Final
 
@@ -10,16 +10,16 @@ from affectline.common.settings.model import Settings
 Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
 STUDY_FIELDS: Final = ("participant", "session", "task", "run", "condition")
-"""Those that studies and exports go by, in their order."""
+"""The fields used by studies and exports, in their order."""
 
 
 class StudySettings(Settings):
-    """The session's place in a study. All are texts, such as ``"07"``, not 7."""
+    """The session's place in a study. All values are texts, such as ``"07"``, not 7."""
 
     participant: Label | None = None
     """Participant: a code, never a name."""
     session: Label | None = None
-    """Which of the participant's sessions, such as ``pre`` or ``2``."""
+    """Session: which of the participant's sessions, such as ``pre`` or ``2``."""
     task: Label | None = None
     run: Label | None = None
     """Run: the repetition of the task."""
@@ -32,10 +32,10 @@ class StudySettings(Settings):
     def _names_are_free(cls, fields: dict[str, str]) -> dict[str, str]:
         for name in STUDY_FIELDS:
             if name in fields:
-                raise ValueError(f"{name} is no field of your own: it stands beside fields")
+                raise ValueError(f"{name} is a built-in field: set it beside fields, not in it")
         return fields
 
     def flat(self) -> dict[str, str]:
-        """What was given, by name: the five fields, then those of the study's own."""
+        """The fields that are set, by name: the five built-in ones, then the study's own."""
         five = {name: getattr(self, name) for name in STUDY_FIELDS}
         return {name: text for name, text in five.items() if text is not None} | self.fields

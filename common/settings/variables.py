@@ -1,7 +1,7 @@
-"""``${NAME}`` in the sources of a settings file: taken from the environment, and kept out of it.
+"""``${NAME}`` in the sources of a settings file: values of environment variables.
 
-Who starts other processes passes `environment` on to them, which lacks what was used: they get the
-settings through a pipe, and nobody finds a password among their variables.
+A process that starts others gives them `environment`, which lacks the variables used here. They
+receive the settings through a pipe, so that their environment contains no passwords.
 """
 
 import os
@@ -13,22 +13,22 @@ from affectline.common.errors import AffectlineError
 
 _VARIABLE: Final = re.compile(r"(\$?)\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 LONGEST: Final = 8192
-"""Characters of a text in the sources: a path or an address."""
+"""Maximum length of a text in the sources: a path or an address."""
 _used: set[str] = set()
 
 
 def expand(content: Any, where: str) -> Any:
-    """The same settings with the values of variables in all texts.
+    """Replace variables by their values in all texts of settings.
 
-    In the user, the password and the query of an address they are escaped, so that they may hold
-    any character. ``$${NAME}`` is the text ``${NAME}``.
+    Values in the user, password or query of an address are escaped, so that they may contain any
+    character. ``$${NAME}`` is the literal text ``${NAME}``.
 
     Args:
-        content: A text, or lists and mappings that hold texts.
-        where: What they belong to, for messages.
+        content: A text, or lists and mappings that contain texts.
+        where: What they belong to, for error messages.
 
     Raises:
-        AffectlineError: A variable is not set, or empty.
+        AffectlineError: A variable is not set or empty, or a text is too long.
     """
     if isinstance(content, str):
         return _expand_text(content, where)
@@ -40,7 +40,7 @@ def expand(content: Any, where: str) -> Any:
 
 
 def environment() -> dict[str, str]:
-    """The environment for other processes: without the variables that `expand` has used."""
+    """The environment for other processes, without the variables that `expand` has used."""
     return {name: value for name, value in os.environ.items() if name not in _used}
 
 
@@ -58,7 +58,7 @@ def _expand_text(text: str, where: str) -> str:
         if not value:
             raise AffectlineError(
                 f"{where}: the environment variable {name} is not set",
-                f"set it, or name a file with password_file; $${{{name}}} is the text itself",
+                f"set it, or name a file with password_file; $${{{name}}} is the literal text",
             )
         _used.add(name)
         before, behind = text[: match.start()], text[match.end() :]
@@ -70,5 +70,5 @@ def _expand_text(text: str, where: str) -> str:
 
 
 def _rest(before: str) -> str:
-    """What stands between the scheme and a variable; variables before it hide nothing."""
+    """The text between the scheme and a variable, without variables in it."""
     return _VARIABLE.sub("", before.partition("://")[2])

@@ -1,4 +1,4 @@
-"""YAML that people wrote: what it says, or why it says nothing, in bounded time."""
+"""Parsing of YAML written by people, in bounded time, with readable errors."""
 
 import re
 from typing import Any, Final
@@ -6,18 +6,18 @@ from typing import Any, Final
 import yaml
 
 MOST_BYTES: Final = 1 << 20
-"""Of a file; one with every setting has a few kB."""
+"""Maximum size of a file; one with every setting has a few kB."""
 MOST_VALUES: Final = 20_000
-"""With all that aliases (``*name``) repeat; a file with every setting has some hundred."""
+"""Maximum number of values, with what aliases (``*name``) repeat; a full file has some hundred."""
 DEEPEST: Final = 50
 
 
 def parse_yaml(text: str) -> Any:
-    """The value of a YAML text, of the safe types only.
+    """Parse a YAML text; only safe types are allowed.
 
     Raises:
-        ValueError: It is not YAML, holds something that is not a value (such as the 31st of
-            February), or is larger than settings can be. The text says where.
+        ValueError: It is not YAML, contains something that is not a value (such as the 31st of
+            February), or is larger than settings can be. The message names the line.
     """
     if len(text) > MOST_BYTES:
         raise ValueError(f"is larger than {MOST_BYTES} characters")
@@ -29,10 +29,10 @@ def parse_yaml(text: str) -> Any:
     except RecursionError as error:
         raise ValueError(f"is nested more than {DEEPEST} levels deep") from error
     except (ValueError, LookupError, AttributeError, OverflowError) as error:
-        # What the library's constructors raise for what looks like a date or a number
+        # The library's constructors raise these for invalid dates or numbers
         if isinstance(error, _TooLargeError):
             raise
-        raise ValueError(f"holds something that is not a value: {_first_line(error)}") from error
+        raise ValueError(f"contains something that is not a value: {_first_line(error)}") from error
 
 
 def _load(text: str) -> Any:
@@ -48,14 +48,14 @@ def _load(text: str) -> Any:
 
 
 class _TooLargeError(ValueError):
-    """It is larger than settings can be."""
+    """The text is larger than settings can be."""
 
 
 def _check_size(root: yaml.Node) -> None:
-    """Refuse what would grow without end when its aliases are followed.
+    """Refuse a document that is too large or too deep once its aliases are followed.
 
     Raises:
-        _TooLargeError: It would.
+        _TooLargeError: It is.
     """
     waiting, count = [(root, 1)], 0
     while waiting:
@@ -66,7 +66,7 @@ def _check_size(root: yaml.Node) -> None:
                 f"is nested more than {DEEPEST} levels deep{_line(node.start_mark)}"
             )
         if count > MOST_VALUES:
-            raise _TooLargeError(f"holds more than {MOST_VALUES} values, with what aliases repeat")
+            raise _TooLargeError(f"contains more than {MOST_VALUES} values, aliases included")
         if isinstance(node, yaml.SequenceNode):
             waiting += [(one, depth + 1) for one in node.value]
         elif isinstance(node, yaml.MappingNode):

@@ -1,1 +1,1 @@
-"""Image processing: decoding, face crops, preprocessing, smoothing over time, colours, blurring."""
+"""Image processing: decoding, face crops, preprocessing, smoothing, colours, pixelation."""

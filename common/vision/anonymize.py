@@ -1,12 +1,12 @@
-"""Frames without recognisable faces: each waits until its faces are known, and is pixelated there.
+"""Removes recognisable faces from frames: each frame waits until its faces are known.
 
-The detector may find a face only some frames after it has come into sight, and lose it before it
-has gone. So a frame waits for a number of later results, and is pixelated where faces are in its
-own result, were in the second before it, and will be in the results after it.
+The detector may find a face only some frames after it has appeared, and lose it before it has
+gone. So a frame waits for a number of later results. It is pixelated wherever there are faces in
+its own result, in those of the second before it, and in the results after it.
 
-Where it is not known where all faces are, all of the frame is pixelated: it has no result, or shows
-no face; a face comes into sight, or has just gone out of it; results did not come in time; this
-process has not seen what was before; there may be more faces than the detector reports.
+The whole frame is pixelated unless the positions of all faces are known. They are unknown if it has
+no result, or shows no face; if a face is appearing, or has just gone; if results did not arrive in
+time; if this process has not seen what came before; or if there may be more faces than reported.
 """
 
 from bisect import bisect_left, insort
@@ -37,25 +37,25 @@ from affectline.common.wire.messages import (
 
 SECOND: Final = 1_000_000_000
 LOOK_BACK: Final = 8
-"""Results before a frame whose faces are pixelated in it at least, however long ago they were."""
+"""Minimum number of results before a frame whose faces are pixelated in it, however old."""
 LOOK_BACK_NS: Final = SECOND
 LOOK_AHEAD_SCANS: Final = 3
-"""A frame waits for the results of so many passes of the detector's scan: beside a face that it
-knows it finds another one within two, and has confirmed it before the third."""
+"""A frame waits for the results of this many scan passes of the detector: besides a face that it
+knows, the detector finds another one within two passes and confirms it before the third."""
 LOOK_AHEAD_NS: Final = SECOND * 2 // 5
-"""A frame waits at least for the results of so much event time: at high frame rates the results of
-a few frames are but a moment."""
+"""A frame waits for the results of at least this much event time: at high frame rates a few frames
+cover only a moment."""
 PICTURE_SCALE: Final = 3
-"""In a picture by itself so many times the box of a face is pixelated: one look may take a part of
-a face for all of it, and no other one puts that right."""
+"""In single pictures, boxes are enlarged by this factor before pixelation: the detector may find
+only a part of a face, and no other frame corrects that."""
 PATIENCE_NS: Final = 4 * SECOND
-"""Live delivery: when a stream has come farther than this, a frame waits no longer."""
+"""Live delivery: when a stream is ahead by more than this, a frame waits no longer."""
 SILENCE_NS: Final = 3 * SECOND
-"""Live delivery: when nothing has come of a stream for so long, its frames wait no longer."""
+"""Live delivery: when a stream was silent for this long, its frames wait no longer."""
 MOST_HELD_BYTES: Final = 2**30
-"""Of the images that wait; beyond that the first is pixelated as a whole."""
+"""Maximum size of waiting images; beyond that the first is pixelated as a whole."""
 WORK_NS: Final = SECOND // 20
-"""One call works for so long and for one frame at least, so that the process still beats."""
+"""Time limit of one call, which handles at least one frame, so that heartbeats continue."""
 
 Key = tuple[str, int]
 """Stream and epoch."""
@@ -63,15 +63,15 @@ Key = tuple[str, int]
 
 @dataclass
 class BufferedMessage:
-    """A message on its way."""
+    """A message that waits."""
 
     packet: Packet
     log_time: int
-    """Its place in the file, in ns since the Unix epoch."""
+    """Its log time in the file, in ns since the Unix epoch."""
 
     @property
     def frame(self) -> Frame | None:
-        """The frame that is still to be pixelated, where it is one."""
+        """The frame that is still to be pixelated; None: it is another message."""
         message = self.packet.message
         return message if isinstance(message, Frame) else None
 
@@ -82,16 +82,16 @@ class BufferedMessage:
 
 
 class DetectorLimits(NamedTuple):
-    """What is to be known of a detector to trust its results."""
+    """Limits of a detector, which define how far its results can be trusted."""
 
     look_ahead: int = LOOK_AHEAD_SCANS * 8
-    """Results within which a face that has come into sight is found."""
+    """Number of results within which a face that has appeared is found."""
     max_faces: int = 8
-    """A result with so many faces may have left out others."""
+    """A result with this many faces may lack others."""
 
     @classmethod
     def of(cls, about: Mapping[str, Any]) -> "DetectorLimits":
-        """Those of the session that ``about`` describes (`PipelineSettings.describe`)."""
+        """The limits for a session that ``about`` describes (`PipelineSettings.describe`)."""
         detector = about.get("settings", {}).get("detector", {})
         default = cls()
         scans = detector.get("scan_interval", default.look_ahead // LOOK_AHEAD_SCANS)
@@ -102,48 +102,48 @@ class DetectorLimits(NamedTuple):
 
 
 class Result(NamedTuple):
-    """Where the faces of a frame are that was analysed."""
+    """The positions of the faces in an analysed frame."""
 
     seq: int
     at: int
-    """When it happened, in ns of event time."""
+    """Event time in ns."""
     boxes: dict[int, Box]
     """By track."""
 
 
 @dataclass
 class FaceHistory:
-    """The results of one stream and epoch, as far as its frames still need them."""
+    """The results of one stream and epoch that its frames still need."""
 
     limits: DetectorLimits
     waiting: deque[Frame] = field(default_factory=deque)
-    """Frames that wait, in the order in which they came."""
+    """Waiting frames, in order of arrival."""
     heard_at: int = 0
-    """When something came last, in ns of the monotonic clock."""
+    """When the last message arrived, in ns of the monotonic clock."""
     latest_at: int = 0
-    """When the last frame that came happened, in ns of event time."""
+    """Event time of the last frame to arrive, in ns."""
     _results: list[Result] = field(default_factory=list)
-    """In order."""
+    """In order of seq."""
     _unanalysed: set[int] = field(default_factory=set)
-    """Frames whose result says that they were not analysed."""
+    """Seqs of frames that were not analysed, according to their results."""
     _has_beginning: bool = False
-    """The first of the results is the first of all."""
+    """Whether the first result here is the first of the stream."""
     _newest: int = -1
-    """The last frame that has a result."""
+    """Seq of the last frame with a result."""
     _last_seq: int | None = None
-    """The stream's last frame, once it has ended."""
+    """Seq of the stream's last frame, once it has ended."""
     _most: int = 0
-    """So many results may be kept until those that nobody needs are looked for."""
+    """Number of results beyond which unneeded ones are dropped."""
 
     def add_frame(self, frame: Frame) -> None:
-        """A frame waits from now on."""
+        """Add a waiting frame."""
         self.waiting.append(frame)
         self.latest_at = frame.captured_at
         if self._last_seq is not None and frame.seq > self._last_seq:
-            self._last_seq = None  # it goes on
+            self._last_seq = None  # the stream continues
 
     def add_result(self, emotion: Emotion) -> None:
-        """Take a result; in whatever order they come, and however often."""
+        """Add a result; results may come in any order, and repeatedly."""
         self._newest = max(self._newest, emotion.seq)
         self._has_beginning |= emotion.seq == 0
         if emotion.missing and not emotion.faces:
@@ -155,11 +155,11 @@ class FaceHistory:
             self._forget()
 
     def end(self, end: StreamEnd) -> None:
-        """The stream has ended."""
+        """Register the end of the stream."""
         self._last_seq = end.last_seq
 
     def is_complete(self, frame: Frame) -> bool:
-        """Whether all results have come that can tell where the frame's faces are."""
+        """Whether all results have arrived that can show where the frame's faces are."""
         is_answered = frame.seq in self._unanalysed or self._find(frame.seq) is not None
         if frame.file is not None and is_answered:
             return True
@@ -168,11 +168,11 @@ class FaceHistory:
         later = len(self._results) - bisect_left(self._results, (frame.seq + 1,))
         if later < self.limits.look_ahead:
             return False
-        # Where event time goes back, that many results have to do
+        # If event time goes backwards, that many results must suffice
         return not 0 <= self._results[-1].at - frame.captured_at < LOOK_AHEAD_NS
 
     def find_boxes(self, frame: Frame) -> set[Box]:
-        """Boxes of all faces that the frame may show; none where these are not known."""
+        """Boxes of all faces that the frame may show; empty if they are not known."""
         index = self._find(frame.seq)
         if index is None or not self.is_complete(frame):
             return set()
@@ -192,16 +192,16 @@ class FaceHistory:
         return hidden.union(*(result.boxes.values() for result in around))
 
     def _find_hidden(self, begin: int, index: int, end: int) -> set[Box] | None:
-        """Where the faces are that the detector has missed in one frame, but not around it.
+        """Boxes of faces that the detector missed in one frame, but not around it.
 
         Args:
             begin: Index of the first result of the look-back.
-            index: Of the frame's own.
-            end: Behind the last one of the look-ahead.
+            index: Index of the frame's own result.
+            end: Index after the last result of the look-ahead.
 
         Returns:
-            Boxes from their last places to their next ones; None where a face has no next place,
-            or had none before.
+            Boxes that contain the last and the next positions; None if a face has no next or no
+            previous position.
         """
         own = self._results[index].boxes
         before: dict[int, Box] = {}
@@ -225,7 +225,7 @@ class FaceHistory:
         return index if is_found else None
 
     def _find_past(self, index: int, at: int) -> int:
-        """Index of the first result of the look-back before another one; 0: it may lack some."""
+        """Index of the first result of the look-back of a result; 0: some may be missing."""
         begin = index
         while begin > 0 and (
             index - begin < LOOK_BACK or abs(at - self._results[begin - 1].at) <= LOOK_BACK_NS
@@ -234,7 +234,7 @@ class FaceHistory:
         return begin
 
     def _find_future(self, index: int, at: int) -> int:
-        """Index behind the last result of the look-ahead."""
+        """Index after the last result of the look-ahead."""
         end = index + 1
         while end < len(self._results) and (
             end - index <= self.limits.look_ahead
@@ -244,7 +244,7 @@ class FaceHistory:
         return end
 
     def _has_gap(self, around: list[Result], begin: int) -> bool:
-        """Whether nobody looked for faces for so long that some may have come and gone.
+        """Whether faces may have appeared and gone in a gap between analysed frames.
 
         Args:
             around: The results of the look-back and of the look-ahead.
@@ -254,7 +254,7 @@ class FaceHistory:
         return any(b.seq - a.seq > self.limits.look_ahead for a, b in pairwise(looked))
 
     def _forget(self) -> None:
-        """Drop what is needed neither by frames that wait nor by the next one."""
+        """Drop results that neither waiting frames nor the next one need."""
         first = min((frame.seq for frame in self.waiting), default=self._newest)
         index = min(bisect_left(self._results, (first,)), len(self._results) - 1)
         if index >= 0:
@@ -267,7 +267,7 @@ class FaceHistory:
 
 
 def _join(first: Box, second: Box) -> Box:
-    """The box that holds two others."""
+    """The smallest box that contains both."""
     x, y = min(first[0], second[0]), min(first[1], second[1])
     right = max(first[0] + first[2], second[0] + second[2])
     bottom = max(first[1] + first[3], second[1] + second[3])
@@ -275,21 +275,21 @@ def _join(first: Box, second: Box) -> Box:
 
 
 def _enlarge(box: Box) -> Box:
-    """A box around the same middle, for a picture by itself."""
+    """A larger box with the same centre, for single pictures."""
     x, y, w, h = box
     more = PICTURE_SCALE - 1
     return x - w * more // 2, y - h * more // 2, w * PICTURE_SCALE, h * PICTURE_SCALE
 
 
 class Anonymizer:
-    """Pixelates faces; all messages stay in their order while frames wait for their results.
+    """Pixelates faces; messages stay in order while frames wait for their results.
 
-    In lossless delivery a frame waits however long: only the end of its stream releases it early.
+    In lossless delivery a frame waits without limit: only the end of its stream releases it early.
 
     Args:
         delivery: ``live`` or ``lossless``.
-        limits: What the detector may leave out; by default as the default settings say.
-        as_raw: Give frames as raw images, for use by this process itself.
+        limits: Limits of the detector; None: those of the default settings.
+        as_raw: Return frames as raw images, for use by this process itself.
     """
 
     def __init__(
@@ -303,19 +303,19 @@ class Anonymizer:
         self._epochs: dict[str, int] = {}
         """By stream: the newest epoch that has results."""
         self.without_result = 0
-        """Frames that were pixelated as a whole."""
+        """Number of frames that were pixelated as a whole."""
 
     @property
     def held(self) -> int:
-        """Messages that were added and not yet given: the first that came are the first to go."""
+        """Number of waiting messages; they leave in the order of their arrival."""
         return len(self._queue)
 
     def remember(self, message: Message, now: int) -> None:
-        """Take note of what a former process has written: where faces were before.
+        """Register what a former process has written, for the earlier positions of faces.
 
         Args:
             message: Any message.
-            now: The time in ns of the monotonic clock.
+            now: The present in ns of the monotonic clock.
         """
         if isinstance(message, Emotion):
             self._observe(message, now)
@@ -325,8 +325,8 @@ class Anonymizer:
 
         Args:
             packet: The message.
-            log_time: Its place in the file in ns since the Unix epoch.
-            now: The time in ns of the monotonic clock.
+            log_time: Its log time in the file, in ns since the Unix epoch.
+            now: The present in ns of the monotonic clock.
         """
         buffered = BufferedMessage(packet, log_time)
         self._queue.append(buffered)
@@ -336,7 +336,7 @@ class Anonymizer:
 
     @singledispatchmethod
     def _observe(self, message: StreamMessage, now: int) -> None:
-        """Other kinds wait only for those before them."""
+        """Ignore other kinds: they wait only for the messages before them."""
 
     @_observe.register
     def _(self, frame: Frame, now: int) -> None:
@@ -363,17 +363,17 @@ class Anonymizer:
         return self._histories[key]
 
     def _is_over(self, message: StreamMessage) -> bool:
-        """Whether its stream has begun a newer epoch: no result follows."""
+        """Whether its stream has started a newer epoch: no result follows."""
         return message.epoch < self._epochs.get(message.stream, 0)
 
     def pop_ready(self, now: int, *, flush: bool = False) -> Iterator[tuple[Packet, int]]:
         """Remove and yield messages that may be written, each with its log time.
 
-        Stops after `WORK_NS`; `is_ready` tells whether there is more.
+        Stops after `WORK_NS`; `is_ready` shows whether there is more.
 
         Args:
-            now: The time in ns of the monotonic clock.
-            flush: Yield everything, whether its results have arrived or not.
+            now: The present in ns of the monotonic clock.
+            flush: Yield everything, whether or not its results have arrived.
         """
         stop_at = monotonic_ns() + WORK_NS
         while flush or self.is_ready(now):
@@ -387,10 +387,10 @@ class Anonymizer:
                 return
 
     def is_ready(self, now: int) -> bool:
-        """Whether the first message need not wait.
+        """Whether the first message can be released.
 
         Args:
-            now: The time in ns of the monotonic clock.
+            now: The present in ns of the monotonic clock.
         """
         if not self._queue:
             return False
@@ -404,15 +404,15 @@ class Anonymizer:
 
     @staticmethod
     def _is_overdue(history: FaceHistory, frame: Frame, now: int) -> bool:
-        """Whether the results of a live stream do not come in time."""
+        """Whether the results of a live stream are too late."""
         is_silent = now - history.heard_at > SILENCE_NS
         is_late = abs(history.latest_at - frame.captured_at) > PATIENCE_NS
         return is_silent or is_late
 
     def _anonymize(self, frame: Frame, buffered: BufferedMessage) -> Packet:
-        """The frame with its faces pixelated."""
+        """Return the frame with its faces pixelated."""
         history = self._histories[frame.stream, frame.epoch]
-        history.waiting.popleft()  # its frames are given in the order in which they came
+        history.waiting.popleft()  # frames are released in order of arrival
         boxes, data = history.find_boxes(frame), buffered.packet.parts[0]
         image = decode_writable(frame, data) if boxes else decode_pixelated(frame, data)
         if image is None:

@@ -1,7 +1,7 @@
-"""Face crops: framed like FER2013's images, turned upright, and how good they are.
+"""Face crops: framed like FER2013's images, turned upright, with a measure of quality.
 
-The detector crops faces to classify, the collector those of a data set: alike, so that what is
-trained on the one fits the other.
+The detector and the collector of data sets use the same crops, so that models trained on one fit
+the other.
 """
 
 import math
@@ -17,7 +17,7 @@ T = TypeVar("T", float, NDArray[np.float32])
 
 
 class FacePlacement(Protocol):
-    """A face with a place in the image."""
+    """The position of a face in an image."""
 
     @property
     def box(self) -> tuple[int, int, int, int]:
@@ -29,27 +29,27 @@ class FacePlacement(Protocol):
 
 
 class CropQuality(NamedTuple):
-    """How much a classifier can expect of a crop."""
+    """How well a crop can be classified."""
 
     blur: float
-    """Variance of the Laplacian at 48x48 pixels: below about 150 a face looks blurred."""
+    """Variance of the Laplacian at 48x48 pixels; below about 150 a face looks blurred."""
     brightness: float
-    """Mean, from 0 (black) to 1 (white)."""
+    """Mean gray value, from 0 (black) to 1 (white)."""
 
 
 def crop_face(
     image: NDArray[np.uint8], face: FacePlacement, margin: float = 0.0, largest: int = 4096
 ) -> NDArray[np.uint8]:
-    """Cut out a face, upright, at the size that it has in the image.
+    """Cut out a face, upright, at its size in the image.
 
     Args:
         image: ``(H, W) uint8`` grayscale, or ``(H, W, 3)`` in colour.
-        face: Where the face is; a head rolled by ``face.angle`` is turned back.
-        margin: Added on each side, in sides of the box.
+        face: The position of the face; a head rolled by ``face.angle`` is turned back.
+        margin: Margin added on each side, as a fraction of the box's side.
         largest: Largest side of the result in pixels; larger faces are scaled down to it.
 
     Returns:
-        ``(S, S) uint8``, or ``(S, S, 3)``; what lies outside of the image repeats its border.
+        ``(S, S) uint8``, or ``(S, S, 3)``; outside the image, its border is repeated.
     """
     x, y, width, height = face.box
     side = max(width, height) * (1 + 2 * margin)
@@ -64,14 +64,13 @@ def crop_square(
 
     Args:
         image: ``(H, W) uint8``, or ``(H, W, 3)``.
-        centre: Of the square, in pixels; (0, 0) is the image's corner, not a pixel's centre.
-        side: Of the square, in pixels of the image.
+        centre: Centre of the square in pixels; (0, 0) is the image's corner, not a pixel's centre.
+        side: Side of the square in pixels of the image.
         angle: Degrees by which the square is rolled counter-clockwise on the screen.
         size: Side of the result in pixels.
 
     Returns:
-        ``(size, size) uint8``, or ``(size, size, 3)``; what lies outside of the image repeats
-        its border.
+        ``(size, size) uint8``, or ``(size, size, 3)``; outside the image, its border is repeated.
     """
     near, (left, top), (shrink_x, shrink_y) = _shrink_surroundings(image, centre, side, size)
     cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
@@ -92,12 +91,12 @@ def crop_square(
 
 
 def place_in_image(across: T, down: T, centre: tuple[float, float], angle: float) -> tuple[T, T]:
-    """Where points of a square that `crop_square` has turned upright are in the image.
+    """Map points of a square that `crop_square` has turned upright back to the image.
 
     Args:
-        across: To the right of the square's centre, in pixels of the image.
-        down: Below it.
-        centre: Of the square, in pixels.
+        across: Distance to the right of the square's centre, in pixels of the image.
+        down: Distance below the centre, likewise.
+        centre: Centre of the square in pixels.
         angle: Degrees by which the square is rolled counter-clockwise on the screen.
 
     Returns:
@@ -108,11 +107,11 @@ def place_in_image(across: T, down: T, centre: tuple[float, float], angle: float
 
 
 def measure_quality(face: NDArray[np.uint8]) -> CropQuality:
-    """Measure a crop.
+    """Measure the quality of a crop.
 
     Args:
-        face: ``(S, S) uint8`` as `crop_face` gives it, or already at 48x48, where crops of all
-            sizes are compared: at their own size large faces would look blurred.
+        face: ``(S, S) uint8`` from `crop_face`, or already at 48x48. Crops of all sizes are
+            compared at 48x48, because at their own size large faces would look blurred.
     """
     small = to_square(face)
     blur = float(cv2.Laplacian(small, cv2.CV_32F).var())
@@ -122,10 +121,11 @@ def measure_quality(face: NDArray[np.uint8]) -> CropQuality:
 def _shrink_surroundings(
     image: NDArray[np.uint8], centre: tuple[float, float], side: float, size: int
 ) -> tuple[NDArray[np.uint8], tuple[int, int], tuple[float, float]]:
-    """What a rotated square can touch, area-averaged first where plain sampling would alias.
+    """The surroundings of a rotated square, area-averaged if plain sampling would alias.
 
     Returns:
-        The image, where its corner lies in it, and how much it was shrunk across and down.
+        The image, the position of its corner in the original, and its shrink factors across and
+        down.
     """
     shrink = int(side / size)
     if shrink < 2:

@@ -10,17 +10,17 @@ from affectline.common.vision.jpeg_header import read_size
 from affectline.common.wire.messages import Frame
 
 MOST_PIXELS: Final = 2**26
-"""Of a video's frame: eight times as many as a 4K film has."""
+"""Maximum number of pixels of a video frame: eight times that of 4K."""
 MOST_PICTURE_PIXELS: Final = 2**28
-"""Of a picture by itself: the largest cameras have 200 megapixels."""
+"""Maximum number of pixels of a single picture: the largest cameras have 200 megapixels."""
 
 
 def is_decodable(frame: Frame, part: bytes | memoryview) -> bool:
-    """Whether a frame's part may be decoded: it is not more than its header says, nor too much.
+    """Whether a frame may be decoded: its size matches the header, and is not too large.
 
     Args:
         frame: The header.
-        part: Its one part: a JPEG file, or raw rows.
+        part: Its binary part: a JPEG file, or raw rows.
     """
     if frame.width * frame.height > (MOST_PIXELS if frame.file is None else MOST_PICTURE_PIXELS):
         return False
@@ -30,16 +30,16 @@ def is_decodable(frame: Frame, part: bytes | memoryview) -> bool:
 def decode(
     frame: Frame, part: bytes | memoryview, how: int = cv2.IMREAD_COLOR
 ) -> NDArray[np.uint8] | None:
-    """Decode a frame in colour; the detector, which needs only gray, has a faster way of its own.
+    """Decode a frame in colour; the detector needs only gray, and has a faster way.
 
     Args:
         frame: The header.
-        part: Its one part: a JPEG file, or raw rows.
-        how: In which colours and at which size OpenCV decodes a JPEG file.
+        part: Its binary part: a JPEG file, or raw rows.
+        how: OpenCV's flag for the colours and size of a decoded JPEG file.
 
     Returns:
-        ``(H, W, 3) uint8`` BGR, read-only for raw frames; None where it is no image of the size
-        that the header says, or too large.
+        ``(H, W, 3) uint8`` BGR, read-only for raw frames; None if it is not an image of the size in
+        the header, or too large.
     """
     if not is_decodable(frame, part):
         return None

@@ -6,17 +6,17 @@ from typing import Final
 import numpy as np
 
 TIME_CONSTANT_S: Final = 0.5
-"""After this time an expression that has gone still has 37 % (1/e) of its weight. Posed and
-spontaneous expressions last 0.5 to 4 s (Ekman & Friesen 1982), so this smooths away single
-frames and keeps expressions."""
+"""After this time an expression that has ended still has 37 % (1/e) of its weight. Posed and
+spontaneous expressions last 0.5 to 4 s (Ekman & Friesen 1982), so this smooths single frames and
+preserves expressions."""
 FORGET_S: Final = 5.0
-"""A track that was not updated for so long starts anew."""
+"""A track without updates for this many seconds starts over."""
 
 
 class EmotionSmoother:
     """Exponential smoothing in time, for the tracks of one stream.
 
-    The weight of a new distribution is ``1 - exp(-dt / TIME_CONSTANT_S)`` with ``dt`` the time
+    The weight of a new distribution is ``1 - exp(-dt / TIME_CONSTANT_S)``, where ``dt`` is the time
     since the track's last one, so the result does not depend on the frame rate.
     """
 
@@ -24,7 +24,7 @@ class EmotionSmoother:
         self._tracks: dict[int, tuple[int, np.ndarray[tuple[int], np.dtype[np.float64]]]] = {}
 
     def smooth(self, track: int, at: int, probabilities: tuple[float, ...]) -> tuple[float, ...]:
-        """Add a track's newest distribution.
+        """Add a track's newest distribution; return the smoothed one.
 
         Args:
             track: The face's identity.
@@ -46,11 +46,11 @@ class EmotionSmoother:
 
     @property
     def tracks(self) -> set[int]:
-        """Those that are kept."""
+        """The tracks in memory."""
         return set(self._tracks)
 
     def forget(self, at: int) -> None:
-        """Drop the tracks that have not been updated for `FORGET_S` at the time ``at`` in ns."""
+        """Drop the tracks without updates for `FORGET_S` at the time ``at`` in ns."""
         old = [t for t, (seen, _) in self._tracks.items() if at - seen > FORGET_S * 1e9]
         for track in old:
             del self._tracks[track]

@@ -1,40 +1,40 @@
-"""What a JPEG file says of its picture, read before it is decoded.
+"""Reading the size of a JPEG image from its header, before it is decoded.
 
-A file of a few hundred bytes may claim four thousand million pixels, and a decoder reserves memory
-for them before it finds out that there is nothing.
+A file of a few hundred bytes may claim four thousand million pixels, and a decoder allocates memory
+for them before it finds out that they are missing.
 """
 
 from typing import Final, NamedTuple
 
 _START_OF_IMAGE: Final = b"\xff\xd8"
 _FRAME_HEADERS: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-"""Markers of the segment that holds the size (ITU-T T.81, table B.1)."""
+"""Markers of the segment with the size (ITU-T T.81, table B.1)."""
 _END: Final = frozenset({0xD9, 0xDA})
-"""The image's end and the scan: the size comes before."""
+"""Markers of the image's end and the scan; the size comes before them."""
 _STANDALONE: Final = frozenset({0x01, *range(0xD0, 0xD9)})
 MOST_SEGMENTS: Final = 1000
-"""Before the size: cameras write a few dozen."""
+"""Maximum number of segments before the size; cameras write a few dozen."""
 
 
 class PictureSize(NamedTuple):
-    """In pixels."""
+    """Size of an image in pixels."""
 
     width: int
     height: int
 
     @property
     def pixels(self) -> int:
-        """All of them."""
+        """Number of pixels."""
         return self.width * self.height
 
 
 def read_size(data: bytes | memoryview) -> PictureSize | None:
-    """The size of a JPEG file's picture; None where it is no JPEG file, or says none."""
+    """The size of a JPEG file's image; None if it is not a JPEG file, or has no size."""
     if bytes(data[:2]) != _START_OF_IMAGE:
         return None
     at = 2
     for _ in range(MOST_SEGMENTS):
-        while at + 1 < len(data) and data[at] == 0xFF and data[at + 1] == 0xFF:  # filling
+        while at + 1 < len(data) and data[at] == 0xFF and data[at + 1] == 0xFF:  # fill bytes
             at += 1
         if at + 4 > len(data) or data[at] != 0xFF or data[at + 1] in _END:
             return None

@@ -1,4 +1,4 @@
-"""The label of a track: that of its most probable emotion, without flicker."""
+"""The label of a track: its most probable emotion, without flicker."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from typing import Final
 
 MARGIN: Final = 0.05
 """Another emotion takes over at once when it is more probable than the present one by this: a
-twentieth is the least difference of two bars that one sees at a glance. Between two that are about
-as probable the label stays: smoothing alone lets it change every few frames."""
+twentieth is the smallest difference between two bars that is visible at a glance. If the two are
+about equally probable, the label stays: smoothing alone would let it change every few frames."""
 LEAD_S: Final = 0.5
-"""Another emotion takes over, however narrowly it leads, when it has led for so long without a
-break: the label is never behind the longest bar by more. As long as the smoothing's time constant,
-so that a lead that one or two frames made has passed by then."""
+"""Another emotion takes over by any margin after leading for this long without a break, so the
+label is never behind the longest bar for longer. This equals the smoothing's time constant, so that
+a lead caused by one or two frames has passed by then."""
 
 
 @dataclass
@@ -30,12 +30,12 @@ class LabelHysteresis:
         self._tracks: dict[int, _TrackLabel] = {}
 
     def choose(self, track: int, at: int, probabilities: Sequence[float]) -> int:
-        """The index of the track's label, after one more distribution.
+        """Update a track with one more distribution; return the index of its label.
 
         Args:
             track: The face's identity.
             at: Time of the frame in ns.
-            probabilities: Seven, smoothed over time.
+            probabilities: Seven probabilities, smoothed over time.
         """
         best = max(range(len(probabilities)), key=probabilities.__getitem__)
         label = self._tracks.setdefault(track, _TrackLabel(best, best, at))
@@ -47,6 +47,6 @@ class LabelHysteresis:
         return label.present
 
     def forget_all_but(self, tracks: set[int]) -> None:
-        """Forget the tracks that do not go on."""
+        """Forget all other tracks."""
         for track in self._tracks.keys() - tracks:
             del self._tracks[track]

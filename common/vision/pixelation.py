@@ -1,4 +1,4 @@
-"""Pixelates parts of images, or all of one, so that no face can be recognised."""
+"""Pixelates parts of images, or whole images, so that no face can be recognised."""
 
 import math
 from collections.abc import Iterable
@@ -14,28 +14,28 @@ from affectline.common.wire.messages import Box, Frame
 Image = NDArray[np.uint8]
 
 MARGIN: Final = 0.3
-"""Pixelated around a face on each side, in sides of its box: hair, chin, and a turned head."""
+"""Margin pixelated on each side of a face, as a fraction of its box: hair, chin, a turned head."""
 BLOCKS: Final = 4
-"""Blocks across what is pixelated around one face: less than three across the face itself, where
-eyes, nose and mouth are no longer apart. Of nearly four, two of 664 pictures still looked
-like a face to a detector."""
+"""Blocks across the pixelated area of one face: less than three across the face itself, so that
+eyes, nose and mouth are not separate. With nearly four, a detector still found a face in two of
+664 pictures."""
 WHOLE_BLOCKS: Final = 3
-"""Blocks across the shorter side of an image that is pixelated as a whole: so many across a face
+"""Blocks across the shorter side of an image that is pixelated as a whole, and so across a face
 that fills it."""
 JPEG_QUALITY: Final = 90
 MOST_BLANK_PIXELS: Final = 2**27
-"""Of an image that is made without having been decoded: a larger one is a wrong header."""
+"""Maximum size of an image made without decoding; a larger one has a wrong header."""
 
 
 def pixelate(image: Image, boxes: Iterable[Box]) -> None:
     """Replace the faces in an image by the mean colours of a few blocks.
 
-    One grid of square blocks lies over the image, as coarse as its largest face needs. So what
-    it costs hardly depends on how many boxes there are, and boxes may overlap.
+    One grid of square blocks covers the image, as coarse as its largest face needs. So the cost
+    hardly depends on the number of boxes, and boxes may overlap.
 
     Args:
         image: ``(H, W, 3) uint8``, changed in place.
-        boxes: Of the faces, in pixels; they may reach beyond the image.
+        boxes: Boxes of the faces in pixels; they may reach beyond the image.
     """
     boxes = [box for box in set(boxes) if max(box[2:]) > 0]
     if not boxes:
@@ -49,7 +49,7 @@ def pixelate(image: Image, boxes: Iterable[Box]) -> None:
 
 
 def pixelate_all(image: Image) -> None:
-    """Pixelate all of an image, as coarsely as for a face that fills it.
+    """Pixelate a whole image, as coarsely as for a face that fills it.
 
     Args:
         image: ``(H, W, 3) uint8``, changed in place.
@@ -61,11 +61,11 @@ def pixelate_all(image: Image) -> None:
 
 
 class _Mosaic:
-    """A grid of blocks over an image, some of which replace what is below them.
+    """A grid of blocks over an image; covered ones replace the pixels below them.
 
     Args:
         image: ``(H, W, 3) uint8``.
-        block: Least side of a block in pixels.
+        block: Minimum side of a block in pixels.
     """
 
     def __init__(self, image: Image, block: float) -> None:
@@ -76,14 +76,14 @@ class _Mosaic:
         self._covered = np.zeros((down, across), np.uint8)
 
     def cover(self, left: float, top: float, right: float, bottom: float) -> None:
-        """Replace every block that this part of the image, in pixels, touches."""
+        """Cover every block that touches this rectangle, given in pixels."""
         across, down = self._scale
         rows = slice(max(0, math.floor(top * down)), max(0, math.ceil(bottom * down)))
         columns = slice(max(0, math.floor(left * across)), max(0, math.ceil(right * across)))
         self._covered[rows, columns] = 1
 
     def apply(self) -> None:
-        """Change the image."""
+        """Replace the covered blocks in the image."""
         down, across = self._covered.shape
         height, width = self._image.shape[:2]
         small = cv2.resize(self._image, (across, down), interpolation=cv2.INTER_AREA)
@@ -101,7 +101,7 @@ def decode_writable(frame: Frame, data: bytes | memoryview) -> Image | None:
 
 
 def decode_pixelated(frame: Frame, data: bytes | memoryview) -> Image | None:
-    """Decode a frame as `pixelate_all` leaves it, a JPEG file at an eighth of its size only.
+    """Decode and pixelate a whole frame; a JPEG file is decoded at only an eighth of its size.
 
     Returns:
         ``(H, W, 3) uint8`` BGR; None if it is damaged.
@@ -120,14 +120,14 @@ def decode_pixelated(frame: Frame, data: bytes | memoryview) -> Image | None:
 
 
 def blank(frame: Frame) -> Image:
-    """A gray image in place of one that cannot be decoded; a single pixel for a senseless size."""
+    """A gray image for one that cannot be decoded; a single pixel if its size is absurd."""
     is_possible = frame.width * frame.height <= MOST_BLANK_PIXELS
     size = (frame.height, frame.width) if is_possible else (1, 1)
     return np.full((*size, 3), 128, np.uint8)
 
 
 def encode_image(frame: Frame, image: Image) -> bytes:
-    """Encode an image as the frame is encoded."""
+    """Encode an image in the frame's encoding."""
     if frame.encoding == "raw":
         return image.tobytes()
     quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]

@@ -1,4 +1,4 @@
-"""Preprocessing of images for a model, the same for training and for serving."""
+"""Preprocessing of images for models, the same for training and serving."""
 
 from typing import Final, Literal
 
@@ -12,8 +12,8 @@ VGG_MEAN_BGR: Final = (103.939, 116.779, 123.68)
 """ImageNet channel means in BGR order, the zero-centring of Simonyan & Zisserman (2014)."""
 
 Preprocessing = Literal["vgg16", "raw", "unit"]
-"""What is done to pixels before inference: ``vgg16`` makes them BGR and subtracts the
-ImageNet means, ``raw`` leaves 0 to 255, ``unit`` makes them 0 to 1."""
+"""Preprocessing of pixels before inference: ``vgg16`` converts to BGR and subtracts the ImageNet
+means, ``raw`` keeps 0 to 255, ``unit`` scales to 0 to 1."""
 
 
 def to_square(gray: NDArray[np.uint8], size: int = FER_SIZE) -> NDArray[np.uint8]:
@@ -24,11 +24,11 @@ def to_square(gray: NDArray[np.uint8], size: int = FER_SIZE) -> NDArray[np.uint8
         size: Side of the result in pixels.
 
     Returns:
-        ``(size, size) uint8``; area-averaged when shrinking, bilinear when growing.
+        ``(size, size) uint8``; area-averaged when shrinking, bilinear when enlarging.
     """
     if gray.shape == (size, size):
         return gray
-    import cv2  # 40 MB that a classifier of 48x48 faces never needs
+    import cv2  # 40 MB, never needed by a classifier of 48x48 faces
 
     shrinking = gray.shape[0] >= size and gray.shape[1] >= size
     how = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
@@ -36,7 +36,7 @@ def to_square(gray: NDArray[np.uint8], size: int = FER_SIZE) -> NDArray[np.uint8
 
 
 def to_three_channels(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Repeat grayscale images three times, as input of a network for colour images.
+    """Repeat grayscale images in three channels, as input of a network for colour images.
 
     Args:
         gray: ``(N, H, W) uint8``.
@@ -70,5 +70,5 @@ def prepare(pictures: NDArray[np.uint8], preprocessing: Preprocessing) -> NDArra
 
 
 def prepare_faces(faces: NDArray[np.uint8], preprocessing: Preprocessing) -> NDArray[np.float32]:
-    """Gray faces ``(N, H, W) uint8`` as a model wants them, ``(N, H, W, 3) float32``."""
+    """Preprocess gray faces ``(N, H, W) uint8`` to a model's input ``(N, H, W, 3) float32``."""
     return prepare(to_three_channels(faces), preprocessing)

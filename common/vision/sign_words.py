@@ -1,4 +1,4 @@
-"""What a face says, in words for people: the same ones wherever they are shown."""
+"""The signs of a face in words for people, the same everywhere."""
 
 from collections.abc import Sequence
 from types import MappingProxyType
@@ -19,7 +19,7 @@ DOUBT_WORDS: Final = MappingProxyType[Doubt, str](
 )
 EYES_UNKNOWN_WORDS: Final = MappingProxyType[EyesUnknown, str](
     {
-        "learning": "still learning this person's usual",
+        "learning": "still learning this person's usual opening",
         "looking_down": "looking down, which lowers open lids",
         "turned_away": "the face is turned away",
         "covered": "the face is covered",

@@ -1,4 +1,4 @@
-"""The wire as documents: a JSON Schema for each message, and AsyncAPI 3 for the whole."""
+"""Documents of the protocol: a JSON Schema for each message, and AsyncAPI 3 for all of them."""
 
 import json
 from typing import Any
@@ -8,12 +8,12 @@ from affectline.common.wire.kinds import message_kinds, prefixes
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """JSON Schema of every message, by its name."""
+    """The JSON Schema of every message, by its name."""
     return {name: kind.model_json_schema() for name, kind in message_kinds().items()}
 
 
 def asyncapi(outlet: str, ingress: str) -> dict[str, Any]:
-    """The AsyncAPI document of a hub, by the addresses of its outlet and ingress."""
+    """The AsyncAPI document of a hub with these addresses of its outlet and ingress."""
     kinds = message_kinds()
     by_prefix: dict[str, list[type[Message]]] = {}
     for kind in kinds.values():
@@ -26,12 +26,12 @@ def asyncapi(outlet: str, ingress: str) -> dict[str, Any]:
             "title": "Affectline",
             "version": "1",
             "description": "ZeroMQ multipart messages: topic, header (a msgpack map), then binary "
-            "parts. Subscribe at the outlet, publish at the ingress.",
+            "parts. Subscribe to the outlet, publish to the ingress.",
             "license": {"name": "MIT"},
         },
         "defaultContentType": "application/msgpack",
         "servers": {
-            "outlet": _server(outlet, "SUB sockets connect here; it drops for the slow."),
+            "outlet": _server(outlet, "SUB sockets connect here; slow ones lose messages."),
             "ingress": _server(ingress, "PUB sockets connect here."),
         },
         "channels": channels,
@@ -57,7 +57,7 @@ def _channel(prefix: str, kinds: list[type[Message]]) -> dict[str, Any]:
         if kind.topic_levels != names:
             raise TypeError(
                 f"{kind.__name__}.topic_levels: {kind.topic_levels} for topics {prefix}/, "
-                f"make them {names} as those of {kinds[0].__name__}"
+                f"make them {names}, like those of {kinds[0].__name__}"
             )
     return {
         "address": "/".join([prefix, *(f"{{{name}}}" for name in names)]),
@@ -69,7 +69,7 @@ def _channel(prefix: str, kinds: list[type[Message]]) -> dict[str, Any]:
 
 
 def _operation(action: str, channel: str) -> dict[str, Any]:
-    """Actions are Affectline's: it sends what others receive."""
+    """An operation from Affectline's side: it sends what others receive."""
     return {"action": action, "channel": {"$ref": f"#/channels/{channel}"}}
 
 
@@ -85,11 +85,11 @@ def _message(name: str, kind: type[Message]) -> dict[str, Any]:
 
 
 def documents(outlet: str, ingress: str) -> dict[str, str]:
-    """All generated files: path below ``docs/`` and content.
+    """All generated files: content by path below ``docs/``.
 
     Args:
-        outlet: Address at which the hub publishes to tools.
-        ingress: Address at which it receives.
+        outlet: Address where the hub publishes to tools.
+        ingress: Address where it receives.
     """
     files = {f"schemas/{name}.json": schema for name, schema in schemas().items()}
     files["asyncapi.json"] = asyncapi(outlet, ingress)

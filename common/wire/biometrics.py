@@ -1,4 +1,4 @@
-"""The messages about a person: samples of sensors, and the state estimated from all signals.
+"""Messages about a person: samples of sensors, and the state estimated from all signals.
 
 Times are nanoseconds since the Unix epoch.
 """
@@ -20,16 +20,16 @@ from affectline.common.wire.base import (
 )
 
 MAX_SAMPLES = 4096
-"""Most samples in one message: 16 s at 256 Hz; sensors usually send about 0.1 s at a time."""
+"""Maximum samples in one message: 16 s at 256 Hz; sensors usually send about 0.1 s at a time."""
 MOST_RATE = 100_000
-"""Samples a second."""
+"""Maximum samples per second."""
 
 
 class Samples(Message):
     """Samples of one signal of a sensor, a few at a time.
 
-    Evenly sampled signals have a ``rate`` and the time of the first sample; unevenly sampled ones,
-    such as RR intervals, have each sample's offset from that time (``offsets``).
+    Evenly sampled signals have a ``rate`` and the time of the first sample. Unevenly sampled ones,
+    such as RR intervals, have each sample's offset from that time in ``offsets``.
     """
 
     topic_prefix: ClassVar[str] = "bio"
@@ -43,10 +43,10 @@ class Samples(Message):
     signal: Name
     """``heart_rate``, ``rr_interval``, ``ppg``, ``ecg``, ``skin_conductance``, or any other."""
     unit: Annotated[str, Field(max_length=40)]
-    """As in UCUM: ``/min``, ``ms``, ``uS``, ``mV``, ``1`` for none."""
+    """A UCUM unit: ``/min``, ``ms``, ``uS``, ``mV``, or ``1`` for none."""
     device: Annotated[str, Field(max_length=200)] = ""
     synthetic: bool = False
-    """Simulated, for a demonstration: no person was measured."""
+    """Whether it was simulated for a demonstration: no person was measured."""
     epoch: Epoch
     """Start of the process in ms since the Unix epoch; ``seq`` counts within it."""
     seq: Seq
@@ -54,12 +54,12 @@ class Samples(Message):
     at: Nanoseconds
     """When the first sample was taken."""
     rate: Annotated[float, Field(gt=0, le=MOST_RATE)] | None = None
-    """Samples per second; None where ``offsets`` give the times."""
+    """Samples per second; None if ``offsets`` has the times."""
     offsets: Annotated[tuple[Count, ...], Field(max_length=MAX_SAMPLES, strict=False)] = ()
-    """Nanoseconds from ``at`` to each sample, never decreasing; empty where there is a ``rate``."""
+    """Nanoseconds from ``at`` to each sample, never decreasing; empty if there is a ``rate``."""
     values: Annotated[tuple[float, ...], Field(min_length=1, max_length=MAX_SAMPLES, strict=False)]
     quality: Probability = 1.0
-    """How far the values can be trusted, by the device or its driver: from 0 (not at all) to 1."""
+    """Reliability of the values according to the device or its driver, from 0 (none) to 1."""
     reason: Annotated[str, Field(max_length=200)] = ""
     """Why the quality is not 1, such as ``no skin contact``."""
 
@@ -74,18 +74,18 @@ class Samples(Message):
     @model_validator(mode="after")
     def _times_fit(self) -> Self:
         if (self.rate is None) != bool(self.offsets):
-            raise ValueError("either a rate or offsets tell the times of the samples")
+            raise ValueError("set either rate or offsets for the times of the samples")
         if self.offsets and len(self.offsets) != len(self.values):
             raise ValueError(f"{len(self.offsets)} offsets for {len(self.values)} values")
         if any(b < a for a, b in zip(self.offsets, self.offsets[1:], strict=False)):
-            raise ValueError("offsets fall")
+            raise ValueError("offsets decrease")
         if self._end >= 2**63:
-            raise ValueError("the last sample's time fits no message")
+            raise ValueError("the last sample's time does not fit into 64 bits")
         return self
 
     @property
     def _end(self) -> float:
-        """Time of the last sample, of any size."""
+        """Time of the last sample, without a limit."""
         if self.rate is None:
             return self.at + self.offsets[-1]
         return self.at + (len(self.values) - 1) * 1e9 / self.rate
@@ -108,49 +108,49 @@ class Samples(Message):
 
 
 def sample_times(samples: Samples) -> list[int]:
-    """When each of a message's samples was taken, in nanoseconds since the Unix epoch."""
+    """The time of each of a message's samples, in nanoseconds since the Unix epoch."""
     if samples.rate is None:
         return [samples.at + offset for offset in samples.offsets]
     return [samples.at + round(i * 1e9 / samples.rate) for i in range(len(samples.values))]
 
 
 class SignalContribution(BaseModel):
-    """What one signal contributes to a state."""
+    """The contribution of one signal to a state."""
 
     model_config = Message.model_config
 
     value: float | None = None
-    """The signal's own value, such as beats per minute; None while there is none."""
+    """The signal's own value, such as beats per minute; None: there is none."""
     unit: str = ""
     baseline: float | None = None
-    """The same at rest."""
+    """The value at rest."""
     contribution: float = 0.0
-    """Points that it adds; negative: subtracts. In ``State.signals``: to the nervousness of the
+    """Points added (negative: subtracted). In ``State.signals``: to nervousness, compared with the
     same person at rest. In `Drowsiness` and `OffRoad`: to the level, and to the share in per cent;
     there the contributions add up to it."""
     quality: Probability = 0.0
     reason: Annotated[str, Field(max_length=200)] = ""
-    """Why the quality is not 1."""
+    """Why the quality is below 1."""
 
 
 class Drowsiness(BaseModel):
     """How drowsy a person's lids look; **this was not validated on drowsy people**.
 
-    The level is a translation of published thresholds to one scale, not a probability, and no
-    measure of fitness to drive. docs/state.md has the method and its sources.
+    The level maps published thresholds to one scale. It is not a probability, and not a measure of
+    fitness to drive. docs/state.md has the method and its sources.
     """
 
     model_config = Message.model_config
 
     level: Annotated[float, Field(ge=0, le=100)] | None = None
-    """0: lids as of someone awake. From 30 on PERCLOS is that of questionable wakefulness (0.075),
-    from 60 on of drowsiness (0.15; Wierwille et al. 1994); 100: 0.25 or more. Long blinks add to
-    it. None where PERCLOS is unknown; ``reason`` says why."""
+    """0: lids of an awake person. From 30 on, PERCLOS is that of questionable wakefulness (0.075);
+    from 60 on, that of drowsiness (0.15; Wierwille et al. 1994); 100: 0.25 or more. Long blinks add
+    to it. None if PERCLOS is unknown, with the reason in ``reason``."""
     quality: Probability = 0.0
-    """How far the measurement of the lids can be trusted, not how sure drowsiness is."""
+    """Reliability of the measurement of the lids; not the probability of drowsiness."""
     contributions: dict[str, SignalContribution] = Field(default_factory=dict)
     """``perclos``: share of the last 60 s with shut eyes (unit ``1``). ``blink_duration``: median
-    of the last 60 s in ms, against this person's usual one. They add up to the level."""
+    of the last 60 s in ms, compared with this person's usual one. They add up to the level."""
     long_blinks: Annotated[int, Field(ge=0)] = 0
     """Blinks of half a second or more that ended in the last 60 s (Schleicher et al. 2008)."""
     reason: Annotated[str, Field(max_length=200)] = ""
@@ -158,15 +158,15 @@ class Drowsiness(BaseModel):
 
 
 Look = Literal["learning", "ahead", "away", "unknown"]
-"""Where a person looks: not known yet, because the usual direction is not; within the limits about
-the usual direction; beyond them; not known, for no face or no direction of it is seen."""
+"""Where a person looks: not known yet, because the usual direction is not; within the limits around
+the usual direction; beyond them; unknown, because no face or no direction is seen."""
 
 
 class OffRoad(BaseModel):
-    """How much a person looks away from where they usually look, by where the head points.
+    """How much a person looks away from the usual direction, by the pose of the head.
 
-    **It was not validated on drivers.** The usual direction is taken for that of the road; looks
-    into mirrors and over the shoulder are away from it too, and eyes that move without the head are
+    **It was not validated on drivers.** The usual direction is taken to be that of the road. Looks
+    into mirrors and over the shoulder also count as away, and eye movements without the head are
     not seen. docs/state.md has the method, its limits and their sources.
     """
 
@@ -174,28 +174,28 @@ class OffRoad(BaseModel):
 
     now: Look = "learning"
     now_s: Annotated[float, Field(ge=0)] = 0.0
-    """Seconds for which that has been so."""
+    """Seconds since ``now`` last changed."""
     share: Probability | None = None
-    """Share of the last 60 s spent looking away, of the time in which the direction was known; None
-    while that is less than 10 s."""
+    """Share of the known time in the last 60 s spent looking away; None if less than 10 s are
+    known."""
     longest_s: Annotated[float, Field(ge=0)] | None = None
-    """Longest glance away that ended within the last 60 s or goes on, in seconds and in full; 0:
-    there was none. None where the share is."""
+    """Longest glance away that ended within the last 60 s or is still going on, at full length in
+    seconds; 0: there was none. None if the share is None."""
     long_glances: Annotated[int, Field(ge=0)] = 0
-    """How many of them took more than 2 s, the limit of NHTSA's guideline for tasks (2013)."""
+    """Number of these glances longer than 2 s, the limit of NHTSA's guideline for tasks (2013)."""
     unknown: Probability = 0.0
-    """Share of the last 60 s in which the direction was unknown: it counts neither as away nor as
+    """Share of the last 60 s in which the direction was unknown; it counts neither as away nor as
     ahead."""
     known_s: Annotated[float, Field(ge=0, le=60)] = 0.0
-    """Of the last 60 s, those in which it was known."""
+    """Seconds of the last 60 s in which the direction was known."""
     usual_s: Annotated[float, Field(ge=0)] = 0.0
-    """Seconds that the usual direction rests on."""
+    """Seconds of data that the usual direction is based on."""
     quality: Probability = 0.0
-    """How far the share can be trusted; unknown time and a young usual direction lower it."""
+    """Reliability of the share; unknown time and little data on the usual direction lower it."""
     contributions: dict[str, SignalContribution] = Field(default_factory=dict)
-    """``yaw`` and ``pitch``, in degrees (unit ``deg``): the present angle (positive to the person's
-    own left, and upwards), as baseline the usual one, and as contribution the per cent of known
-    time that were away by it: they add up to 100 times the share."""
+    """``yaw`` and ``pitch`` in degrees (unit ``deg``): the present angle (positive to the person's
+    own left, and upwards) as value, the usual one as baseline, and as contribution the per cent of
+    known time that were away by it; these add up to 100 times the share."""
     reason: Annotated[str, Field(max_length=200)] = ""
     """Why the quality is not 1."""
 
@@ -233,30 +233,30 @@ class State(Message):
     topic_levels: ClassVar[tuple[str, ...]] = ("subject",)
     published_by: ClassVar[tuple[str, ...]] = ("fusion",)
     version: Literal[2] = 2  # type: ignore[assignment]
-    """In version 1 there was no ``drowsiness`` and no ``off_road``."""
+    """Version 1 had no ``drowsiness`` and no ``off_road``."""
     message: Literal["State"] = "State"
     subject: Name
     at: Nanoseconds
     """Time of the newest sample that it is based on."""
     arousal: Annotated[float, Field(ge=-1, le=1)] | None = None
-    """From asleep to agitated (Russell 1980); None where no signal indicates it."""
+    """From asleep to agitated (Russell 1980); None if no signal indicates it."""
     valence: Annotated[float, Field(ge=-1, le=1)] | None = None
-    """From displeased to pleased, by the face; None where no face is seen."""
+    """From displeased to pleased, from the face; None if no face is seen."""
     nervousness: Annotated[float, Field(ge=0, le=100)] | None = None
-    """From 0 (as at rest, or calmer) to 100; None where no signal indicates it."""
+    """From 0 (as at rest, or calmer) to 100; None if no signal indicates it."""
     quality: Probability = 0.0
-    """How far that can be trusted; missing and bad signals and a short baseline lower it."""
+    """Reliability of these values; missing and bad signals and a short baseline lower it."""
     baseline: Literal["none", "continuous", "calibrating", "calibrated"] = "none"
     baseline_s: Annotated[float, Field(ge=0)] = 0.0
     """Seconds of rest that the baseline is based on."""
     signals: dict[str, SignalContribution] = Field(default_factory=dict)
-    """``heart``, ``skin``, ``face``: the contribution and quality of each."""
+    """``heart``, ``skin`` and ``face``: contribution and quality of each."""
     drowsiness: Drowsiness | None = None
-    """By lids and blinks; None where the eyes were not measured. Not validated."""
+    """From lids and blinks; None if the eyes were not measured. Not validated."""
     off_road: OffRoad | None = None
-    """By where the head points; None where that was not measured. Not validated."""
+    """From the pose of the head; None if that was not measured. Not validated."""
     synthetic: bool = False
-    """Some of the signals were simulated."""
+    """Whether some of the signals were simulated."""
 
     @classmethod
     def example(cls) -> Self:

@@ -1,4 +1,4 @@
-"""Bytes to messages and back; the only module that imports msgpack."""
+"""Encoding and decoding of messages; the only module that imports msgpack."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -13,31 +13,31 @@ from affectline.common.wire.kinds import message_kinds
 from affectline.common.wire.messages import Packet
 
 MAX_HEADER_BYTES: Final = 1 << 20
-"""No header of ours comes near this; a longer one is not even parsed. Most kinds of message have
-less (`Message.max_header_bytes`)."""
+"""Maximum length of any header; a longer one is refused without parsing it. Most kinds of message
+have a lower limit (`Message.max_header_bytes`)."""
 MAX_PARTS: Final = 768
 MAX_ITEMS: Final = 1 << 13
-"""Of one list or map in a header: a message has 4096 samples at most."""
+"""Maximum items of one list or map in a header: a message has 4096 samples at most."""
 MAX_PART_BYTES: Final = 1 << 28
-"""Of a message on the bus: a raw frame of 89 megapixels has so much. Sockets close the connection
-to a peer that sends more (``ZMQ_MAXMSGSIZE``)."""
+"""Maximum length of a part on the bus: that of a raw frame of 89 megapixels. Sockets close the
+connection to a peer that sends more (``ZMQ_MAXMSGSIZE``)."""
 
 
 def encode(packet: Packet) -> list[bytes | memoryview]:
-    """Lay a message out as the parts of a multipart ZeroMQ message: topic, header, parts."""
+    """Encode a message as the parts of a multipart ZeroMQ message: topic, header, binary parts."""
     message = packet.message
     header: bytes = msgpack.packb(message.model_dump())
     return [message.topic.encode(), header, *packet.parts]
 
 
 def decode(parts: Sequence[bytes | memoryview]) -> Packet:
-    """Read a multipart message.
+    """Decode a multipart message.
 
     Args:
         parts: Topic, msgpack header, then the binary parts.
 
     Raises:
-        InvalidMessage: Anything at all is not as the message's class declares.
+        InvalidMessage: Something does not match the declaration of the message's class.
     """
     if not 2 <= len(parts) <= 2 + MAX_PARTS:
         raise InvalidMessage(f"{len(parts)} parts")
@@ -57,7 +57,7 @@ def decode(parts: Sequence[bytes | memoryview]) -> Packet:
 
 
 def read_header(header: bytes | memoryview) -> dict[str, Any]:
-    """The fields of a header as they are, unchecked; none where it is no msgpack map."""
+    """The fields of a header, unchecked; empty if it is not a msgpack map."""
     try:
         fields = _unpack(header)
     except InvalidMessage:
@@ -67,7 +67,7 @@ def read_header(header: bytes | memoryview) -> dict[str, Any]:
 
 @cache
 def _max_header_bytes() -> Mapping[bytes, int]:
-    """By first level of the topic."""
+    """Maximum length of the header, by first level of the topic."""
     found: dict[bytes, int] = {}
     for kind in message_kinds().values():
         prefix = kind.topic_prefix.encode()
@@ -80,7 +80,7 @@ def _unpack(header: bytes | memoryview) -> Any:
         return msgpack.unpackb(
             header, max_array_len=MAX_ITEMS, max_map_len=MAX_ITEMS, max_bin_len=0, max_ext_len=0
         )
-    # How deep lists may be in one another msgpack itself limits
+    # msgpack itself limits how deep lists are nested
     except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
         raise InvalidMessage(f"a header that is not msgpack: {error}") from error
 
@@ -90,7 +90,7 @@ def _parse(header: bytes | memoryview) -> Message:
     kind = fields.get("message") if isinstance(fields, dict) else None
     model = message_kinds().get(kind) if isinstance(kind, str) else None
     if model is None:
-        raise InvalidMessage(f"no message of ours: {str(kind)[:80]!r}")
+        raise InvalidMessage(f"not an Affectline message: {str(kind)[:80]!r}")
     if fields.get("version") != model.model_fields["version"].default:
         fields = model.upgrade(fields)
     try:

@@ -1,4 +1,4 @@
-"""Commands to a running pipeline: pause and steer a replay, record, quit."""
+"""Commands to a running pipeline: control a replay, record, calibrate, quit."""
 
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -8,7 +8,7 @@ from affectline.common.identifiers import MOST_TYPED, Name, ServiceName
 from affectline.common.wire.base import EXAMPLE_AT, Message, Nanoseconds
 
 PIPELINE = "pipeline"
-"""The target that stands for the supervisor of the processes."""
+"""The target name of the supervisor."""
 REPLAY = "replay"
 
 
@@ -21,7 +21,7 @@ class Pause(_Command):
 
     command: Literal["pause"] = "pause"
     paused: bool | None = None
-    """None: pause when it plays, resume when it is paused."""
+    """None: pause if it plays, resume if it is paused."""
 
 
 class Step(_Command):
@@ -31,17 +31,17 @@ class Step(_Command):
 
 
 class Seek(_Command):
-    """Continue a replay from another position. A paused one shows the first frame there."""
+    """Continue a replay from another position; if paused, show the first frame there."""
 
     command: Literal["seek"] = "seek"
     position_s: Annotated[float, Field(ge=0)]
-    """Seconds of the recording."""
+    """Position in the recording, in seconds."""
     rate: Annotated[float, Field(gt=0, le=1000)] | None = None
     """Multiple of the recorded speed; None: as before."""
 
 
 class Record(_Command):
-    """Start to record the bus into a new session."""
+    """Start recording the bus into a new session."""
 
     command: Literal["record"] = "record"
     session: Name
@@ -51,11 +51,11 @@ class Record(_Command):
     study: dict[Name, Annotated[str, Field(min_length=1, max_length=1000)]] = Field(
         default_factory=dict
     )
-    """The session's place in a study, such as ``participant`` and ``condition``, in place of the
+    """The session's place in a study, such as ``participant`` and ``condition``, instead of the
     pipeline's own."""
     title: Annotated[str, Field(min_length=1, max_length=MOST_TYPED)] | None = None
-    """The session's name as somebody has typed it; kept in the recording. With one, a session that
-    has the name of another one gets a number behind it; without, it is refused."""
+    """The session's name as typed, kept in the recording. If the name is taken, a session with a
+    title gets a number appended; one without is refused."""
 
 
 class StopRecording(_Command):
@@ -65,7 +65,7 @@ class StopRecording(_Command):
 
 
 class Calibrate(_Command):
-    """Take the next seconds as a subject's state at rest, and where they look as usual."""
+    """Use the next seconds as a subject's baseline at rest and usual direction of looking."""
 
     command: Literal["calibrate"] = "calibrate"
     subject: Name | None = None
@@ -74,7 +74,7 @@ class Calibrate(_Command):
 
 
 class Quit(_Command):
-    """Stop the pipeline in order, as Ctrl-C does."""
+    """Stop the pipeline properly, as Ctrl-C does."""
 
     command: Literal["quit"] = "quit"
 

@@ -15,9 +15,9 @@ AT_END: Final = "at the end"
 
 
 MOST_COUNTERS: Final = 64
-"""Of one process."""
+"""Maximum number of counters of one process."""
 MOST_DETAIL: Final = 4000
-"""Characters."""
+"""Maximum length of `Health.detail` in characters."""
 
 
 class Latency(BaseModel):
@@ -38,9 +38,9 @@ class ClockOffset(BaseModel):
     offset_ms: float
     """The hub's clock minus the host's."""
     uncertainty_ms: Annotated[float, Field(ge=0)]
-    """Half of the shortest round trip: the largest error of the offset."""
+    """Half of the shortest round trip: the maximum error of the offset."""
     corrected_ms: float
-    """What the process adds to its host's clock; 0 where the offset is within its uncertainty."""
+    """What the process adds to its host's clock; 0 if the offset is within its error."""
 
 
 class Health(Message):
@@ -55,11 +55,11 @@ class Health(Message):
     at: Nanoseconds
     state: Literal["ready", "degraded"]
     detail: Annotated[str, Field(max_length=MOST_DETAIL)] = ""
-    """For people, e.g. that a camera was lost and when it is opened again."""
+    """A text for people, such as that a camera was lost, and when it is opened again."""
     counters: Annotated[
         dict[Annotated[str, Field(max_length=64)], Count], Field(max_length=MOST_COUNTERS)
     ] = Field(default_factory=dict)
-    """Since the process started: ``in``, ``out``, ``skipped``, ``invalid`` and the stage's own."""
+    """Counts since the process started: ``in``, ``out``, ``skipped``, ``invalid`` and its own."""
     latency: Latency | None = None
     clock: ClockOffset | None = None
     """None on the hub's host, and before the hub has answered."""
@@ -79,11 +79,11 @@ class Health(Message):
 
 
 def ends_replay(message: Message, since: int) -> bool:
-    """Whether this is the last message of a replay: all of the recording was published before it.
+    """Whether this message marks the end of a replay: everything was published before it.
 
     Args:
         message: Any message.
-        since: Nanoseconds since the Unix epoch; an earlier one is part of the recording.
+        since: Start of the replay in ns since the Unix epoch; earlier messages are recorded ones.
     """
     return (
         isinstance(message, Health)

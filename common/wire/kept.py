@@ -1,4 +1,4 @@
-"""What a consumer at the end of the line has on disk: until then, others keep it for them."""
+"""Receipts of consumers for what is on disk; until then, publishers keep it for them."""
 
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -13,8 +13,8 @@ Key = Annotated[tuple[Count, Count], Field(strict=False)]
 class Kept(Message):
     """A consumer's receipt: these messages are on disk, and need not be sent again.
 
-    Sink and recorders publish it, a few times a second while there is something new. Publishers
-    of lossless delivery keep their messages until all such consumers have them, and the hub the
+    Sink and recorders publish it a few times a second while there is something new. In lossless
+    delivery, publishers keep their messages until all such consumers have them. The hub keeps
     markers in every delivery. Never recorded.
     """
 
@@ -27,11 +27,11 @@ class Kept(Message):
     by: ServiceName
     """The consumer, such as ``recorder``."""
     prefixes: Annotated[tuple[str, ...], Field(max_length=64, strict=False)]
-    """Beginnings of the topics whose messages it keeps."""
+    """Prefixes of the topics whose messages it keeps."""
     keys: dict[str, Annotated[tuple[Key, ...], Field(strict=False)]] = Field(default_factory=dict)
-    """By topic: the `Message.key` of what is new on its disk."""
+    """By topic: the `Message.key` of each message that is newly on disk."""
     ended: bool = False
-    """It has finished, and keeps nothing more."""
+    """Whether it has finished, and keeps nothing more."""
 
     @classmethod
     def example(cls) -> Self:

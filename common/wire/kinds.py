@@ -1,4 +1,4 @@
-"""Every kind of message: this package's modules are searched for them."""
+"""All kinds of message, found by searching the modules of this package."""
 
 import importlib
 import pkgutil
@@ -14,8 +14,8 @@ from affectline.common.wire.base import Message
 def message_kinds() -> Mapping[str, type[Message]]:
     """Every message class by its name, in alphabetical order.
 
-    Call it from functions, or from modules outside this package: it imports all modules of this
-    one.
+    Call it from functions, or from modules outside this package, because it imports all modules of
+    this package.
 
     Raises:
         TypeError: Two classes have the same name.
@@ -31,12 +31,12 @@ def message_kinds() -> Mapping[str, type[Message]]:
 
 
 def recorded_kinds() -> tuple[type[Message], ...]:
-    """The kinds that recordings hold and replays publish again."""
+    """The kinds that recordings contain and replays publish again."""
     return tuple(kind for kind in message_kinds().values() if kind.is_recorded)
 
 
 def prefixes(kinds: tuple[type[Message], ...]) -> tuple[str, ...]:
-    """The first levels of the topics of some kinds, each once, in alphabetical order."""
+    """The first levels of these kinds' topics, each once, in alphabetical order."""
     return tuple(sorted({kind.topic_prefix for kind in kinds}))
 
 

@@ -1,11 +1,10 @@
-"""The messages about video streams, markers, and what travels with a message.
+"""Messages about video streams, markers, and the packets that carry messages.
 
-All times are nanoseconds since the Unix epoch unless a field says otherwise: those of events on the
-session's time line, those of the pipeline's work (``received_at``, ``published_at``, ...) by the
-clock. Beside a camera these are the same; a film lies where its source's ``start`` puts it.
+All times are nanoseconds since the Unix epoch unless a field says otherwise. Times of events are on
+the session's time line; times of the pipeline's work (``received_at``, ``published_at``, ...) are
+by the clock. For a camera the two agree; the ``start`` of a film's source sets its place.
 
-Boxes are in pixels of the frame that the message is about, ``(x, y, w, h)`` with the origin at the
-top left.
+Boxes are ``(x, y, w, h)`` in pixels of the message's frame, with the origin at the top left.
 """
 
 import json
@@ -42,8 +41,8 @@ Coordinate = Annotated[int, Field(ge=-(2**17), le=2**17)]
 Box = Annotated[tuple[Coordinate, Coordinate, Pixels, Pixels], Field(strict=False)]
 
 SourceKind = Literal["camera", "stream", "film", "pictures"]
-"""A camera; a network stream, which does not end; a film, from a file or an address; a folder of
-pictures that have nothing to do with one another."""
+"""``stream``: a network stream, which does not end; ``film``: from a file or an address;
+``pictures``: a folder of unrelated pictures."""
 
 Missing = Literal["behind", "stale", "unanswered", "invalid"]
 """Why there is no result: a stage was behind and skipped to a newer frame; the crop was too old
@@ -68,15 +67,15 @@ class FrameMessage(StreamMessage):
     seq: Seq
     """Number of the frame in its stream, from 0, without gaps at the source."""
     captured_at: Nanoseconds
-    """When it happened, on the session's time line: for a camera the moment of the frame, for a
-    film the film's start plus its ``media_time``."""
+    """Event time on the session's time line: for a camera the moment of the frame, for a film the
+    film's start plus its ``media_time``."""
     received_at: Nanoseconds
-    """When the pipeline got it, by the clock: latency and age are measured from here."""
+    """When the pipeline received it, by the clock; latency and age are measured from here."""
     media_time: Duration | None = None
-    """Films only: ns from the beginning of the file to this frame, as a player shows it."""
+    """Films only: ns from the beginning of the file to this frame, as players show it."""
     file: Annotated[str, Field(max_length=4096)] | None = None
-    """Pictures only: the picture's path below its folder. Each picture is analysed by itself,
-    without tracks and smoothing."""
+    """Pictures only: the picture's path below its folder. Pictures are analysed independently,
+    without tracks or smoothing."""
     width: Annotated[int, Field(ge=1, le=65535)]
     height: Annotated[int, Field(ge=1, le=65535)]
 
@@ -100,7 +99,7 @@ class FrameMessage(StreamMessage):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The fields that every later message about this frame repeats unchanged."""
+        """The fields that all later messages about this frame repeat unchanged."""
         return {name: getattr(self, name) for name in IDENTITY}
 
 
@@ -152,7 +151,7 @@ class Quality(BaseModel):
 
 LANDMARKS_BYTES: Final = 468 * 3 * 4
 MOST_FACES: Final = 256
-"""In one frame."""
+"""Maximum number of faces in one frame."""
 
 EXAMPLE_BOX: Final = (145, 30, 135, 135)
 EXAMPLE_QUALITY: Final = Quality(size=135, blur=553.5, brightness=0.3423)
@@ -167,14 +166,14 @@ EXAMPLE_MODEL: Final = "vgg16-48@1f3a9c02"
 
 
 class SeenFace(FaceSigns):
-    """Where a face is, which track it belongs to, how good its crop is, and what it says."""
+    """A face's position, track, crop quality and signs."""
 
     track: Count
     """Identity of the face over time, from 1, within a stream and epoch."""
     box: Box
     angle: Degrees = 0.0
-    """By which the crop was turned upright, in degrees, positive counter-clockwise on the screen:
-    as the eyes lie, or, without landmarks, as the detector measured it."""
+    """Degrees by which the crop was turned upright, positive counter-clockwise on the screen: from
+    the line between the eyes or, without landmarks, from the detector."""
     quality: Quality
 
 
@@ -184,11 +183,11 @@ class Face(SeenFace):
     crop_side: Annotated[int, Field(ge=1, le=4096)]
     """Side of the crop at native size in pixels."""
     landmarks: bool = False
-    """Whether a third part holds the landmarks of this face."""
+    """Whether a third binary part holds this face's landmarks."""
 
     @property
     def part_sizes(self) -> tuple[int, ...]:
-        """Length in bytes of each of its parts."""
+        """Length in bytes of each of its binary parts."""
         landmarks = (LANDMARKS_BYTES,) if self.landmarks else ()
         return self.crop_side**2, 48 * 48, *landmarks
 
@@ -198,7 +197,7 @@ class FacesMessage(FrameMessage):
 
     max_header_bytes: ClassVar[int] = 1 << 20
     version: Literal[3] = 3  # type: ignore[assignment]
-    """In version 2 faces said nothing besides their place, quality and emotion."""
+    """Version 2 had only the position, quality and emotion of a face."""
 
     @classmethod
     def upgrade(cls, fields: dict[str, Any]) -> dict[str, Any]:
@@ -215,17 +214,17 @@ class FacesMessage(FrameMessage):
 class Faces(FacesMessage):
     """The faces of a frame: position, signs, quality and crops of each.
 
-    Two binary parts a face: the upright crop, and the same at 48x48 pixels. Both are rows of 8-bit
-    gray values. The crop has the size that the face has in the frame, but at most 160 pixels. Where
-    the detector was asked for landmarks a third follows: x, y and z of 468 points of MediaPipe's
-    face mesh, in pixels of the frame (z: depth, less is nearer), as little-endian 32-bit floats.
+    Two binary parts per face: the upright crop, and the same at 48x48 pixels, both as rows of 8-bit
+    gray values. The crop has the face's size in the frame, but at most 160 pixels. If the detector
+    was asked for landmarks, a third part has x, y and z of the 468 points of MediaPipe's face mesh,
+    in pixels of the frame (z: depth, smaller is nearer), as little-endian 32-bit floats.
     """
 
     topic_prefix: ClassVar[str] = "faces"
     published_by: ClassVar[tuple[str, ...]] = ("detector",)
     parts_description: ClassVar[str] = (
-        "2 parts a face: the upright crop (crop_side x crop_side) and the same at 48x48 pixels, "
-        "8-bit gray rows; a third where its landmarks is true: 468 x (x, y, z) 32-bit floats."
+        "2 parts per face: the upright crop (crop_side x crop_side) and the same at 48x48 pixels, "
+        "8-bit gray rows; a third if its landmarks is true: 468 x (x, y, z) 32-bit floats."
     )
     shows_people: ClassVar[bool] = True
     example_parts: ClassVar[tuple[bytes, ...]] = (
@@ -256,8 +255,8 @@ class Faces(FacesMessage):
 class Scores(StreamMessage):
     """A classifier's result for one `Faces`, on its way to the stream's detector.
 
-    Several classifiers answer in any order; the detector puts their results in order, smooths them
-    over time and publishes each frame's one `Emotion`.
+    Classifiers answer in any order; the detector sorts their results, smooths them over time
+    and publishes one `Emotion` per frame.
     """
 
     topic_prefix: ClassVar[str] = "scores"
@@ -271,7 +270,7 @@ class Scores(StreamMessage):
     distributions: Annotated[
         tuple[Distribution, ...], Field(max_length=MOST_FACES, strict=False)
     ] = ()
-    """One for each face of the `Faces`, in its order; empty where ``missing`` says why."""
+    """One for each face of the `Faces`, in the same order; empty if ``missing`` has a reason."""
 
     @classmethod
     def example(cls) -> Self:
@@ -293,17 +292,17 @@ class FaceEmotion(SeenFace):
     """The emotion that a face shows, or why there is no result."""
 
     probabilities: Distribution | None = None
-    """The track up to this frame, exponentially weighted in time (`common.vision.ema`). Everything
-    that is shown, summed up and reported goes by it."""
+    """Distribution of the track up to this frame, exponentially weighted in time
+    (`common.vision.ema`). Everything shown, summarized and reported follows it."""
     frame_probabilities: Distribution | None = None
-    """This frame alone."""
+    """Distribution of this frame alone."""
     label: Annotated[str, Field(pattern="^(" + "|".join(LABELS) + ")$")] | None = None
-    """The emotion that ``probabilities`` shows. It changes only when another one has become more
-    probable by a margin, so that it does not flicker (`common.vision.label_hysteresis`)."""
+    """The emotion according to ``probabilities``. To avoid flicker, it changes only when another
+    one has become more probable by a margin (`common.vision.label_hysteresis`)."""
     confidence: Probability | None = None
     """The probability of ``label`` in ``probabilities``."""
     valence: Annotated[float, Field(ge=-1, le=1)] | None = None
-    """From displeased (-1) to pleased (1): the mean place of ``probabilities`` on Russell's
+    """From displeased (-1) to pleased (1): the mean position of ``probabilities`` on Russell's
     circumplex (`common.circumplex`)."""
     arousal: Annotated[float, Field(ge=-1, le=1)] | None = None
     """From asleep (-1) to agitated (1), likewise."""
@@ -318,11 +317,11 @@ class Emotion(FacesMessage):
     message: Literal["Emotion"] = "Emotion"
     detected_at: Nanoseconds | None = None
     classified_at: Nanoseconds | None = None
-    """None where no classifier was needed: no face, or the frame was skipped."""
+    """None if no classifier was needed: there is no face, or the frame was skipped."""
     published_at: Nanoseconds
     model: str | None = None
     missing: Missing | None = None
-    """Why the frame was not analysed; None where it was, even if it shows no face."""
+    """Why the frame was not analysed; None: it was, even if it shows no face."""
     faces: Annotated[tuple[FaceEmotion, ...], Field(max_length=MOST_FACES, strict=False)] = ()
 
     @classmethod
@@ -346,11 +345,11 @@ class Emotion(FacesMessage):
     def upgrade(cls, fields: dict[str, Any]) -> dict[str, Any]:
         if fields.get("version") != 1:
             return super().upgrade(fields)
-        # It called a single frame's distribution ``probabilities``, and took the label from it
+        # Version 1 called a single frame's distribution ``probabilities``, and labelled it
         try:
             faces = [_upgrade_face(face) for face in fields.get("faces", ())]
         except (TypeError, ValueError, IndexError):
-            return fields  # and be refused
+            return fields  # validation refuses them
         return {**super().upgrade(fields), "faces": faces}
 
     @property
@@ -400,7 +399,7 @@ class StreamStart(StreamMessage):
     version: Literal[2] = 2  # type: ignore[assignment]
     message: Literal["StreamStart"] = "StreamStart"
     started_at: Nanoseconds
-    """When it begins on the session's time line: for a film the moment of ``media_time`` 0."""
+    """Its beginning on the session's time line: for a film the moment of ``media_time`` 0."""
     received_at: Nanoseconds
     """When the source was opened, by the clock."""
     session_start: Nanoseconds
@@ -408,16 +407,16 @@ class StreamStart(StreamMessage):
     source: str
     kind: SourceKind
     live: bool
-    """It never ends by itself, as a camera or a network stream."""
+    """Whether it never ends by itself, like a camera or a network stream."""
     first_seq: Seq = 0
     rate: Annotated[float, Field(gt=0)] | None = None
-    """Frames per second, where the source declares it."""
+    """Frames per second, if the source declares it."""
     frames: Count | None = None
-    """How many frames the file declares; containers are often wrong about it."""
+    """Number of frames that the file declares; containers are often wrong about it."""
     duration_s: Annotated[float, Field(ge=0)] | None = None
-    """Length of the film, where its container declares it."""
+    """Length of the film, if its container declares it."""
     replay: bool = False
-    """A recorded session is being replayed: all times are those of the recording."""
+    """Whether a recorded session is being replayed: all times are those of the recording."""
 
     @classmethod
     def example(cls) -> Self:
@@ -454,7 +453,7 @@ class StreamStart(StreamMessage):
 class StreamEnd(StreamMessage):
     """The end of a stream: no frame follows ``last_seq``.
 
-    A consumer is done when it has the results of all frames up to it.
+    A consumer is done when it has the results of all frames up to that one.
     """
 
     topic_prefix: ClassVar[str] = "stream"
@@ -463,15 +462,15 @@ class StreamEnd(StreamMessage):
     version: Literal[2] = 2  # type: ignore[assignment]
     message: Literal["StreamEnd"] = "StreamEnd"
     ended_at: Nanoseconds
-    """When it ends on the session's time line: the time of the last frame."""
+    """Its end on the session's time line: the time of the last frame."""
     received_at: Nanoseconds
     """When the source ended, by the clock."""
     last_seq: LastSeq
-    """-1 where there was no frame at all."""
+    """-1 if there was no frame."""
     reason: Literal["end", "damaged", "truncated", "stopped"]
-    """``damaged``: it was read to its end, but for pictures or frames that cannot be read."""
+    """``damaged``: read to the end, except pictures or frames that cannot be read."""
     detail: str = ""
-    """What could not be read, was left out or was put right, in one line."""
+    """What could not be read, was left out or was corrected, in one line."""
 
     @classmethod
     def example(cls) -> Self:
@@ -502,8 +501,8 @@ class StreamEnd(StreamMessage):
 class StreamDone(StreamMessage):
     """A consumer has handled all results of a stream, up to ``last_seq``.
 
-    The sink publishes it first. Fusion follows when it has published all states up to then, so
-    that a recorder knows when it has them all.
+    The sink publishes it first. Fusion follows once it has published all states up to then, so that
+    a recorder knows when it has all of them.
     """
 
     topic_prefix: ClassVar[str] = "stream"
@@ -527,14 +526,14 @@ class StreamDone(StreamMessage):
 
 
 MOST_EXTRA: Final = 65_536
-"""Characters of a marker's further fields as JSON, in ASCII: a cell of a table holds twice that."""
+"""Maximum length of a marker's extra fields as ASCII JSON: a table's cell holds twice that."""
 
 
 def _check_extra(extra: dict[str, Any]) -> dict[str, Any]:
-    """Refuse what cannot be sent or kept: a number beyond 64 bits, half a character, too much.
+    """Refuse what cannot be sent or stored: numbers beyond 64 bits, half characters, long texts.
 
     Raises:
-        ValueError: There is such.
+        ValueError: The fields contain such a value.
     """
     waiting: list[Any] = [extra]
     while waiting:
@@ -544,7 +543,7 @@ def _check_extra(extra: dict[str, Any]) -> dict[str, Any]:
         elif isinstance(one, list):
             waiting += one
         elif isinstance(one, str):
-            one.encode()  # half a character, as JSON may have it, is a UnicodeEncodeError
+            one.encode()  # half a character, which JSON allows, is a UnicodeEncodeError
         elif isinstance(one, int) and not -(2**63) <= one < 2**64:
             raise ValueError("a number of more than 64 bits")
     size = len(json.dumps(extra))
@@ -571,19 +570,19 @@ class Marker(Message):
     message: Literal["Marker"] = "Marker"
     session: Name
     at: Nanoseconds
-    """When it happened on the session's time line: beside a camera by the clock; while a film plays
-    `common.runtime.session_clock` tells what "now" is."""
+    """When it happened on the session's time line. For a camera this is by the clock; while a film
+    plays, `common.runtime.session_clock` defines what "now" is."""
     label: Annotated[str, Field(min_length=1, max_length=1000)]
     source: Annotated[str, Field(max_length=1000)] = ""
     extra: Annotated[dict[str, JsonValue], AfterValidator(_check_extra)] = Field(
         default_factory=dict
     )
-    """What else it says: JSON values of 64 bits, `MOST_EXTRA` characters of JSON at most."""
+    """Further fields: JSON values, numbers of at most 64 bits, `MOST_EXTRA` characters at most."""
 
     @model_validator(mode="before")
     @classmethod
     def _is_flat_enough(cls, fields: Any) -> Any:
-        """Whatever reads the extra fields later may recurse."""
+        """Limit the nesting, because later readers of the extra fields may recurse."""
         _check_nesting(fields.get("extra") if isinstance(fields, dict) else None)
         return fields
 
@@ -608,11 +607,11 @@ class Marker(Message):
 
 
 MOST_NESTED: Final = 16
-"""Levels of the lists and maps in a marker's extra fields."""
+"""Maximum nesting of lists and maps in a marker's extra fields."""
 
 
 def _check_nesting(value: object) -> None:
-    """Raise a ValueError where lists and maps are in one another too deep."""
+    """Raise a ValueError if lists and maps are nested too deeply."""
     level = [value]
     for _ in range(MOST_NESTED):
         level = [
@@ -637,17 +636,17 @@ class Packet(NamedTuple, Generic[M_co]):
 
 
 SENT_TO: Final = "~to/"
-"""First part of a message that is for one consumer alone: ``~to/<service>:``, before its topic. It
-does not leave the pipeline."""
+"""First part of a message for one consumer alone: ``~to/<service>:``, before its topic. Such
+messages do not leave the pipeline."""
 TO_SENSORS: Final = f"{SENT_TO}sensors/"
-"""Of receipts that are for one sensor's key alone: ``~to/sensors/<name of the key>:``."""
+"""The same for receipts for one sensor's key: ``~to/sensors/<name of the key>:``."""
 READY: Final = "~ready/"
 """Not a message: a consumer subscribes to ``~ready/<service>`` after its other subscriptions, and
-sources see that subscription arrive. Sorted after all topics, so it is also last on a reconnect."""
+sources see that subscription arrive. It sorts after all topics, so also last on a reconnect."""
 
 
 def crops_of(packet: Packet[Faces]) -> Iterator[tuple[bytes | memoryview, bytes | memoryview]]:
-    """The two crops of each face: at native size, and at 48x48 pixels."""
+    """Yield the two crops of each face: at native size, and at 48x48 pixels."""
     parts = iter(packet.parts)
     for face in packet.message.faces:
         native, small, *_ = [next(parts) for _ in face.part_sizes]
@@ -655,7 +654,7 @@ def crops_of(packet: Packet[Faces]) -> Iterator[tuple[bytes | memoryview, bytes 
 
 
 def describe(message: Message) -> dict[str, Any]:
-    """A message as plain JSON values for people and tools, distributions keyed by label."""
+    """A message as plain JSON values for people and tools, with distributions keyed by label."""
     plain: dict[str, Any] = message.model_dump(mode="json")
     for face in plain.get("faces", ()):
         for key in ("probabilities", "frame_probabilities"):

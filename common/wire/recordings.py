@@ -1,4 +1,4 @@
-"""What becomes of a recording that a command has asked for."""
+"""The status of recordings that commands have started."""
 
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -19,7 +19,7 @@ class RecordingStatus(Message):
     at: Nanoseconds
     state: Literal["recording", "refused", "finished", "failed"]
     detail: Annotated[str, Field(max_length=1000)] = ""
-    """Why it was refused, or failed."""
+    """Why it was refused or failed."""
 
     @classmethod
     def example(cls) -> Self:

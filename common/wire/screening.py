@@ -1,7 +1,7 @@
-"""Which messages are possible at all: what is not is dropped, whoever sent it.
+"""Screening of messages: impossible ones are dropped, whoever sent them.
 
-The classes of the messages say what a message may hold; this says what it may hold now, after all
-that came before it.
+The message classes define what a message may contain; this module decides what it may contain now,
+after all earlier messages.
 """
 
 from collections import OrderedDict
@@ -15,34 +15,34 @@ from affectline.common.wire.biometrics import Samples
 from affectline.common.wire.messages import FrameMessage, StreamEnd
 
 AHEAD_NS: Final = 86_400_000_000_000
-"""Nothing tells of a moment that is more than a day after the present: clocks that differ, and
-zones that were mixed up, differ by less."""
+"""No message may name a moment more than a day in the future: clocks that differ, and confused time
+zones, differ by less."""
 MOST_SKIPPED: Final = 10_000
-"""Numbers that a sequence may leave out at once: five minutes of film."""
+"""Numbers that a sequence may skip at once: five minutes of film."""
 MOST_PER_SECOND: Final = 1000
-"""Beyond these, numbers that it may leave out for every second that has passed on the session's
-time line: no camera takes more pictures."""
+"""Further numbers that it may skip for every second that has passed on the session's time line: no
+camera is faster."""
 MOST_TOPICS: Final[dict[str, int]] = {
     "frame": 64, "faces": 64, "scores": 64, "emotion": 64, "stream": 64, "resend": 64, "state": 64,
 }  # fmt: skip
-"""Different topics, by their first level: streams, and subjects."""
+"""Maximum number of different topics by their first level, for streams and subjects."""
 MOST_OTHER_TOPICS: Final = 256
-"""The same of all others: signals of subjects, services, sessions of markers."""
+"""The same for all others: signals of subjects, services, sessions of markers."""
 MOST_SUBJECTS: Final = 64
-"""Whom samples are of."""
+"""Maximum number of subjects of samples."""
 FORGOTTEN_S: Final = 600.0
-"""A topic on which there was nothing for so long makes room for another one."""
+"""A topic without messages for this many seconds makes room for another one."""
 
 Reason = Literal["time", "jump", "names"]
-"""What is not possible: a moment long after the present; a number far ahead of the one before; more
+"""What is impossible: a moment far in the future; a number far ahead of the one before; more
 different topics than any pipeline has."""
 
 
 class ImpossibleMessage(InvalidMessage):
-    """A message of ours that cannot be true.
+    """A well-formed message that cannot be true.
 
     Args:
-        reason: Why.
+        reason: Why it is impossible.
         text: The same in words.
     """
 
@@ -55,20 +55,20 @@ class NameLimit:
     """Counts different names, up to a limit.
 
     Args:
-        most: How many there may be.
+        most: The limit.
         clock: Seconds of a monotonic clock.
     """
 
     def __init__(self, most: int, clock: Callable[[], float] = monotonic) -> None:
         self._most, self._clock = most, clock
         self._seen: OrderedDict[str, float] = OrderedDict()
-        """When each was last there, the oldest first."""
+        """When each was last seen, the oldest first."""
 
     def __len__(self) -> int:
         return len(self._seen)
 
     def admit(self, name: str) -> bool:
-        """Whether there is room for a name, or it is known."""
+        """Whether a name is known, or there is room for it."""
         now = self._clock()
         if name not in self._seen and len(self._seen) >= self._most:
             oldest = next(iter(self._seen))
@@ -81,14 +81,14 @@ class NameLimit:
 
 
 class MessageScreen:
-    """Tells what a receiver may believe.
+    """Decides which messages a receiver may accept.
 
     Args:
-        now: Nanoseconds since the Unix epoch, by the hub's clock. None: times are not judged, for
-            that clock is not known.
+        now: Nanoseconds since the Unix epoch, by the hub's clock. None: that clock is not known, so
+            times are not checked.
         clock: Seconds of a monotonic clock.
-        most: Different topics of each first level, of half as many subjects; None: as many as a
-            pipeline may have.
+        most: Maximum number of different topics of each first level, and half that of subjects;
+            None: as many as a pipeline may have.
     """
 
     def __init__(
@@ -103,23 +103,23 @@ class MessageScreen:
         """By first level."""
         self._subjects = NameLimit(most // 2 if most else MOST_SUBJECTS, clock)
         self._newest: dict[str, tuple[int, int, int]] = {}
-        """By stream, or topic of samples: epoch, number and event time of the newest."""
+        """By stream, or topic of samples: epoch, number and event time of the newest message."""
 
     @property
     def latest(self) -> int | None:
         """The latest moment that a message may name, in ns since the Unix epoch.
 
-        A clock that was set back while this process runs makes nothing of before impossible.
+        If a clock is set back while this process runs, earlier moments remain possible.
         """
         if self._now is None:
             return None
         return max(self._now(), self._began + round(self._clock() * 1e9)) + AHEAD_NS
 
     def check(self, message: Message) -> None:
-        """Take note of a message.
+        """Check a message against all earlier ones.
 
         Raises:
-            ImpossibleMessage: It cannot be.
+            ImpossibleMessage: The message is impossible.
         """
         self._check_time(message)
         self._check_names(message)
@@ -139,7 +139,7 @@ class MessageScreen:
         if latest is not None and message.latest_moment > latest:
             ahead_s = (message.latest_moment - latest + AHEAD_NS) / 1e9
             raise ImpossibleMessage(
-                "time", f"{message.topic}: a moment {ahead_s:.0f} s after the present"
+                "time", f"{message.topic}: a moment {ahead_s:.0f} s in the future"
             )
 
     def _check_names(self, message: Message) -> None:

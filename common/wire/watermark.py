@@ -1,4 +1,4 @@
-"""How far a source has come: what consumers that combine several sources wait for."""
+"""Progress of a source, which consumers that combine several sources wait for."""
 
 from typing import ClassVar, Literal, Self
 
@@ -9,9 +9,9 @@ from affectline.common.wire.base import EXAMPLE_AT, Message, Nanoseconds
 class Watermark(Message):
     """A source's promise that none of its later messages is about an earlier moment.
 
-    Recorded sources (films, tables) and fusion publish it, so that consumers can take messages
-    of several sources in the order of their events, and so that sources do not run away from one
-    another. Repeated every half second, because it is not answered. Never recorded.
+    Recorded sources (films, tables) and fusion publish it, so that consumers can handle messages of
+    several sources in the order of their events, and no source runs far ahead of the others.
+    Repeated every half second, because it is not acknowledged. Never recorded.
     """
 
     topic_prefix: ClassVar[str] = "watermark"
@@ -20,11 +20,11 @@ class Watermark(Message):
     is_recorded: ClassVar[bool] = False
     message: Literal["Watermark"] = "Watermark"
     source: ServiceName
-    """The service that it is about, such as ``biometrics/anna-csv``."""
+    """The service that publishes it, such as ``biometrics/anna-csv``."""
     at: Nanoseconds
     """No later message of the source has an event time before this."""
     ended: bool = False
-    """No message follows at all."""
+    """Whether no further message follows."""
 
     @property
     def event_time(self) -> int:

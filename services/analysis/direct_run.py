@@ -1,8 +1,8 @@
-"""A run of recorded sources in this process: real stages, joined by calls instead of sockets.
+"""Runs recorded sources in this process: real stages, joined by calls instead of sockets.
 
-The stages, their settings and the order of their messages are those of ``affectline up``, so the
-numbers are, too (decision 18). There is no hub, no port and no child process; nothing is kept or
-sent again, because no message can be lost between two calls.
+The stages, their settings and the order of their messages are those of ``affectline up``, and so
+are the numbers (decision 18). There is no hub, port or child process. Nothing is buffered or sent
+again, because no message can be lost between two calls.
 """
 
 import signal
@@ -30,20 +30,20 @@ from affectline.services.supervisor.plan import plan, time_line_of
 from affectline.services.supervisor.process import ProcessSpec
 
 ORDER: Final[tuple[Role, ...]] = ("source", "transform", "worker", "sink")
-"""In which stages are stopped: what comes from one is still handled by the next."""
+"""Order in which stages are stopped, so that each still handles the output of the one before."""
 IDLE_S: Final = 0.02
-"""How long the loop waits where nothing calls it."""
+"""How long the loop waits if nothing wakes it."""
 
 Observer = Callable[[Packet], None]
 
 
 def why_not_direct(settings: PipelineSettings) -> str | None:
-    """What in the settings needs processes of its own; None where all of it can be done here."""
+    """What in the settings needs separate processes; None if everything can run here."""
     live = next((source for source in settings.sources if source.is_live), None)
     if live is not None:
         return f"{redact(live.source)}: a camera or network stream"
     if any(source.loop for source in settings.sources):
-        return "a film that is shown again and again"
+        return "a looped film"
     if any(not sensor.is_recording for sensor in settings.biometrics):
         return "a sensor"
     if settings.sink.display in ("window", "browser"):
@@ -57,13 +57,13 @@ class DirectRun:
     """One run of films, pictures and tables in this process.
 
     Args:
-        settings: Complete, as from ``plan.complete``.
-        observe: Called in this thread with every message, before anything is done with it.
-        opened: By stream: frames that come from memory instead of from what the settings name.
+        settings: Complete settings, as from ``plan.complete``.
+        observe: Called in this thread with every message, before it is handled.
+        opened: By stream: a source that replaces the one in the settings, such as frames in memory.
         prepare: Called with every stage before it is set up.
 
     Raises:
-        AffectlineError: The settings ask for something that needs processes of its own.
+        AffectlineError: The settings need separate processes.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class DirectRun:
 
         Raises:
             AffectlineError: A source cannot be read, or the results cannot be written.
-            KeyboardInterrupt: Ctrl-C; what was analysed by then is in the session folder.
+            KeyboardInterrupt: Ctrl-C; the session folder has everything analysed by then.
         """
         with ExitStack() as stack:
             stack.enter_context(file_access.restricted(group=self._settings.sink.group_access))
@@ -112,7 +112,7 @@ class DirectRun:
             raise KeyboardInterrupt
 
     def interrupt(self) -> None:
-        """End soon, in order, as after Ctrl-C; may be called from any thread."""
+        """Shut down soon and cleanly, as after Ctrl-C. Thread-safe."""
         self._is_interrupted = True
         self._awake.set()
 
@@ -128,7 +128,7 @@ class DirectRun:
                 self._awake.wait(IDLE_S)
 
     def _stop(self) -> None:
-        """Have every stage say its last, sources first."""
+        """Stop every stage and publish its last messages, sources first."""
         for role in ORDER:
             for node in self._nodes:
                 if node.role == role:
@@ -137,7 +137,7 @@ class DirectRun:
                     self._publish(node.stage.stop())
 
     def _publish(self, packets: Iterable[Packet]) -> bool:
-        """Give packets, and all that follow from them, to those who handle them."""
+        """Pass packets, and all that result from them, to their consumers."""
         self._waiting.extend(packets)
         has_moved = bool(self._waiting)
         while self._waiting:
@@ -161,7 +161,7 @@ class DirectRun:
 
 
 class _Node:
-    """A stage in its place: called directly, or in a thread of its own where it is a worker."""
+    """A stage of the run: called directly, or in its own thread if it is a worker."""
 
     def __init__(
         self,
@@ -188,7 +188,7 @@ class _Node:
             self._worker.thread.start()
 
     def wants(self, message: Message) -> bool:
-        """Whether the stage handles a message, going by its kind, its topic and its stream."""
+        """Whether the stage handles a message, by kind, topic and stream."""
         stage = self.stage
         declared = stage.input_for(type(message))
         if declared is None or declared.route == "work_queue":
@@ -198,14 +198,14 @@ class _Node:
         return any(message.topic.startswith(prefix) for prefix in stage.subscriptions)
 
     def handle(self, packet: Packet) -> Iterable[Packet]:
-        """Have a message handled; a worker's packets come with a later `step`."""
+        """Handle a message; a worker's packets come from a later `step`."""
         if self._worker:
             self._worker.inbox.put(packet)
             return ()
         return self.stage.handle(packet)
 
     def step(self) -> Iterator[Packet]:
-        """What a worker has made, and what the stage has to say by itself now."""
+        """Yield a worker's output, or the packets of a stage's tick if one is due."""
         if self._worker:
             yield from self._worker.collect()
         elif self.role == "source" or monotonic() >= self._next_tick:
@@ -213,7 +213,7 @@ class _Node:
             yield from self.stage.tick()
 
     def finish_work(self) -> None:
-        """Wait until a worker has nothing left to do."""
+        """Wait until a worker has finished its work."""
         if self._worker:
             self._worker.stop()
 
@@ -223,7 +223,7 @@ class _Node:
 
 
 class _StageThread:
-    """A thread that handles one message after the other, beside the loop."""
+    """A thread that handles messages one by one, in parallel to the loop."""
 
     def __init__(self, stage: Stage, awake: threading.Event) -> None:
         self._stage, self._awake = stage, awake
@@ -233,14 +233,14 @@ class _StageThread:
         self.thread = threading.Thread(target=self._work, name="worker", daemon=True)
 
     def collect(self) -> Iterator[Packet]:
-        """What it has made since."""
+        """Yield the packets made since the last call."""
         while self._outbox:
             yield self._outbox.popleft()
         if self._failure:
             raise self._failure
 
     def stop(self) -> None:
-        """Let it finish what it was given, and end."""
+        """Let the thread finish its work, and end it."""
         if self.thread.is_alive():
             self.inbox.put(None)
             self.thread.join()
@@ -258,9 +258,9 @@ class _StageThread:
 
 @contextmanager
 def _interrupts_call(interrupt: Callable[[], None]) -> Iterator[None]:
-    """Have Ctrl-C call a function, instead of breaking off whatever is being done."""
+    """Make Ctrl-C call a function instead of raising KeyboardInterrupt anywhere."""
     if threading.current_thread() is not threading.main_thread():
-        yield  # signals are the main thread's
+        yield  # only the main thread handles signals
         return
     before = signal.signal(signal.SIGINT, lambda *_: interrupt())
     try:
@@ -271,7 +271,7 @@ def _interrupts_call(interrupt: Callable[[], None]) -> Iterator[None]:
 
 @contextmanager
 def _same_opencv_threads() -> Iterator[None]:
-    """Stages choose how many threads OpenCV uses; the caller's choice comes back afterwards."""
+    """Restore the caller's number of OpenCV threads afterwards, because stages change it."""
     import cv2
 
     before = cv2.getNumThreads()

@@ -1,10 +1,10 @@
-"""A long film in pieces: measured one beside the other, joined to what the whole would be.
+"""Analyses a long film in pieces: measured in parallel, then joined with the whole film's result.
 
-A run remembers: tracks, usual eyes, smoothed emotions. What costs time does not: searches,
-landmarks, eyes and emotions depend on the frame and the place alone. So the pieces only measure,
-each from a key frame some seconds before its begin, and the joined result is an ordinary run of the
-whole film that asks for the same measurements and finds most of them made (decision 19). What it
-does not find it measures itself: the tables are those of the whole in any case.
+A run has state: tracks, usual eye opening, smoothed emotions. The expensive steps have none:
+searches, landmarks, eyes and emotions depend only on the frame and the place. So the pieces only
+measure, each from a key frame some seconds before its start. The joined result is an ordinary run
+of the whole film that asks for the same measurements and finds most of them done (decision 19). It
+makes missing ones itself, so the tables are always those of the whole film.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -24,26 +24,27 @@ from affectline.services.detector.spec import DetectorProcess
 from affectline.services.detector.stage import Detector
 
 OVERLAP_S: Final = 6.0
-"""Seconds that a piece is begun early. Its tracker does the same as that of the whole, to the last
+"""Seconds that a piece starts early. Its tracker agrees with that of the whole film, to the last
 bit, after 1 to 4 s in the sample films (docs/scale.md)."""
 
 LEAST_S: Final = 120.0
-"""Seconds below which cutting is not worth its overlap and its join."""
+"""Minimum length of a piece in s: for shorter ones, cutting is not worth the overlap and the
+join."""
 
 
 class Piece(NamedTuple):
     """A part of a film."""
 
     key: KeyFrame
-    """Where its decoding begins."""
+    """Key frame where decoding starts."""
     begin: int
-    """Its first frame that counts."""
+    """First frame that counts."""
     end: int | None
-    """The first one behind it; None: it is the last piece."""
+    """First frame after the piece; None for the last piece."""
 
 
 class PieceMeasurements(NamedTuple):
-    """What was measured in a piece."""
+    """Measurements of a piece."""
 
     faces: Answers
     scores: Answers
@@ -55,16 +56,17 @@ def cut_film(
     """Plan the pieces of a film.
 
     Args:
-        path: It.
-        most: Pieces that are wanted.
-        least_s: Seconds that each has at least.
-        overlap_s: Seconds that it is begun before.
+        path: The film.
+        most: Desired number of pieces.
+        least_s: Minimum length of a piece in s.
+        overlap_s: Seconds that a piece starts early.
 
     Returns:
-        None where its container does not say where its key frames are, or there is only one piece.
+        The pieces; none if the container does not list its key frames, or if there is only one
+        piece.
 
     Raises:
-        AffectlineError: It cannot be opened.
+        AffectlineError: The film cannot be opened.
     """
     begins: list[KeyFrame] = []
     keys = find_key_frames(path)
@@ -81,12 +83,12 @@ def cut_film(
 
 
 def measure_piece(path: Path, piece: Piece, settings: PipelineSettings) -> PieceMeasurements:
-    """Measure what a run of the whole film will ask for in a piece.
+    """Measure what a run of the whole film will need in a piece.
 
     Args:
         path: The film.
-        piece: Which part of it.
-        settings: Of the run.
+        piece: The piece.
+        settings: Settings of the run.
 
     Raises:
         AffectlineError: The film cannot be opened.
@@ -111,7 +113,7 @@ def measure_piece(path: Path, piece: Piece, settings: PipelineSettings) -> Piece
 
 
 def _frames(path: Path, piece: Piece, settings: PipelineSettings) -> Iterator[Packet[Frame]]:
-    """The frames of a piece, as a run of the whole would publish them."""
+    """The frames of a piece, as a run of the whole film would publish them."""
     source = FilmSource(str(path), str(path.absolute()), live=False, path=path)
     pacer = FramePacer(settings.capture.rate, "fast")
     try:
@@ -136,12 +138,12 @@ def _frames(path: Path, piece: Piece, settings: PipelineSettings) -> Iterator[Pa
 
 
 class JoinedPieces:
-    """Gives a run of the whole film what was measured in its pieces.
+    """Gives a run of the whole film the measurements of its pieces.
 
     Args:
-        pieces: They, in order.
-        load: Waits for what was measured in the piece of a number, from 0 on; None where that
-            failed. Two pieces are in the memory at a time.
+        pieces: The pieces, in order.
+        load: Waits for the measurements of the piece with a number, from 0; None if they failed.
+            Two pieces are in memory at a time.
     """
 
     def __init__(
@@ -154,7 +156,7 @@ class JoinedPieces:
         self.scores = Measurements(lambda _: [one.scores for one in self._loaded])
 
     def prepare(self, stage: Stage) -> None:
-        """Have a stage ask for measurements before it makes them."""
+        """Make a stage look for measurements before it measures."""
         if isinstance(stage, Detector):
             stage.measurements = self.faces
         elif isinstance(stage, Classifier):
@@ -165,6 +167,6 @@ class JoinedPieces:
             measured = self._load(self._next)
             self._next += 1
             if measured is not None:
-                # A new list: the classifier reads the other one in its thread
+                # A new list, because the classifier's thread reads the old one
                 self._loaded = [*self._loaded[-1:], measured]
         return [one.faces for one in self._loaded]

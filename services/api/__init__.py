@@ -1,1 +1,1 @@
-"""The Python interface: what ``import affectline`` offers."""
+"""The Python interface: what ``import affectline`` provides."""

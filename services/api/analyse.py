@@ -43,27 +43,26 @@ def analyse(
     rate: float = DEFAULT_RATE,
     progress: bool | None = None,
 ) -> "pd.DataFrame":
-    """Find faces and their expressions in one or several films, or in pictures.
+    """Find faces and their expressions in one or more films or pictures.
 
-    One source is analysed in this process, several films in a pool of workers, one a core. The
-    numbers are those that ``affectline up`` gives, to the last digit.
+    A single source is analysed in this process, several films in a pool of workers, one per core.
+    The numbers are the same as those of ``affectline up``, to the last digit.
 
     Args:
         source: A film; a picture, or a folder of pictures, each analysed on its own; a folder of
             films; a video ``(T, H, W, 3)`` or a picture ``(H, W, 3)`` as ``uint8`` RGB; or a list
             of these.
-        out: Where the session folder is kept (for several, a folder of session folders). By
-            default nothing is kept.
-        config: A settings file, such as ``configs/default.yaml``; its sources are not
-            used.
+        out: Folder for the session (for several films, a folder of session folders). By default
+            nothing is kept.
+        config: A settings file, such as ``configs/default.yaml``; its sources are ignored.
         rate: Frames a second of a video in memory.
         progress: Show a bar with the time left; by default in notebooks and terminals.
 
     Returns:
         A row for each face of each frame, and one for each frame without a face: the columns of
         ``emotions.csv`` (docs/tables.md). ``time_s`` is in seconds, boxes are in pixels, the seven
-        probabilities are from 0 to 1, valence and arousal from -1 to 1, angles in degrees. Where
-        there are several films the first column, ``film``, names them.
+        probabilities are from 0 to 1, valence and arousal from -1 to 1, angles in degrees. With
+        several films, the first column, ``film``, names the film.
 
     Raises:
         AffectlineError: A source cannot be read, or the results cannot be written.
@@ -100,7 +99,7 @@ def analyse(
 
 
 def _list_sources(source: Analysable | Iterable[Analysable]) -> list[Analysable]:
-    """What is analysed by itself: each of a list, the films of a folder of films."""
+    """Expand to single sources: the items of a list, the films of a folder of films."""
     if isinstance(source, np.ndarray):
         return [source]
     if isinstance(source, str | os.PathLike):
@@ -123,7 +122,7 @@ def _list_sources(source: Analysable | Iterable[Analysable]) -> list[Analysable]
     if not found:
         raise AffectlineError("an empty list: nothing to analyse", "give a film, or a folder")
     paths: set[str] = set()
-    """Each film once, whether it is named twice or stands in a folder that is named, too."""
+    """Each film once, even if it is named twice or is also in a named folder."""
     kept = []
     for one in found:
         path = "" if isinstance(one, np.ndarray) else os.path.realpath(one)
@@ -134,7 +133,7 @@ def _list_sources(source: Analysable | Iterable[Analysable]) -> list[Analysable]
 
 
 def _names(sources: list[Analysable]) -> list[str]:
-    """A name for each: that of its file, made different where two are alike."""
+    """A name for each source: its file's name, made unique if two are the same."""
     texts = ["array" if isinstance(one, np.ndarray) else os.fspath(one) for one in sources]
     return [named.name for named in name_sources([Path(text).name for text in texts])]
 
@@ -142,7 +141,7 @@ def _names(sources: list[Analysable]) -> list[str]:
 def _analyse_one(
     source: Analysable, settings: PipelineSettings, folder: Path, rate: float, is_watched: bool
 ) -> "pd.DataFrame":
-    """Analyse what is one source, in this process."""
+    """Analyse a single source in this process."""
     with tempfile.TemporaryDirectory(prefix="affectline-") as scratch:
         given, opened = _open(source, rate, Path(scratch))
         sink = settings.sink.model_copy(update={"out": folder, "display": None})
@@ -151,7 +150,7 @@ def _analyse_one(
         try:
             with new_progress(disable=not is_watched) as shown:
                 DirectRun(run, FrameBars(shown).on_message, opened).run()
-        except AffectlineError as error:  # of a call there is no option --source
+        except AffectlineError as error:  # a call has no option --source
             problem = error.problem.removeprefix("--source ")
             raise AffectlineError(problem, error.fix, error.details) from error
     return read_table(folder / f"{EMOTIONS.name}.csv", EMOTIONS)
@@ -160,10 +159,10 @@ def _analyse_one(
 def _analyse_films(
     sources: list[str], settings: PipelineSettings, folder: Path, is_watched: bool
 ) -> "dict[str, pd.DataFrame]":
-    """Analyse films in a pool of workers; those that fail are left out, with a warning.
+    """Analyse films in a pool of workers; failed ones are left out, with a warning.
 
     Raises:
-        AffectlineError: All of them failed.
+        AffectlineError: All films failed.
     """
     archive = Archive(folder, [ListedFilm(as_text(one)) for one in sources], settings, resume=False)
     count = FrameCount(archive.waiting)
@@ -190,7 +189,7 @@ def _analyse_films(
 def _open(
     source: Analysable, rate: float, scratch: Path
 ) -> tuple[SourceSettings, dict[str, Source]]:
-    """The source as settings name it, and what of it is in memory."""
+    """The settings of a source, and, if it is in memory, the source itself."""
     if not isinstance(source, np.ndarray):
         return name_sources([os.fspath(source)])[0], {}
     array = check_array(source)

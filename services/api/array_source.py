@@ -1,4 +1,4 @@
-"""Frames in memory as a source of a run."""
+"""Frames in memory as the source of a run."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -47,13 +47,13 @@ def check_array(array: NDArray[Any]) -> NDArray[np.uint8]:
     """Check that an array is a video or a picture.
 
     Raises:
-        AffectlineError: It is neither ``(T, H, W, 3)`` nor ``(H, W, 3)`` of ``uint8``.
+        AffectlineError: The array is neither ``(T, H, W, 3)`` nor ``(H, W, 3)`` of ``uint8``.
     """
     if array.dtype != np.uint8 or array.ndim not in (3, 4) or array.shape[-1] != 3:
         raise AffectlineError(
             f"an array {array.shape} of {array.dtype} is neither a video nor a picture",
-            "give (T, H, W, 3) or (H, W, 3) uint8 in RGB: from 0 to 255, not 0 to 1",
+            "give (T, H, W, 3) or (H, W, 3) uint8 in RGB: values from 0 to 255, not 0 to 1",
         )
     if array.size == 0:
-        raise AffectlineError(f"an array {array.shape} holds no frame", "give at least one")
+        raise AffectlineError(f"an array {array.shape} contains no frame", "give at least one")
     return array

@@ -1,4 +1,4 @@
-"""Signals of a session at their own rates, as NeuroKit2 and MNE take them."""
+"""Signals of a session at their own rates, for NeuroKit2 and MNE."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,24 +19,25 @@ MNE_KINDS: Final = {
     "ecg": ("ecg", 1e-3), "skin_conductance": ("gsr", 1e-6), "respiration": ("resp", 1.0),
     "temperature": ("temperature", 1.0),
 }  # fmt: skip
-"""MNE's channel type, and what a value is multiplied by for MNE's unit; others are ``misc``."""
+"""MNE's channel type, and the factor to MNE's unit; other signals are ``misc``."""
 FACE_CHANNELS: Final = ("valence", "arousal", *LABELS)
 
 
 @dataclass(frozen=True)
 class Biosignal:
-    """A signal, sampled evenly.
+    """An evenly sampled signal.
 
     Attributes:
-        name: As the session has it: ``skin_conductance``, or ``face front`` for a stream's face.
-        channels: Names of its columns; one for all but faces.
-        unit: As in UCUM: ``uS``, ``mV``; ``1`` for none.
+        name: Name in the session: ``skin_conductance``, or ``face front`` for a stream's face.
+        channels: Names of its columns; one, except for faces.
+        unit: UCUM unit: ``uS``, ``mV``; ``1`` for none.
         values: ``(N,) float64``, or ``(N, C)`` for faces; NaN where nothing was measured.
         sampling_rate: Samples a second.
         start_s: Time of the first sample, in seconds from the session's start.
-        is_interpolated: It was measured unevenly.
-        events: The session's markers within it, as NeuroKit2's ``events_find`` gives events:
-            ``onset`` in samples, ``duration`` in samples, ``label`` and ``condition``.
+        is_interpolated: The signal was measured unevenly.
+        events: The session's markers during the signal, in the form of NeuroKit2's
+            ``events_find``: ``onset`` in samples, ``duration`` in samples, ``label`` and
+            ``condition``.
 
     Example:
         >>> skin = Biosignal("skin_conductance", ("skin_conductance",), "uS",
@@ -64,11 +65,11 @@ class Biosignal:
 def make_biosignals(
     samples: "pd.DataFrame", emotions: "pd.DataFrame", markers: "pd.DataFrame"
 ) -> dict[str, Biosignal]:
-    """Make the signals of a session's tables.
+    """Make signals from a session's tables.
 
     Args:
         samples: The table of samples.
-        emotions: The table of faces: of each stream the largest face is taken, frame by frame.
+        emotions: The table of faces; the largest face of each stream's frames is used.
         markers: The table of markers.
     """
     made: dict[str, Biosignal] = {}
@@ -91,10 +92,10 @@ def make_biosignals(
 
 
 def to_raw(signal: Biosignal, session_start: int) -> "mne.io.RawArray":
-    """A signal as MNE has it.
+    """Convert a signal for MNE.
 
     Args:
-        signal: It.
+        signal: The signal.
         session_start: Zero of the session's time line in ns since the Unix epoch.
 
     Raises:
@@ -125,7 +126,7 @@ def _even(
     markers: "pd.DataFrame",
     columns: list[str],
 ) -> Biosignal | None:
-    """Put rows on an even grid; None where there are fewer than two moments."""
+    """Resample rows to an even grid; None with fewer than two distinct times."""
     grid = put_on_grid(
         rows["time_s"].to_numpy(np.float64),
         rows[columns].to_numpy(np.float64),

@@ -1,4 +1,4 @@
-"""Tables of sessions as data frames of pandas, with the types that the tables declare."""
+"""Tables of sessions as pandas data frames, with the types that the tables declare."""
 
 import csv
 from pathlib import Path
@@ -20,17 +20,17 @@ DTYPES: Final[dict[Kind, str]] = {
     "integer": "Int64", "number": "float64", "seconds": "float64", "text": "string",
     "boolean": "boolean",
 }  # fmt: skip
-"""By kind of column; those with a capital letter have ``<NA>`` where a cell is empty."""
+"""Types by kind of column; capitalized ones have ``<NA>`` for empty cells."""
 
 
 def require_pandas(call: str) -> None:
-    """Check that pandas is there.
+    """Check that pandas is installed.
 
     Args:
-        call: What needs it, for the error.
+        call: The call that needs it, for the error.
 
     Raises:
-        AffectlineError: It is not installed.
+        AffectlineError: Pandas is not installed.
     """
     require_extra(call, "analysis", "pandas")
 
@@ -39,18 +39,18 @@ def read_table(path: Path, table: SessionTable) -> "pd.DataFrame":
     """Read a table of a session folder.
 
     Args:
-        path: Its CSV file. Where there is none the table is empty.
-        table: What it is.
+        path: The CSV file. Without a file the table is empty.
+        table: Definition of the table.
 
     Raises:
-        AffectlineError: Its columns are those of another version.
+        AffectlineError: The columns are from another version.
     """
     import pandas as pd
 
     if not path.is_file():
         return from_rows([], table)
     columns = _columns_of(path, table)
-    # As text first: a marker may be labelled "None", and numbers are read to their last digit
+    # Read text first: a marker may be labelled "None", and numbers must keep their last digit
     texts = pd.read_csv(path, dtype="string", keep_default_na=False, na_values=[""])
     for column in columns:
         if column.kind == "boolean":
@@ -64,7 +64,7 @@ def read_table(path: Path, table: SessionTable) -> "pd.DataFrame":
 
 
 def from_rows(rows: Rows | list[tuple[object, ...]], table: SessionTable) -> "pd.DataFrame":
-    """Make a data frame of a table's rows."""
+    """Make a data frame from a table's rows."""
     import pandas as pd
 
     listed = rows.get(table.name, []) if isinstance(rows, dict) else rows
@@ -73,11 +73,11 @@ def from_rows(rows: Rows | list[tuple[object, ...]], table: SessionTable) -> "pd
 
 
 def with_edits(markers: "pd.DataFrame", edits: SessionEdits, session_start: int) -> "pd.DataFrame":
-    """A session's table of markers with what was done to them afterwards.
+    """A session's table of markers with later edits applied.
 
     Args:
-        markers: As the sink has written it.
-        edits: What was done.
+        markers: The table as written by the sink.
+        edits: Edits of the session.
         session_start: Zero of ``time_s`` in ns since the Unix epoch.
     """
     import pandas as pd
@@ -103,7 +103,7 @@ def _columns_of(path: Path, table: SessionTable) -> tuple[TableColumn, ...]:
     columns = table.columns_of(header)
     if columns is None:
         raise AffectlineError(
-            f"{path}: its columns are those of another version",
+            f"{path}: its columns are from another version",
             "open it with the version that wrote it, or analyse the source again",
         )
     return columns

@@ -26,9 +26,9 @@ from affectline.services.supervisor.plan import complete
 from affectline.services.supervisor.supervisor import Supervisor
 
 HUB: Final = re.compile(r"tcp://[^/]+|[\w.-]+:\d{2,5}")
-"""What is a hub's address and no source."""
+"""Texts that are the address of a hub, not a source."""
 WAITING_RESULTS: Final = 300
-"""Results that wait for a slow reader; beyond that the oldest is left out."""
+"""Maximum of results queued for a slow reader; then the oldest is dropped."""
 NOTHING_NOTED: Final = "none noted: recording started by a program"
 POLL_S: Final = 0.1
 
@@ -38,11 +38,10 @@ def watch(
     *,
     config: str | os.PathLike[str] | None = None,
 ) -> Iterator[Emotion]:
-    """Results as they arrive, from a camera or from a running pipeline.
+    """Yield results as they arrive, from a camera or from a running pipeline.
 
-    A camera, network stream or film starts a pipeline of its own, which other tools can subscribe
-    to and which `mark` and `record` reach; it ends with the loop. Nothing is written but what
-    `record` asks for.
+    A camera, network stream or film starts its own pipeline, which other tools can subscribe to and
+    which `mark` and `record` can reach; it ends with the loop. Only `record` writes files.
 
     Args:
         source: A camera's number, a film, an RTSP or HTTP address; or the address of a running
@@ -52,11 +51,11 @@ def watch(
     Yields:
         An `Emotion` for every frame, in order: ``captured_at`` in ns since the Unix epoch, and
         ``faces``, each with ``track``, ``box`` in pixels, ``label``, ``confidence``, the seven
-        ``probabilities`` (0 to 1), ``valence`` and ``arousal`` (-1 to 1). Where the loop is slower
-        than the frames, the oldest that wait are left out.
+        ``probabilities`` (0 to 1), ``valence`` and ``arousal`` (-1 to 1). If the loop is slower
+        than the frames, the oldest queued results are dropped.
 
     Raises:
-        AffectlineError: The camera or the hub is not there, or a process failed for good.
+        AffectlineError: The camera or the hub is not available, or a process failed permanently.
 
     Example:
         >>> for emotion in watch(0):  # doctest: +SKIP
@@ -72,13 +71,13 @@ def watch(
         sources, folder = name_sources([text]), Path(scratch) / "session"
         sink = settings.sink.model_copy(update={"out": folder, "display": "none"})
         settings = complete(settings.model_copy(update={"sources": sources, "sink": sink}))
-        if any(one.is_live for one in sources):  # a film ends when its results are written
+        if any(one.is_live for one in sources):  # a film ends only when its results are written
             sink = sink.model_copy(update={"out": None})
         yield from _watch_pipeline(settings.model_copy(update={"sink": sink}))
 
 
 def _watch_pipeline(settings: PipelineSettings) -> Iterator[Emotion]:
-    """Run a pipeline beside this thread; it ends when the iterator is closed."""
+    """Run a pipeline in parallel to this thread; it ends when the iterator is closed."""
     waiting: queue.Queue[Emotion | BaseException | None] = queue.Queue()
 
     def observe(packet: Packet) -> None:
@@ -119,10 +118,10 @@ def _watch_hub(hub: HubSettings) -> Iterator[Emotion]:
 
 
 def mark(label: str, *, hub: str | None = None, **fields: JsonValue) -> str:
-    """Set a marker at the current moment of a running session.
+    """Set a marker at the current time of a running session.
 
-    With a camera that is the time of the call; while a film is analysed or a recording replayed,
-    the time of the newest frame.
+    With a camera this is the time of the call; while a film is analysed or a recording is replayed,
+    it is the time of the newest frame.
 
     Args:
         label: Label of the marker, 1 to 1000 characters.
@@ -130,10 +129,10 @@ def mark(label: str, *, hub: str | None = None, **fields: JsonValue) -> str:
         fields: Further fields of the marker.
 
     Returns:
-        The moment, in words.
+        The time, in words.
 
     Raises:
-        AffectlineError: There is no hub, or the label is not valid.
+        AffectlineError: There is no hub, or the label is invalid.
 
     Example:
         >>> mark("hard braking", speed=63.5, road="wet")  # doctest: +SKIP
@@ -151,9 +150,9 @@ def mark(label: str, *, hub: str | None = None, **fields: JsonValue) -> str:
 
 
 _RECORD_FIXES: Final = {
-    "title": f"a session's name has {MOST_TYPED} characters at most",
-    "study": "participant, condition and the like are texts, also where they are numbers: '07'",
-    "consent": "say in a text who agreed, when and how",
+    "title": f"a session's name has at most {MOST_TYPED} characters",
+    "study": "participant, condition and so on are texts, even if they are numbers: '07'",
+    "consent": "give a text that says who agreed, when and how",
 }
 
 
@@ -168,9 +167,9 @@ def record(
     """Start recording a running pipeline; returns when the recorder is running.
 
     Args:
-        session: Name of the new session, as you like it. The name of its folder, below the
-            pipeline's folder of sessions, is made of it.
-        consent: Who agreed to be recorded, when and how; kept in the recording.
+        session: Any name for the new session. The name of its folder, below the pipeline's folder
+            of sessions, is derived from it.
+        consent: Who agreed to be recorded, when and how; stored in the recording.
         privacy: Keep ``everything``, ``blurred`` faces, or no images (``features``).
         hub: As for `mark`.
         study: The session's place in a study: ``participant="07"``, ``condition="rain"``, ...
@@ -179,8 +178,8 @@ def record(
         The name of the session's folder.
 
     Raises:
-        AffectlineError: There is no pipeline, or it refuses: another recording is running, or a
-            required stream is missing.
+        AffectlineError: There is no pipeline, or it refuses because another recording is running
+            or a required stream is missing.
     """
     where = parse_hub(hub)
     try:
@@ -201,13 +200,14 @@ def stop(*, hub: str | None = None) -> None:
         hub: As for `mark`.
 
     Raises:
-        AffectlineError: There is no pipeline, nothing is recorded, or it does not finish.
+        AffectlineError: There is no pipeline, nothing is being recorded, or the recording does not
+            finish.
     """
     stop_recording(parse_hub(hub))
 
 
 class _Listener:
-    """An outlet subscriber that is closed in any case."""
+    """A context manager that always closes its outlet subscriber."""
 
     def __init__(self, hub: HubSettings, prefixes: tuple[str, ...]) -> None:
         self._outlet = OutletSubscriber(hub, prefixes)
@@ -227,7 +227,7 @@ def _require_hub(outlet: OutletSubscriber, hub: HubSettings) -> None:
 
 
 def _hub_of_outlet(address: str) -> HubSettings:
-    """The hub whose outlet has this address: the one that other tools subscribe to."""
+    """The hub whose outlet, which other tools subscribe to, has this address."""
     hub = parse_hub(address)
     has_port = ":" in address.removeprefix("tcp://")
     return hub.model_copy(update={"port": hub.port - 1}) if has_port else hub

@@ -1,4 +1,4 @@
-"""The pictures of a session: from its recording, or from the film that it was made of."""
+"""The images of a session, from its recording or from the analysed film."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from affectline.common.wire.messages import Frame
 from affectline.services.sessions.recording import read_packets
 
 TOLERANCE_S: Final = 0.0005
-"""Times of tables are rounded: a frame counts as begun so much earlier."""
+"""A frame counts as begun this much earlier, because the tables' times are rounded."""
 
 
 class SessionFrame(NamedTuple):
@@ -31,16 +31,16 @@ class SessionFrame(NamedTuple):
 def read_frames(
     folder: Path, info: dict[str, Any], session_start: int, stream: str | None
 ) -> Iterator[SessionFrame]:
-    """Yield the frames of a session, in the order of their times.
+    """Yield the frames of a session, sorted by time.
 
     Args:
         folder: The session folder.
         info: Its ``session.json``.
         session_start: Zero of its time line in ns since the Unix epoch.
-        stream: Only those of this one.
+        stream: Only frames of this stream; None: of all.
 
     Raises:
-        AffectlineError: There are no pictures of it any more.
+        AffectlineError: No images are available.
     """
     if (folder / FILE).is_file():
         yield from _recorded(folder, session_start, stream)
@@ -61,8 +61,8 @@ def _recorded(folder: Path, session_start: int, stream: str | None) -> Iterator[
             yield SessionFrame(time_s, frame.stream, np.ascontiguousarray(image[:, :, ::-1]))
     if not has_frames:
         raise AffectlineError(
-            f"{folder / FILE}: holds no pictures" + (f" of {stream}" if stream else ""),
-            "sessions recorded with another --privacy than features have them",
+            f"{folder / FILE}: contains no images" + (f" of {stream}" if stream else ""),
+            "record sessions with a --privacy other than features to keep images",
         )
 
 
@@ -76,7 +76,7 @@ def _of_film(
     chosen = [one for one in named if stream in (None, one.name)]
     if len(chosen) != 1 or chosen[0].kind != "film":
         raise AffectlineError(
-            f"{folder}: was not recorded, and its source is not a single film that could be "
+            f"{folder}: was not recorded, and its source is not a single film that can be "
             f"opened again",
             "record sessions with --record, or name one of the streams: "
             + ", ".join(one.name for one in named),
@@ -93,14 +93,14 @@ def _of_film(
 
 
 def pick(frames: Iterator[SessionFrame], at: Sequence[float]) -> list[NDArray[np.uint8]]:
-    """The frames that are shown at some moments: of each the last one that has begun by then.
+    """The frames shown at given times: for each time, the last frame that has begun by then.
 
     Args:
-        frames: In the order of their times.
+        frames: Frames sorted by time.
         at: Seconds on the session's time line, in any order.
 
     Raises:
-        AffectlineError: A moment lies before the first frame, or a second behind the last.
+        AffectlineError: A time is before the first frame, or more than 1 s after the last.
     """
     order = sorted(range(len(at)), key=lambda i: at[i])
     found: dict[int, NDArray[np.uint8]] = {}

@@ -33,7 +33,7 @@ def open_session(path: str | os.PathLike[str]) -> "Session":
         path: The session folder, or its ``session.mcap``.
 
     Raises:
-        AffectlineError: It is not a session, or pandas is missing.
+        AffectlineError: The path is not a session, or pandas is missing.
 
     Example:
         >>> session = open_session("sessions/study1")  # doctest: +SKIP
@@ -45,40 +45,40 @@ def open_session(path: str | os.PathLike[str]) -> "Session":
 
 
 class Session:
-    """A session. Tables are read when they are first asked for, and kept.
+    """A session. Tables are read on first access and cached.
 
     Args:
         path: The session folder, or its ``session.mcap``.
 
     Raises:
-        AffectlineError: It is not a session.
+        AffectlineError: The path is not a session.
     """
 
     def __init__(self, path: Path) -> None:
         self._recording = open_recording(path)
         self.folder: Path = session_folder(locate(path))
-        """Where its files are."""
+        """The session folder."""
         self.name: str = session_name(path)
-        """That of its folder."""
+        """Name of the session folder."""
 
     def __repr__(self) -> str:
         return f"<Session {self.name} in {self.folder}>"
 
     @cached_property
     def info(self) -> dict[str, Any]:
-        """Its ``session.json``, or the same from its recording (docs/sessions.md)."""
+        """The session's ``session.json``, or the same from its recording (docs/sessions.md)."""
         if (self.folder / "session.json").is_file():
             return read_session(self.folder)
         return dict(self._recording.about)
 
     @property
     def edits(self) -> SessionEdits:
-        """What was added afterwards: annotations, parts left out, names of faces."""
+        """Edits made afterwards: annotations, parts left out, names of faces."""
         return read_edits(self.folder)
 
     @property
     def start(self) -> int:
-        """Zero of every ``time_s``, in ns since the Unix epoch; 0 where it is not known."""
+        """Zero of every ``time_s``, in ns since the Unix epoch; 0 if unknown."""
         return self._recording.session_start or 0
 
     @cached_property
@@ -97,9 +97,9 @@ class Session:
 
     @cached_property
     def markers(self) -> "pd.DataFrame":
-        """A row for each marker, in the order of their times: the columns of ``markers.csv``.
+        """A row for each marker, sorted by time: the columns of ``markers.csv``.
 
-        With all later changes: markers added, moved, renamed or deleted.
+        Later edits are applied: markers added, moved, renamed or deleted.
         """
         frame, edits = self._table(MARKERS), self.edits
         if self._recorded_tables or not edits.markers:
@@ -111,18 +111,19 @@ class Session:
         return self._table(SAMPLES)
 
     def samples(self, signal: str | None = None, subject: str | None = None) -> "pd.DataFrame":
-        """The samples of one signal, or of all.
+        """The samples of one signal or of all signals.
 
         Args:
-            signal: Such as ``heart_rate`` (per minute) or ``skin_conductance`` (microsiemens).
-            subject: Only this person's.
+            signal: A signal, such as ``heart_rate`` (per minute) or ``skin_conductance``
+                (microsiemens); None: all.
+            subject: Only samples of this person; None: of all.
 
         Returns:
-            A row for each sample, in the order of their times: the columns of ``samples.csv``,
-            with ``time_s`` in seconds and ``value`` in ``unit``.
+            A row for each sample, sorted by time: the columns of ``samples.csv``, with ``time_s``
+            in seconds and ``value`` in ``unit``.
 
         Raises:
-            KeyError: There is no such signal or subject; the message names the known ones.
+            KeyError: The signal or subject is not in the session; the message lists known ones.
         """
         rows = self._samples
         for column, wanted in (("signal", signal), ("subject", subject)):
@@ -150,16 +151,16 @@ class Session:
         """Images of the session: from its recording, else from its film if that still exists.
 
         Args:
-            at: A moment, or several in any order, in seconds from the session's start; the frame
-                that is shown then is the last one that has begun. None: all frames, one by one.
-            stream: Only frames of this stream.
+            at: A time, or several in any order, in seconds from the session's start; you get the
+                last frame that has begun by then. None: all frames, one by one.
+            stream: Only frames of this stream; None: of all.
 
         Returns:
-            ``(H, W, 3) uint8`` RGB for one moment; a list of these for several; without ``at`` an
+            ``(H, W, 3) uint8`` RGB for one time; a list of these for several; without ``at`` an
             iterator of `SessionFrame` (``time_s``, ``stream``, ``image``).
 
         Raises:
-            AffectlineError: There are no images, or none at that moment.
+            AffectlineError: There are no images, or none at that time.
         """
         if at is not None and not np.isfinite(np.asarray(at, dtype=np.float64)).all():
             raise AffectlineError(f"at {at}: not a time", "times are seconds, such as 12.5")
@@ -174,9 +175,9 @@ class Session:
         """Signals for NeuroKit2, each at its own rate, with the session's markers as events.
 
         Returns:
-            By name of the signal (``subject signal`` where there are several subjects):
-            `Biosignal`. ``signal.values`` and ``signal.sampling_rate`` go into NeuroKit2's
-            functions as they are, and ``signal.events`` into ``nk.epochs_create``.
+            `Biosignal` by name of the signal (``subject signal`` if there are several subjects).
+            Pass ``signal.values`` and ``signal.sampling_rate`` directly to NeuroKit2's functions,
+            and ``signal.events`` to ``nk.epochs_create``.
 
         Example:
             >>> eda = session.to_neurokit()["skin_conductance"]  # doctest: +SKIP
@@ -188,8 +189,8 @@ class Session:
         """Signals for MNE, each at its own rate, with the session's markers as annotations.
 
         Returns:
-            By name as in `to_neurokit`: an ``mne.io.RawArray`` in MNE's SI units (volts, siemens),
-            which begins at its first sample (``raw.info["meas_date"]``).
+            An ``mne.io.RawArray`` by name as in `to_neurokit`, in MNE's SI units (volts, siemens);
+            it begins at its first sample (``raw.info["meas_date"]``).
 
         Raises:
             AffectlineError: MNE is not installed.
@@ -204,7 +205,7 @@ class Session:
 
     @property
     def _recorded_tables(self) -> bool:
-        """Whether its tables are made of its recording: no sink has written any."""
+        """Whether tables are made from the recording, because no sink has written any."""
         return self._recording.is_recorded and not (self.folder / "emotions.csv").is_file()
 
     @cached_property

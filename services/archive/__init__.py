@@ -1,1 +1,1 @@
-"""Archives: many films, analysed one beside the other."""
+"""Archives: many films, analysed in parallel."""

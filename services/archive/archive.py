@@ -1,4 +1,4 @@
-"""An archive: which films there are, which are done, and running the others."""
+"""An archive: tracks which films are done, and runs the others."""
 
 import json
 import os
@@ -22,10 +22,10 @@ from affectline.services.archive.results import RESERVED, write_results
 from affectline.services.archive.stored_files import StoredFile, stat_files
 
 INDEX: Final = "archive.json"
-"""Which name each film has: the same one whenever the archive is resumed."""
+"""File with the name of each film, so that names stay the same when the archive is resumed."""
 SESSIONS: Final = "sessions"
 SUMMARIES_S: Final = 30.0
-"""The tables are written anew so often while it runs, so that one can look into them."""
+"""How often the tables are rewritten during a run, so that they can be read meanwhile."""
 
 Observe = Callable[[FilmProgress | FilmResult], None]
 
@@ -34,13 +34,13 @@ class Archive:
     """A folder with a session folder for each film, and the tables over all of them.
 
     Args:
-        folder: It; made where it is not there.
-        films: What it shall consist of.
-        settings: Of the analysis.
-        resume: Keep what is done. Otherwise the folder must be new or empty.
+        folder: The folder; created if missing.
+        films: The films of the archive.
+        settings: Settings of the analysis.
+        resume: Keep existing results. Otherwise the folder must be new or empty.
 
     Raises:
-        AffectlineError: The folder holds something else, or a film's columns cannot be meant.
+        AffectlineError: The folder holds something else, or a film's columns are invalid.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Archive:
     ) -> None:
         self.folder = folder
         self.place = str(folder)
-        """Where the results are, as users name it."""
+        """Where the results are, for messages."""
         listed = list(films)
         for film in listed:
             _refuse_reserved(film)
@@ -70,37 +70,37 @@ class Archive:
             for task in self.tasks
             if (found := read_result(task, is_here=self._is_here))
         }
-        """By name: results of films that were analysed before, as they are and as it was asked."""
+        """By name: results of films that were already analysed and have not changed."""
         self.changed = [
             task for task in self.tasks if task.name not in self.done and task.folder.exists()
         ]
-        """Films that were analysed before, and have changed since, or shall be analysed in another
-        way, or of whose session something is missing."""
+        """Films to analyse again, because the film or the settings changed or its session is
+        incomplete."""
         present = {task.name for task in self.tasks}
         self.unnamed = sorted(
             name for name in self._known.values()
             if name not in present and (folder / SESSIONS / name).is_dir()
         )  # fmt: skip
-        """Sessions of films that are not listed now: they stay, and are in no table."""
+        """Sessions of films that are no longer listed: they stay, but are in no table."""
         self._group = settings.sink.group_access
 
     _is_here = True
-    """Whether session folders are here, where they can be looked into."""
+    """Whether session folders are on this machine and can be checked."""
 
     @property
     def waiting(self) -> list[FilmTask]:
-        """The films that are to be analysed."""
+        """The films still to be analysed."""
         return [task for task in self.tasks if task.name not in self.done]
 
     def run(self, engine: Engine, observe: Observe = lambda _: None) -> list[FilmResult]:
         """Analyse the films that are not done, and write the tables.
 
         Args:
-            engine: What runs them.
-            observe: Called with everything that it says.
+            engine: The engine that runs them.
+            observe: Called with each of its messages.
 
         Returns:
-            The result of every film, in the order in which they are listed.
+            The result of every film, in the order of the list.
         """
         with ExitStack() as stack:
             stack.enter_context(file_access.restricted(group=self._group))
@@ -123,22 +123,22 @@ class Archive:
 
     @property
     def results(self) -> list[FilmResult]:
-        """Those that there are, in the order in which the films are listed."""
+        """The available results, in the order of the list of films."""
         return [self.done[task.name] for task in self.tasks if task.name in self.done]
 
     def write_tables(self) -> list[Path]:
-        """Write the tables over all films that are done."""
+        """Write the tables over all analysed films."""
         return write_results(self.folder, self.results)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Keep others from the same archive; whoever is killed has let go of it."""
+        """Lock the archive against other processes; the lock of a killed process is released."""
         folder = os.open(self.folder, os.O_RDONLY)
         try:
             if not try_lock(folder):
                 raise AffectlineError(
                     f"--out {self.place}: another affectline analyse is running there",
-                    "wait until it has ended, or name another folder",
+                    "wait until it has finished, or name another folder",
                 )
             yield
         finally:
@@ -154,12 +154,12 @@ class Archive:
             return {}
         if not index.is_file():
             raise AffectlineError(
-                f"--out {self.folder}: not empty, and not an archive (no {INDEX})",
+                f"--out {self.folder}: not empty and not an archive (no {INDEX})",
                 "name a new folder",
             )
         if not resume:
             raise AffectlineError(
-                f"--out {self.folder}: an archive is there already",
+                f"--out {self.folder}: an archive already exists there",
                 "resume it with --resume, or name a new folder",
             )
         try:
@@ -168,22 +168,22 @@ class Archive:
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise AffectlineError(
                 f"--out {self.folder}: its {INDEX} cannot be read",
-                "name a new folder, or remove that file: films are analysed again then",
+                "name a new folder, or remove that file; its films are then analysed again",
             ) from error
 
     def _write_index(self) -> None:
-        # Those that are not listed now keep their names, too: no other session takes their place
+        # Films no longer listed keep their names, so that no other session takes their place
         names = self._known | {task.source: task.name for task in self.tasks}
         content = {"names": names, "written": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
         atomic_file.write_text(self.folder / INDEX, json.dumps(content, indent=1))
 
 
 def _refuse_reserved(film: ListedFilm) -> None:
-    """A column of one's own must neither hide a measure nor be hidden by one."""
+    """Refuse columns named like a measure, because one would hide the other."""
     for name in film.columns:
         if name in RESERVED:
             raise AffectlineError(
-                f"PATH {film.origin}: a column is called {name}, as one of the summary itself",
+                f"PATH {film.origin}: a column is called {name}, like a column of the summary",
                 "call it participant" if name == "subject" else f"rename it, for example my_{name}",
             )
 
@@ -198,7 +198,7 @@ def _make_task(
     path = source_path(film.source)
     size = modified = None
     if is_stored(film.source):
-        if told := stored[film.source]:  # as below: fetching it will tell
+        if told := stored[film.source]:  # as below: fetching it will report the problem
             _, size, modified = told
         film_source = film.source
     elif path is not None:
@@ -206,7 +206,7 @@ def _make_task(
             found = path.stat()
             size, modified = found.st_size, found.st_mtime_ns
         except OSError:
-            pass  # opening it will tell what is wrong, in its row of failed.csv
+            pass  # opening it will report the problem, in its row of failed.csv
         film_source = str(path.absolute())
     else:
         film_source = film.source
@@ -224,12 +224,12 @@ def _make_task(
 
 
 def _stamps(settings: PipelineSettings) -> Iterator[tuple[int, int]]:
-    """Size and time of the last change of each file that sensors are read from."""
+    """Size and modification time of each file that sensors are read from."""
     for sensor in settings.biometrics:
         named = getattr(sensor, "file", None) or getattr(sensor, "folder", None)
         if named is None:
             continue
         for path in sorted(named.rglob("*")) if named.is_dir() else (named,):
-            with suppress(OSError):  # reading it will tell what is wrong
+            with suppress(OSError):  # reading it will report the problem
                 found = path.stat()
                 yield found.st_size, found.st_mtime_ns

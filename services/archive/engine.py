@@ -1,4 +1,4 @@
-"""What runs the films of an archive: in worker processes here, or on a cluster."""
+"""The interface of engines, which run an archive's films locally or on a cluster."""
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol
@@ -7,13 +7,13 @@ from affectline.services.archive.film_task import FilmResult, FilmTask
 
 
 class FilmProgress(NamedTuple):
-    """How far a film has come."""
+    """Progress of a film."""
 
     name: str
     done: int
-    """Frames that were analysed."""
+    """Number of analysed frames."""
     total: int | None
-    """Frames that it has, as far as its container tells."""
+    """Number of frames in the film; None if its container does not tell."""
 
 
 class Engine(Protocol):
@@ -21,10 +21,10 @@ class Engine(Protocol):
 
     @property
     def description(self) -> str:
-        """What it uses, in words: ``2 workers on 2 cores, up to 0.5 GB each of 22 GB``."""
+        """What the engine uses, in words: ``2 workers on 2 cores, up to 0.5 GB each of 22 GB``."""
 
     def run(self, tasks: Iterable[FilmTask]) -> Iterator[FilmProgress | FilmResult]:
-        """Analyse all films; yield how far they have come, and of each its result, once.
+        """Analyse all films; yield their progress, and the result of each film once.
 
-        When the iterator is closed, what is unfinished is given up.
+        Closing the iterator abandons unfinished films.
         """

@@ -1,8 +1,8 @@
-"""Which films an archive consists of: films, folders, patterns, or a table with columns of its own.
+"""The films of an archive: from films, folders, patterns, or a table with further columns.
 
 A table's columns ``participant``, ``session``, ``task``, ``run`` and ``condition`` become the
 session's place in the study, ``start`` the date at which the film begins, ``sensors`` a table of
-signals beside it; all others travel into the results as they are.
+signals that belongs to it. All other columns are copied into the results.
 """
 
 import csv
@@ -29,33 +29,33 @@ from affectline.common.settings.study import STUDY_FIELDS, StudySettings
 from affectline.services.archive.stored_files import list_files, read_file
 
 PATH_COLUMNS: Final = ("film", "path", "file", "video")
-"""What the column with the films may be called, in any case."""
+"""Possible names of the column with the films, in any case."""
 START, SENSORS, SUBJECT = "start", "sensors", "participant"
 TIME_COLUMNS: Final = ("time_s", "time", "timestamp")
-"""How a table of sensors may call its times, in s, where the settings do not say."""
+"""Possible names of the time column, in s, of a table of sensors, if the settings give none."""
 
 LONGEST_HEADER: Final = 65_536
-"""Characters of the first line of a table of sensors."""
+"""Maximum characters of the first line of a table of sensors."""
 
 
 @dataclass(frozen=True)
 class ListedFilm:
-    """A film, and what the list says of it."""
+    """A film with its columns from the list."""
 
     source: str
     columns: dict[str, str] = field(default_factory=dict)
     origin: str = ""
-    """Where it is listed: ``films.csv, line 3``."""
+    """Where it is listed, such as ``films.csv, line 3``."""
 
 
 def list_films(paths: Sequence[str]) -> list[ListedFilm]:
     """Find the films that paths name.
 
     Args:
-        paths: Films, folders (with those below), patterns such as ``day*/*.mp4``, tables.
+        paths: Films, folders (including subfolders), patterns such as ``day*/*.mp4``, tables.
 
     Returns:
-        Each film once, in the order in which it is named first; those of a folder by name.
+        Each film once, in the order of first mention; those of a folder sorted by name.
 
     Raises:
         AffectlineError: A path names no film, or a table cannot be read.
@@ -65,17 +65,17 @@ def list_films(paths: Sequence[str]) -> list[ListedFilm]:
         for film in _expand(path):
             place = source_path(film.source)
             key = film.source if place is None else os.path.realpath(place)
-            # A name that is no text goes into no table, and to no other process
+            # Tables and other processes need a name that is valid text
             film = replace(film, source=as_text(film.source))
             first = found.setdefault(key, film)
             if film.columns and film.columns != first.columns:
                 if first.columns:
                     raise AffectlineError(
                         f"PATH {film.origin}: {film.source} is also listed in {first.origin}, "
-                        f"with other columns",
+                        f"with different columns",
                         "list each film once",
                     )
-                found[key] = film  # named without a table before, as in a folder
+                found[key] = film  # named before without a table, such as by a folder
     return list(found.values())
 
 
@@ -107,7 +107,7 @@ def _expand(text: str) -> Iterator[ListedFilm]:
 
 
 def _in_store(address: str) -> Iterator[ListedFilm]:
-    """The films at an address of a store: one, those of a folder or pattern, or of a table."""
+    """The films at an address in a store: a film, a folder, a pattern, or a table."""
     found = list_files(address)
     if found == [address] and address.lower().endswith(".csv"):
         yield from _read_films(address, read_file(address))
@@ -125,7 +125,7 @@ def _in_store(address: str) -> Iterator[ListedFilm]:
 
 
 def _in_folder(folder: Path) -> Iterator[ListedFilm]:
-    """The films below a folder; what begins with a point is left out."""
+    """The films below a folder, without hidden files and folders."""
     films = []
     for place, folders, files in os.walk(folder, onerror=_refuse_folder, followlinks=False):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -153,10 +153,10 @@ def _refuse_folder(error: OSError) -> None:
 
 
 def read_film_table(path: Path) -> list[ListedFilm]:
-    """Read a table of films; paths in it count from its folder.
+    """Read a table of films; its paths are relative to its folder.
 
     Raises:
-        AffectlineError: It cannot be read, or has no column of films.
+        AffectlineError: The table cannot be read, or has no column with films.
     """
     try:
         return _read_films(str(path), path.read_bytes())
@@ -167,7 +167,7 @@ def read_film_table(path: Path) -> list[ListedFilm]:
 
 
 def _read_films(path: str, content: bytes) -> list[ListedFilm]:
-    """Read a table of films that is at a path, or at an address."""
+    """Read the content of a table of films from a path or an address."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -178,7 +178,7 @@ def _read_films(path: str, content: bytes) -> list[ListedFilm]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         return _read_rows(path, reader)
-    except csv.Error as error:  # such as a quotation mark that nothing closes
+    except csv.Error as error:  # such as an unclosed quotation mark
         raise AffectlineError(
             f"PATH {path}, line {reader.line_num}: {error}",
             'quote cells that contain commas or line breaks, and write " in them as ""',
@@ -190,7 +190,7 @@ def _read_rows(path: str, reader: Any) -> list[ListedFilm]:
     place = next((header.index(n) for n in header if n.lower() in PATH_COLUMNS), None)
     if place is None:
         raise AffectlineError(
-            f"PATH {path}: no column of films in its header ({', '.join(header) or 'empty'})",
+            f"PATH {path}: no column with films in its header ({', '.join(header) or 'empty'})",
             f"call it {' or '.join(PATH_COLUMNS)}",
         )
     meant = Counter(_meant(name) for name in header if name)
@@ -214,12 +214,12 @@ def _read_row(path: str, line: int, header: list[str], place: int, cells: list[s
     if len(cells) > len(header) or len(cells) <= place or not cells[place].strip():
         what = "no film" if len(cells) <= len(header) else f"{len(cells)} cells"
         raise AffectlineError(
-            f"PATH {origin}: {what}, and the header has {len(header)} columns",
+            f"PATH {origin}: {what}, but the header has {len(header)} columns",
             "quote cells that contain a comma",
         )
     if any("\0" in cell for cell in cells):
         raise AffectlineError(
-            f"PATH {origin}: holds something that is not text", "save the table as CSV"
+            f"PATH {origin}: contains something that is not text", "save the table as CSV"
         )
     named = {name: cell.strip() for name, cell in zip(header, cells, strict=False)}
     given = named.pop(header[place])
@@ -230,12 +230,12 @@ def _read_row(path: str, line: int, header: list[str], place: int, cells: list[s
 
 
 def _meant(name: str) -> str:
-    """A column's name; those that mean something may be written in any case."""
+    """A column's name; special names are recognized in any case."""
     return lower if (lower := name.lower()) in (*STUDY_FIELDS, START, SENSORS) else name
 
 
 def _beside(table: str, text: str) -> str:
-    """A path as the table means it: from its own folder, unless it is an address or absolute."""
+    """Resolve a path in a table: relative to its folder, unless it is an address or absolute."""
     is_path = source_path(text) is not None or not text.isdecimal()
     if "://" in text or not is_path:
         return text
@@ -245,14 +245,14 @@ def _beside(table: str, text: str) -> str:
 
 
 def name_films(films: Iterable[ListedFilm], known: dict[str, str]) -> dict[str, str]:
-    """A name for each film's session folder: the film's, with its folders where two are alike.
+    """Name each film's session folder: the film's name, with its folders if two are the same.
 
     Args:
-        films: All of the archive.
-        known: By source: names that were given before, which stay.
+        films: All films of the archive.
+        known: By source: earlier names, which stay.
 
     Returns:
-        By source: its name.
+        Names by source.
     """
     sources = [film.source for film in films]
     names = {source: known[source] for source in sources if source in known}
@@ -260,7 +260,7 @@ def name_films(films: Iterable[ListedFilm], known: dict[str, str]) -> dict[str, 
     waiting = [source for source in sources if source not in names]
     parts = {source: _parts(source) for source in waiting}
     alike = Counter(map(tuple, parts.values()))
-    for source in waiting:  # of one folder, such as drive.mp4 and drive.mkv
+    for source in waiting:  # two in one folder, such as drive.mp4 and drive.mkv
         suffix = to_name(PurePosixPath(source).suffix)
         if alike[tuple(parts[source])] > 1 and suffix:
             parts[source] = [f"{parts[source][0]}-{suffix}", *parts[source][1:]]
@@ -278,7 +278,7 @@ def name_films(films: Iterable[ListedFilm], known: dict[str, str]) -> dict[str, 
                 later.append(source)
                 continue
             unique = name
-            while unique in taken:  # the same but for the suffix, or what a name cannot hold
+            while unique in taken:  # they differ only in the suffix, or in invalid characters
                 numbers[name] = numbers.get(name, 1) + 1
                 unique = f"{name}-{numbers[name]}"
             names[source] = unique
@@ -288,7 +288,7 @@ def name_films(films: Iterable[ListedFilm], known: dict[str, str]) -> dict[str, 
 
 
 def _parts(source: str) -> list[str]:
-    """The parts of a film's path that can be told in its name, the nearest first."""
+    """The parts of a film's path that its name can contain, nearest first."""
     path = source_path(source)
     if is_stored(source):
         place = PurePosixPath(source.partition("://")[2])
@@ -306,14 +306,14 @@ def _join(parts: list[str], depth: int) -> str:
 
 
 def settings_for(film: ListedFilm, settings: PipelineSettings) -> PipelineSettings:
-    """The settings of the run of one film.
+    """The settings for the run of one film.
 
     Args:
-        film: It.
-        settings: Those of the archive.
+        film: The film.
+        settings: Settings of the archive.
 
     Raises:
-        AffectlineError: A column holds what cannot be meant.
+        AffectlineError: A column has an invalid value.
     """
     try:
         (named,) = name_sources([film.source])
@@ -325,12 +325,12 @@ def settings_for(film: ListedFilm, settings: PipelineSettings) -> PipelineSettin
     except ValidationError as error:
         raise AffectlineError(
             f"PATH {film.origin or film.source}: {explain(error)}",
-            "correct it there, or leave the cell empty",
+            "correct the cell, or leave it empty",
         ) from error
     if kind_of(film.source) in ("camera", "stream"):
         raise AffectlineError(
             f"PATH {film.source}: a camera or network stream, which never ends",
-            "archives are of films; watch it with affectline up",
+            "archives consist of films; watch it with affectline up",
         )
     changes: dict[str, Any] = {"sources": (source,), "study": study}
     if SENSORS in film.columns:
@@ -352,7 +352,7 @@ def _study(film: ListedFilm, settings: PipelineSettings) -> dict[str, Any]:
 
 
 def _sensors(film: ListedFilm, settings: PipelineSettings) -> BiometricsSettings:
-    """The table of a film's sensors: read as the settings say, or by the names of its columns."""
+    """A film's table of sensors, read as the settings say, or by its column names."""
     subject = to_name(film.columns.get(SUBJECT, "")) or "person"
     given = next((one for one in settings.biometrics if one.driver == "csv"), None)
     path = Path(film.columns[SENSORS])
@@ -368,8 +368,8 @@ def _sensors(film: ListedFilm, settings: PipelineSettings) -> BiometricsSettings
     time = next((name for name in header if name in TIME_COLUMNS), None)
     if not columns or time is None:
         raise AffectlineError(
-            f"PATH {film.origin}: sensors {path}: its columns ({', '.join(header)}) are not called "
-            f"by signals ({', '.join(SIGNALS)}) with a {TIME_COLUMNS[0]}",
+            f"PATH {film.origin}: sensors {path}: its columns ({', '.join(header)}) do not include "
+            f"{TIME_COLUMNS[0]} and a signal ({', '.join(SIGNALS)})",
             "describe them in a settings file, biometrics: [{driver: csv, ...}], and name it "
             "with --config",
         )

@@ -1,4 +1,4 @@
-"""One film of an archive wherever it is, and wherever its results go: also in object stores."""
+"""Analyses one film of an archive; film and results may be in object stores."""
 
 import secrets
 import shutil
@@ -35,14 +35,14 @@ def run_film(
     is_alone: bool = True,
     prepare: Callable[[Stage], None] = lambda _: None,
 ) -> FilmResult:
-    """Analyse a film in this process, fetching and bringing away what is not of this machine.
+    """Analyse a film in this process, downloading the film and uploading the results if needed.
 
     Args:
         task: The film.
-        report: Told how far it has come.
-        is_alone: Nobody else can be at the same film. On a cluster somebody can: a process that is
-            thought to be dead, on a host that does not answer. Each then works in a folder of its
-            own, and the last one's whole folder stays.
+        report: Called with the progress.
+        is_alone: No other process can work on the same film. On a cluster one can: a process that
+            is presumed dead, on a host that does not answer. Each then works in its own folder, and
+            the last complete folder stays.
         prepare: Called with every stage of the run before it is set up.
 
     Raises:
@@ -62,7 +62,7 @@ def run_film(
 
 @contextmanager
 def _local_film(task: FilmTask) -> Iterator[tuple[FilmTask, Open]]:
-    """The task, with what opens its film where that had to be fetched."""
+    """The task, and a function that opens its film if it had to be downloaded."""
     (source,) = task.settings.sources
     if not is_stored(source.source):
         yield task, dict
@@ -81,7 +81,7 @@ def _local_film(task: FilmTask) -> Iterator[tuple[FilmTask, Open]]:
 
 @contextmanager
 def _own_folder(task: FilmTask, *, is_alone: bool) -> Iterator[FilmTask]:
-    """The task, with a session folder of this attempt alone."""
+    """The task, with a session folder for this attempt only."""
     if task.upload:
         with tempfile.TemporaryDirectory(prefix="affectline-") as scratch:
             yield task.model_copy(update={"folder": Path(scratch) / task.name})
@@ -106,7 +106,7 @@ def _bring_away(task: FilmTask, done: Path) -> None:
 
 @contextmanager
 def film_path(task: FilmTask) -> Iterator[Path]:
-    """Where a film can be read on this machine; one of a store is fetched for as long."""
+    """Local path of a film; a film in a store is downloaded for the duration of the context."""
     (source,) = task.settings.sources
     if is_stored(source.source):
         with fetched(source.source) as local:
@@ -116,7 +116,7 @@ def film_path(task: FilmTask) -> Iterator[Path]:
 
 
 def remove_remains(task: FilmTask) -> None:
-    """Remove what attempts at a film left behind that were killed."""
+    """Remove leftovers of killed attempts at a film."""
     attempt = f"{task.name}.{'[0-9a-f]' * 8}"
     for pattern in (f".{attempt}", f"..{attempt}.part"):
         for left in task.folder.parent.glob(pattern):

@@ -1,4 +1,4 @@
-"""One film of an archive: what is to be done with it, and doing it, in whatever process."""
+"""One film of an archive: its task, its result, and its analysis in any process."""
 
 import hashlib
 import json
@@ -26,29 +26,29 @@ from affectline.services.sessions.run_summary import read_session
 from affectline.services.supervisor.plan import complete
 
 RESULT: Final = "film.json"
-"""In a session folder of an archive: what was analysed how, and its rows of the summary."""
+"""File in a session folder of an archive: the task, and the film's rows of the summary."""
 REPORT_S: Final = 0.25
-"""Progress is reported this often at most."""
+"""Minimum interval between progress reports."""
 IN_FULL: Final = ("end", "stopped")
-"""Ends of a stream of which nothing is missing."""
+"""Ends of a complete stream."""
 
 Report = Callable[[int, int | None], None]
-"""Called with the frames that are done and, where it is known, how many there are."""
+"""Called with the number of analysed frames and, if known, of all frames."""
 
 
 class FilmTask(BaseModel):
-    """A film to analyse; goes to other processes, and other hosts, as JSON.
+    """A film to analyse; sent to other processes and hosts as JSON.
 
     Attributes:
-        name: Of its session folder: no other film of the archive has it.
-        source: The film, as ``affectline up --source`` takes it.
-        settings: Of the run, with this film as its source.
-        folder: Where its session folder goes.
-        columns: What the list of films says of it, and what goes into every result.
-        size: Of the file, in bytes; None where it is no file.
-        modified: When the file was changed, in ns since the Unix epoch.
-        sensors: Size and time of the last change of each file of signals beside it.
-        upload: Address in a store to which the session folder goes; empty: it stays in ``folder``.
+        name: Name of its session folder, unique within the archive.
+        source: The film, as for ``affectline up --source``.
+        settings: Settings of the run, with this film as its source.
+        folder: Its session folder.
+        columns: Columns from the list of films; they go into every result.
+        size: File size in bytes; None if it is not a file.
+        modified: Modification time of the file, in ns since the Unix epoch.
+        sensors: Size and modification time of each of its signal files.
+        upload: Address in a store for the session folder; empty: it stays in ``folder``.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -65,7 +65,7 @@ class FilmTask(BaseModel):
 
     @property
     def fingerprint(self) -> str:
-        """A hash of everything that the numbers depend on, but for the film's content."""
+        """A hash of everything that the numbers depend on, except the film's content."""
         sources = [one.model_copy(update={"source": ""}) for one in self.settings.sources]
         plain = self.settings.model_copy(update={"sources": tuple(sources)}).model_dump(mode="json")
         for name in ("hub", "dashboard", "sink", "retention", "services", "pace", "rate"):
@@ -73,7 +73,7 @@ class FilmTask(BaseModel):
         return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
     def describe(self) -> dict[str, Any]:
-        """What is compared when an archive is resumed: the film, and how it was analysed."""
+        """What a resumed archive compares: the film, and how it was analysed."""
         return {
             "source": self.source, "size": self.size, "modified": self.modified,
             "settings": self.fingerprint, "sensors": [list(one) for one in self.sensors],
@@ -81,17 +81,17 @@ class FilmTask(BaseModel):
 
 
 class FilmResult(BaseModel):
-    """What came of a film.
+    """The result of a film.
 
     Attributes:
         name: As in its task.
-        source: Likewise.
-        columns: Likewise.
-        problem: Why it failed, or what is missing of it; empty where all of it was analysed.
-        end: How its stream ended: ``end``, ``truncated``, ``damaged``; empty where it failed.
-        frames: Frames that were analysed.
-        seconds: Length of the film that was analysed, in s.
-        took_s: Time that it took, in s.
+        source: As in its task.
+        columns: As in its task.
+        problem: Why it failed, or what is missing; empty if the whole film was analysed.
+        end: How its stream ended: ``end``, ``truncated``, ``damaged``; empty if it failed.
+        frames: Number of analysed frames.
+        seconds: Analysed length of the film in s.
+        took_s: Duration of the analysis in s.
         rows: A row of the summary for each of its faces.
     """
 
@@ -109,7 +109,7 @@ class FilmResult(BaseModel):
 
     @property
     def has_session(self) -> bool:
-        """Whether there is a session folder, of the whole film or of a part of it."""
+        """Whether there is a session folder, for the whole film or a part of it."""
         return bool(self.end)
 
 
@@ -119,15 +119,14 @@ def analyse_film(
     opened: Callable[[], Mapping[str, Source]] = dict,
     prepare: Callable[[Stage], None] = lambda _: None,
 ) -> FilmResult:
-    """Analyse a film in this process; its session folder is there as a whole afterwards, or not.
+    """Analyse a film in this process; afterwards its session folder is complete or absent.
 
-    Whatever is wrong with the film is in the result: nothing is raised but Ctrl-C, and what is
-    wrong with the disk.
+    Problems with the film are in the result. Only Ctrl-C and disk errors are raised.
 
     Args:
         task: The film.
-        report: Told how far it has come.
-        opened: Opens, by stream, the film that is not where the settings say.
+        report: Called with the progress.
+        opened: Opens, by stream, a film that is not where the settings say.
         prepare: Called with every stage before it is set up.
 
     Raises:
@@ -156,11 +155,11 @@ def analyse_film(
     except AffectlineError as error:
         shutil.rmtree(partial, ignore_errors=True)
         said = str(error).removeprefix("--source ")
-        # What is wrong beside the film, such as with its sensors, does not name it
+        # Other problems, such as with sensors, do not name the film
         problem = said if Path(task.source).name in said else f"{task.source}: {said}"
         return result.model_copy(update={"problem": problem})
     except (MemoryError, ValueError, RuntimeError) as error:
-        # A library's own error on a strange film: the others are not its business
+        # A library's error on an unusual film must not affect other films
         shutil.rmtree(partial, ignore_errors=True)
         problem = f"{task.source}: {type(error).__name__}, {first_line(error)}"
         return result.model_copy(update={"problem": problem})
@@ -179,7 +178,7 @@ def analyse_film(
 
 
 def _finish(task: FilmTask, result: FilmResult, partial: Path) -> None:
-    """Give a session folder its name, now that all of it is on the disk."""
+    """Write the result file, sync the session folder to disk, and give it its final name."""
     with file_access.as_the_session(partial / "session.json"):
         content = {
             "task": task.describe(), "result": result.model_dump(mode="json"),
@@ -193,7 +192,7 @@ def _finish(task: FilmTask, result: FilmResult, partial: Path) -> None:
 
 
 def _sizes(folder: Path) -> dict[str, int]:
-    """The files of a session, and their sizes in bytes."""
+    """Sizes of a session's files in bytes."""
     return {
         str(path.relative_to(folder)): path.stat().st_size
         for path in sorted(folder.rglob("*"))
@@ -202,9 +201,9 @@ def _sizes(folder: Path) -> dict[str, int]:
 
 
 def _with_features(rows: list[dict[str, Any]], signals: CollectedSignals) -> list[dict[str, Any]]:
-    """The rows, with features of heart and skin in those that tell of a person.
+    """Add features of heart and skin to the rows of a person.
 
-    Where NeuroKit2 is not installed there are none.
+    If NeuroKit2 is not installed, nothing is added.
     """
     if not signals.subjects or find_spec("neurokit2") is None:
         return rows
@@ -213,29 +212,29 @@ def _with_features(rows: list[dict[str, Any]], signals: CollectedSignals) -> lis
 
 
 def read_result(task: FilmTask, *, is_here: bool = True) -> FilmResult | None:
-    """The result of a film that was analysed before; None where it is to be analysed (again).
+    """The result of an earlier analysis of a film; None if it must be analysed (again).
 
-    That is so where there is no whole folder of it, or the film or the settings have changed.
+    It must if its session folder is missing or incomplete, or the film or the settings changed.
 
     Args:
         task: The film.
-        is_here: Its session is in its folder, and not in a store, where the result comes last.
+        is_here: The session is in its local folder, not in a store, where the result comes last.
     """
     try:
         content = parse_json((task.folder / RESULT).read_text(encoding="utf-8"))
         result = FilmResult.model_validate(content["result"])
         is_same = content["task"] == task.describe()
-        if is_here:  # a folder that was copied in part, or of which something was lost
+        if is_here:  # the folder may be partly copied, or have lost files
             found = _sizes(task.folder)
             is_same &= all(found.get(name) == size for name, size in content["files"].items())
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    # What the list of films says of it may have been put right since
+    # The list of films may have been corrected since
     return result.model_copy(update={"columns": task.columns}) if is_same else None
 
 
 class _Progress:
-    """Counts the frames of a run, and tells now and then."""
+    """Counts the frames of a run and reports them at intervals."""
 
     def __init__(self, report: Report) -> None:
         self._report, self._done = report, 0

@@ -1,4 +1,4 @@
-"""How many frames an archive has: those of films that were opened, and an estimate for the rest."""
+"""Number of frames in an archive: known for opened films, estimated for the rest."""
 
 from collections.abc import Iterable
 
@@ -7,12 +7,12 @@ from affectline.services.archive.film_task import FilmResult, FilmTask
 
 
 class FrameCount:
-    """Counts the frames that are done, and estimates how many there are.
+    """Counts the analysed frames, and estimates how many there are.
 
-    Films that nobody has opened yet count by their size: as many frames a byte as in the others.
+    For films not yet opened, the estimate assumes as many frames per byte as in the others.
 
     Args:
-        tasks: The films that are analysed.
+        tasks: The films to analyse.
     """
 
     def __init__(self, tasks: Iterable[FilmTask]) -> None:
@@ -21,7 +21,7 @@ class FrameCount:
         self._done: dict[str, int] = {}
 
     def observe(self, message: FilmProgress | FilmResult) -> None:
-        """Take note of what an engine says."""
+        """Count an engine's message."""
         if isinstance(message, FilmResult):
             self._done[message.name] = self._totals[message.name] = message.frames
             return
@@ -31,12 +31,12 @@ class FrameCount:
 
     @property
     def done(self) -> int:
-        """Frames that were analysed."""
+        """Number of analysed frames."""
         return sum(self._done.values())
 
     @property
     def total(self) -> int | None:
-        """Frames of all films; None while none was opened."""
+        """Frames of all films; None until one was opened."""
         known_bytes = sum(self._sizes[name] for name in self._totals)
         known = sum(self._totals.values())
         unknown_bytes = sum(self._sizes.values()) - known_bytes

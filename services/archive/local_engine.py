@@ -1,8 +1,8 @@
-"""Films in worker processes of this machine, each used for many films.
+"""Runs films in worker processes on this machine, each used for many films.
 
 A worker loads libraries and models once. Each film runs in one worker, which reads, detects and
-classifies in three threads. A worker that dies (a decoder that crashes on a damaged film, a process
-killed for its memory) is replaced; its film is tried once more.
+classifies in three threads. A worker that dies (because a decoder crashes on a damaged film, or the
+process runs out of memory) is replaced, and its film is retried once.
 """
 
 import contextlib
@@ -24,10 +24,10 @@ from affectline.services.archive.engine import FilmProgress
 from affectline.services.archive.film_task import FilmResult, FilmTask
 
 WORKER_GB: Final = 0.5
-"""Memory that a worker may need: 0.2 GB for films of 640x360, measured; 4K frames take more."""
+"""Memory that a worker may need: 0.2 GB were measured with films of 640x360; 4K needs more."""
 TRIES: Final = 2
 CHECK_S: Final = 2.0
-"""How often a film that waits for memory looks for it again."""
+"""How often free memory is checked while a film waits for it."""
 WORKER: Final = "affectline.services.archive.worker"
 
 LOG: Final = ServiceLogger("archive")
@@ -37,7 +37,7 @@ class LocalEngine:
     """A bounded pool of worker processes.
 
     Args:
-        workers: How many; None: one for each core, as far as there is memory.
+        workers: Number of workers; None: one per core, limited by free memory.
     """
 
     def __init__(self, workers: int | None = None) -> None:
@@ -51,7 +51,7 @@ class LocalEngine:
         plural = "s" * (self.workers > 1)
         return (
             f"{self.workers} worker{plural} on {self._cores} core{'s' * (self._cores > 1)}, up to "
-            f"{WORKER_GB:g} GB each of the {self._memory_gb:.1f} GB that are free"
+            f"{WORKER_GB:g} GB each of {self._memory_gb:.1f} GB free memory"
         )
 
     def run(self, tasks: Iterable[FilmTask]) -> Iterator[FilmProgress | FilmResult]:
@@ -68,7 +68,7 @@ class LocalEngine:
             self._running.clear()
 
     def _hand_out(self, waiting: deque[tuple[FilmTask, int]]) -> None:
-        """Give films to the workers that have none, while there is memory for them."""
+        """Give films to idle workers, as long as there is memory."""
         while waiting:
             idle = next((worker for worker in self._running if worker.task is None), None)
             if idle is None and len(self._running) >= self.workers:
@@ -92,28 +92,28 @@ class LocalEngine:
         if task is None:
             return
         if worker.tries < TRIES:
-            LOG.warning("%s: its worker was %s; it is restarted", task.source, how)
+            LOG.warning("%s: the worker %s; the film is retried", task.source, how)
             waiting.append((task, worker.tries + 1))
             yield FilmProgress(task.name, 0, None)
         else:
-            problem = f"{task.source}: the process that analysed it was {how}, {TRIES} times"
+            problem = f"{task.source}: the process that analysed it {how}, {TRIES} times"
             yield FilmResult(
                 name=task.name, source=task.source, columns=task.columns, problem=problem
             )
 
 
 class FilmWorker:
-    """A worker process, and the film that it has."""
+    """A worker process and its current film."""
 
     def __init__(self) -> None:
         ours, theirs = socket.socketpair()
         self._process = subprocess.Popen(
-            # -P: a folder called affectline where the user happens to be is not ours
+            # -P: ignore a folder called affectline in the current directory
             [sys.executable, "-P", "-m", WORKER, str(theirs.fileno())],
             env=environment(),
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C is for the one who waits, and who ends them
+            start_new_session=True,  # Ctrl-C is for the parent, which ends the workers
         )
         theirs.close()
         self.connection: Connection[bytes, bytes] = Connection(ours.detach())
@@ -122,13 +122,13 @@ class FilmWorker:
         self.is_dead = False
 
     def start(self, task: FilmTask, tries: int) -> None:
-        """Give it a film."""
+        """Give the worker a film."""
         self.task, self.tries = task, tries
-        with contextlib.suppress(OSError):  # it has died: its silence will tell
+        with contextlib.suppress(OSError):  # a dead worker is detected in `receive`
             self.connection.send_bytes(task.model_dump_json().encode())
 
     def receive(self) -> Iterator[FilmProgress | FilmResult]:
-        """What it has said since."""
+        """Yield the worker's new messages."""
         try:
             while self.connection.poll():
                 content = json.loads(self.connection.recv_bytes())
@@ -141,11 +141,11 @@ class FilmWorker:
             self.is_dead = True
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill the worker."""
         self._process.kill()
 
     def close(self) -> int:
-        """End it; what it was at is unfinished, and stays without its name. Its exit code."""
+        """End the worker and return its exit code; an unfinished film keeps its partial folder."""
         self.connection.close()
         if self.task is not None and not self.is_dead:
             self.kill()
@@ -160,7 +160,7 @@ def usable_cores() -> int:
 
 
 def available_gb() -> float:
-    """Memory that is free for new processes, in GB: the machine's, or less in a container."""
+    """Free memory for new processes in GB: the machine's, or the container's if less."""
     found = []
     with contextlib.suppress(OSError, ValueError, StopIteration):
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
@@ -178,5 +178,5 @@ def _how_it_died(code: int | None) -> str:
     if code is not None and code < 0:
         name = signal.Signals(-code).name
         hint = " (out of memory?)" if name == "SIGKILL" else ""
-        return f"killed by {name}{hint}"
+        return f"was killed by {name}{hint}"
     return f"ended with exit code {code}"

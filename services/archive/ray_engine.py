@@ -1,11 +1,11 @@
-"""Films as tasks of a Ray cluster.
+"""Runs films as tasks of a Ray cluster.
 
-The cluster exists already: ``RAY_ADDRESS`` says where, as for Ray's tools. Each of its hosts has
-this package, sees the films and the results under the same paths (or both are in a store), and has
-as many films at a time as cores. A film whose process or host dies is tried again elsewhere.
+The cluster must be running already: ``RAY_ADDRESS`` gives its address, as for Ray's tools. Each
+host has this package, sees films and results under the same paths (or both are in a store), and
+runs one film per core at a time. If a film's process or host dies, the film is retried elsewhere.
 
-Where there are fewer films than cores, long ones are cut: their pieces are measured one beside the
-other, and joined by a run of the whole that finds its measurements made (`film_pieces`).
+If there are fewer films than cores, long ones are cut: their pieces are measured in parallel, and
+joined by a run of the whole film that finds its measurements done (`film_pieces`).
 """
 
 import contextlib
@@ -32,14 +32,14 @@ from affectline.services.archive.film_run import film_path, remove_remains, run_
 from affectline.services.archive.film_task import FilmResult, FilmTask
 
 CORES: Final = 1
-"""Cores that a film has: it reads, detects and classifies in three threads, which together keep
-about one and a half busy, so that cores do not idle while others read."""
+"""Cores requested for a film. It reads, detects and classifies in three threads, which together
+keep about one and a half cores busy, so cores do not idle while other films are being read."""
 MEMORY: Final = 500_000_000
-"""Bytes that a film may need: as for the workers of one machine."""
+"""Bytes that a film may need, as for local workers."""
 RETRIES: Final = 3
-"""How often a film is tried again when its process or its host dies."""
+"""How often a film is retried if its process or host dies."""
 AHEAD: Final = 4
-"""Films that wait in the cluster for each of its cores: an autoscaler adds hosts for them."""
+"""Films queued in the cluster per core: an autoscaler adds hosts for them."""
 LOOK_S: Final = 0.5
 
 
@@ -48,7 +48,7 @@ class RayEngine:
 
     Args:
         workers: Films at a time; None: as many as the cluster has cores.
-        least_piece_s: Seconds that a piece of a long film has at least.
+        least_piece_s: Minimum length of a piece of a long film, in s.
 
     Raises:
         AffectlineError: Ray is not installed, or no cluster answers.
@@ -79,7 +79,7 @@ class RayEngine:
         waiting = deque(tasks)
         running: dict[Any, FilmTask] = {}
         cutting: set[Any] = set()
-        """Of those: films of which it is not known yet whether they are cut."""
+        """Of those: films for which cutting is not decided yet."""
         counter = self._ray.remote(num_cpus=0)(FrameCounter).remote()
         share = self._cores // len(waiting) if waiting and self._workers is None else 1
         try:
@@ -107,11 +107,11 @@ class RayEngine:
             self._ray.shutdown()
 
     def _start_joined(self, cut: Any, task: FilmTask, counter: Any) -> Any:
-        """Start the pieces of a film and what joins them; the whole where it is not cut."""
+        """Start a film's pieces and the run that joins them, or the whole film if it is not cut."""
         pieces: list[Piece] = []
         with contextlib.suppress(self._ray.exceptions.RayError):
             pieces = self._ray.get(cut)
-        # In a list, Ray hands on references and not what they stand for: one is fetched at a time
+        # In a list, Ray passes references, not values, so that one is fetched at a time
         measured = [self._measure.remote(_json(task), piece) for piece in pieces]
         return self._analyse.remote(_json(task), version("affectline"), counter, pieces, measured)
 
@@ -132,38 +132,38 @@ class RayEngine:
         return result
 
     def _progress(self, counter: Any, names: set[str]) -> Iterator[FilmProgress]:
-        """How far films have come; nothing where the counter's host is gone: it is for the eye."""
+        """Progress of the films; nothing if the counter's host is gone, as it is only displayed."""
         with contextlib.suppress(self._ray.exceptions.RayError):
             told = self._ray.get(counter.pop_news.remote(), timeout=LOOK_S)
             yield from (FilmProgress(*one) for one in told if one[0] in names)
 
 
 class FrameCounter:
-    """Collects what the tasks tell of their progress; lives in the cluster."""
+    """Collects the progress of the tasks; lives in the cluster."""
 
     def __init__(self) -> None:
         self._told: dict[str, tuple[str, int, int | None]] = {}
 
     def put(self, name: str, done: int, total: int | None) -> None:
-        """Note how far a film has come."""
+        """Store a film's progress."""
         self._told[name] = (name, done, total)
 
     def pop_news(self) -> list[tuple[str, int, int | None]]:
-        """What was noted since."""
+        """Return the progress stored since the last call."""
         told, self._told = list(self._told.values()), {}
         return told
 
 
 def cut_on_host(text: str, most: int, least_s: float) -> list[Piece]:
-    """Plan the pieces of a film on a host of the cluster; none where it is to be left whole."""
+    """Plan the pieces of a film on a host of the cluster; none if it stays whole."""
     task = FilmTask.model_validate_json(text)
     with contextlib.suppress(AffectlineError), film_path(task) as path:
         return cut_film(path, most, least_s)
-    return []  # whatever is wrong with it, its analysis will tell
+    return []  # the analysis will report any problem
 
 
 def measure_on_host(text: str, piece: Piece) -> PieceMeasurements | None:
-    """Measure a piece of a film on a host of the cluster; None where that cannot be done."""
+    """Measure a piece of a film on a host of the cluster; None if that fails."""
     task = FilmTask.model_validate_json(text)
     with contextlib.suppress(AffectlineError), film_path(task) as path:
         return measure_piece(path, piece, task.settings)
@@ -181,17 +181,17 @@ def analyse_on_host(
 
     Args:
         text: The task, as JSON.
-        wanted: The version of this package that wrote it.
-        counter: Is told how far it has come.
-        pieces: Into which it was cut.
-        measured: References to what is measured in them.
+        wanted: The version of this package that wrote the task.
+        counter: The `FrameCounter` that receives the progress.
+        pieces: The pieces of the film, if it was cut.
+        measured: References to the measurements of the pieces.
     """
     from affectline.common import logs
 
     logs.configure()
     task = FilmTask.model_validate_json(text)
     if (here := version("affectline")) != wanted:
-        problem = f"{task.source}: this host has affectline {here}, and the archive {wanted}"
+        problem = f"{task.source}: this host has affectline {here}, but the archive has {wanted}"
         failed = FilmResult(
             name=task.name, source=task.source, columns=task.columns, problem=problem
         )
@@ -217,7 +217,7 @@ def analyse_on_host(
 
 
 def _fetch(reference: Any) -> PieceMeasurements | None:
-    """Wait for a piece, on whatever host it is measured; None where it failed."""
+    """Wait for a piece that is measured on any host; None if it failed."""
     import ray
 
     with contextlib.suppress(ray.exceptions.RayError):
@@ -231,7 +231,7 @@ def _json(task: FilmTask) -> str:
 
 
 def _connect() -> Any:
-    # Nothing is sent anywhere else; the cluster's own settings decide for its hosts
+    # No usage statistics are sent from here; its own settings decide for the cluster's hosts
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
 

@@ -1,4 +1,4 @@
-"""The tables of an archive: a row for each film and face, and a row for each film that failed."""
+"""The tables of an archive: a row for each film and face, and a row for each failed film."""
 
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
@@ -16,18 +16,18 @@ FAILED_COLUMNS: Final = ("film", "source", "reason", "kept_frames")
 INTEGERS: Final = frozenset({"track", "frames", "frames_with_face", "faces", "blinks"})
 TEXTS: Final = frozenset({"stream", "subject", *FILM_COLUMNS[:2], "end"})
 RESERVED: Final = frozenset({*FILM_COLUMNS, *FAILED_COLUMNS, *MEASURES, *FEATURES})
-"""Names that columns of one's own cannot have: those of what is measured."""
+"""Names of measured columns, which user-defined columns cannot have."""
 
 
 def write_results(folder: Path, results: Iterable[FilmResult]) -> list[Path]:
-    """Write ``summary.csv``, ``summary.parquet`` where pyarrow is there, and ``failed.csv``.
+    """Write ``summary.csv``, ``failed.csv``, and, if pyarrow is installed, ``summary.parquet``.
 
     Args:
-        folder: Where they go; each replaces what was there, as a whole.
-        results: Of all films, in the order in which they were listed.
+        folder: Folder for the files; each replaces the existing one atomically.
+        results: Results of all films, in the order in which they were listed.
 
     Returns:
-        The files.
+        The written files.
     """
     listed = list(results)
     own = list(dict.fromkeys(name for one in listed for name in one.columns))

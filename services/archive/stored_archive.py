@@ -1,4 +1,4 @@
-"""An archive whose results go to an object store."""
+"""An archive with its results in an object store."""
 
 import tempfile
 from collections.abc import Iterable
@@ -12,16 +12,16 @@ from affectline.services.archive.stored_files import StoredFolder
 
 
 class StoredArchive(Archive):
-    """A folder of a store, with a session folder for each film and the tables over all.
+    """A folder in a store, with a session folder for each film and tables over all of them.
 
-    What is needed to go on with it (its index, and the result of each film) is fetched to a folder
-    for temporary files; session folders go to the store from wherever they are made.
+    What is needed to resume (the index, and the result of each film) is downloaded to a temporary
+    folder; session folders are uploaded by the process that makes them.
 
     Args:
-        address: Of the folder.
+        address: Address of the folder.
         films: As for `Archive`.
-        settings: Likewise.
-        resume: Likewise.
+        settings: As for `Archive`.
+        resume: As for `Archive`.
 
     Raises:
         AffectlineError: As for `Archive`, or the store does not answer.

@@ -1,7 +1,7 @@
 """Films and results in object stores, such as ``s3://bucket/folder``, through fsspec.
 
-Where a store is, and who may use it, is said by the environment, as its own tools read it:
-``AWS_ENDPOINT_URL``, ``AWS_ACCESS_KEY_ID`` and ``AWS_SECRET_ACCESS_KEY`` for ``s3://``.
+The environment gives a store's endpoint and credentials, in the same variables that the store's own
+tools read: ``AWS_ENDPOINT_URL``, ``AWS_ACCESS_KEY_ID`` and ``AWS_SECRET_ACCESS_KEY`` for ``s3://``.
 """
 
 import shutil
@@ -17,27 +17,27 @@ from affectline.common.errors import AffectlineError, first_line
 from affectline.common.extras import require_extra
 
 AT_ONCE: Final = 16
-"""Questions to a store at a time: each takes some ten milliseconds, and there are many films."""
+"""Concurrent requests to a store: each takes about ten milliseconds, and there are many films."""
 
 
 class StoredFile(NamedTuple):
-    """What a store says of a file."""
+    """A store's information about a file."""
 
     address: str
     size: int
-    """In bytes."""
+    """Size in bytes."""
     modified: int | None
-    """In ns since the Unix epoch, where the store tells."""
+    """Modification time in ns since the Unix epoch, if the store gives it."""
 
 
 class StoredFolder:
-    """A folder in a store. It has no renaming, so each file is there as a whole or not at all.
+    """A folder in a store. Stores cannot rename, but each file is written completely or not at all.
 
     Args:
-        address: Of the folder; it need not be there yet.
+        address: Address of the folder, which need not exist yet.
 
     Raises:
-        AffectlineError: The package for such addresses is missing, or nothing answers there.
+        AffectlineError: The package for such addresses is missing, or the store does not answer.
     """
 
     def __init__(self, address: str) -> None:
@@ -46,7 +46,7 @@ class StoredFolder:
             self._files, self._root = _open_store(self.address)
 
     def read(self, name: str) -> bytes | None:
-        """The content of a file; None where it is not there."""
+        """The content of a file; None if it does not exist."""
         with _explained(f"{self.address}/{name}"):
             try:
                 return bytes(self._files.cat_file(f"{self._root}/{name}"))
@@ -54,20 +54,20 @@ class StoredFolder:
                 return None
 
     def read_all(self, names: Sequence[str]) -> dict[str, bytes]:
-        """The content of many files at once; without those that are not there."""
+        """The content of many files at once, without missing ones."""
         with _explained(self.address):
             paths = {f"{self._root}/{name}": name for name in names}
             found = self._files.cat(list(paths), on_error="omit") if paths else {}
         return {paths[path]: bytes(content) for path, content in found.items()}
 
     def write(self, name: str, path: Path) -> None:
-        """Put a file there, in place of the one that was."""
+        """Upload a file, replacing any existing one."""
         with _explained(f"{self.address}/{name}"):
             self._files.makedirs(f"{self._root}/{name}".rpartition("/")[0], exist_ok=True)
             self._files.put_file(str(path), f"{self._root}/{name}")
 
     def find(self, name: str) -> list[str]:
-        """The files of such a name one level below, as ``folder/name``."""
+        """The files with a name, one level below, as ``folder/name``."""
         with _explained(self.address):
             self._files.invalidate_cache()
             found = self._files.glob(f"{self._root}/*/{name}")
@@ -75,17 +75,17 @@ class StoredFolder:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is there."""
+        """Whether the folder is empty or does not exist."""
         with _explained(self.address):
             self._files.invalidate_cache()
             return not self._files.find(self._root, maxdepth=1)
 
     def upload(self, folder: Path, *, last: str) -> None:
-        """Put a whole folder there, in place of what was.
+        """Upload a whole folder, replacing existing content.
 
         Args:
-            folder: It.
-            last: The file that says that all others are there: it is removed first, and comes last.
+            folder: The local folder.
+            last: The file that marks the folder as complete: it is removed first and written last.
         """
         with _explained(self.address):
             if self._files.exists(f"{self._root}/{last}"):
@@ -98,10 +98,10 @@ class StoredFolder:
 
 
 def stat_file(address: str) -> StoredFile:
-    """What a store says of a file.
+    """A store's information about a file.
 
     Raises:
-        AffectlineError: It is not there, or the store does not answer.
+        AffectlineError: The file does not exist, or the store does not answer.
     """
     with _explained(address):
         files, path = _open_store(address)
@@ -109,7 +109,7 @@ def stat_file(address: str) -> StoredFile:
 
 
 def stat_files(addresses: Sequence[str]) -> list[StoredFile | None]:
-    """What stores say of many files, asked for at once; None of those that are not there."""
+    """Information about many files, requested concurrently; None for missing files."""
 
     def stat(address: str) -> StoredFile | None:
         with suppress(AffectlineError):
@@ -124,7 +124,7 @@ def read_file(address: str) -> bytes:
     """The content of a small file.
 
     Raises:
-        AffectlineError: It is not there, or the store does not answer.
+        AffectlineError: The file does not exist, or the store does not answer.
     """
     with _explained(address):
         files, path = _open_store(address)
@@ -132,7 +132,7 @@ def read_file(address: str) -> bytes:
 
 
 def list_files(address: str) -> list[str]:
-    """The files that an address means: itself, all below a folder, or those of a pattern.
+    """The files that an address names: itself, all below a folder, or matches of a pattern.
 
     Raises:
         AffectlineError: There are none, or the store does not answer.
@@ -146,7 +146,7 @@ def list_files(address: str) -> list[str]:
         else:
             found = files.find(path)
     if not found:
-        raise AffectlineError(f"{address}: nothing is there", "check the name")
+        raise AffectlineError(f"{address}: no files found", "check the name")
     return [files.unstrip_protocol(one) for one in sorted(found)]
 
 
@@ -155,17 +155,17 @@ def fetched(address: str) -> Iterator[Path]:
     """Yield a local copy of a file, which is removed afterwards.
 
     Args:
-        address: Of the file. Its copy is in the folder for temporary files (``TMPDIR``).
+        address: Address of the file. The copy is in the temporary folder (``TMPDIR``).
 
     Raises:
-        AffectlineError: It is not there, the store does not answer, or there is no room for it.
+        AffectlineError: The file does not exist, the store does not answer, or the disk is full.
     """
     with tempfile.TemporaryDirectory(prefix="affectline-") as folder:
         local = Path(folder) / (PurePosixPath(address).name or "film")
         size, free = stat_file(address).size, shutil.disk_usage(folder).free
         if size > free:
             raise AffectlineError(
-                f"{address}: {size / 1e9:.1f} GB, and {folder} has {free / 1e9:.1f} GB free",
+                f"{address}: {size / 1e9:.1f} GB, but {folder} has only {free / 1e9:.1f} GB free",
                 "set TMPDIR to a folder with more room",
             )
         with _explained(address):
@@ -187,23 +187,24 @@ def _open_store(address: str) -> tuple[Any, str]:
     require_extra(f"{address}: an address of a store", "ray", "fsspec")
     import fsspec
 
-    # Not from a listing of before: others write there, too
+    # No cached listings, because other processes write to the store too
     files, path = fsspec.url_to_fs(address, use_listings_cache=False)
     return files, str(path)
 
 
 @contextmanager
 def _explained(address: str) -> Iterator[None]:
-    """Say what went wrong with a store in one line; every store has errors of its own."""
+    """Turn a store's own errors into one line."""
     try:
         yield
     except AffectlineError:
         raise
     except FileNotFoundError as error:
-        raise AffectlineError(f"{address}: not there", "check the name") from error
+        raise AffectlineError(f"{address}: not found", "check the name") from error
     except ImportError as error:
         raise AffectlineError(
-            f"{address}: {first_line(error)}", "install what reads such addresses: s3fs for s3://"
+            f"{address}: {first_line(error)}",
+            "install the package for such addresses: s3fs for s3://",
         ) from error
     except Exception as error:
         what = first_line(error) or type(error).__name__

@@ -1,7 +1,7 @@
-"""The main program of a worker: analyses the films that it is sent, one after the other.
+"""The main program of a worker: analyses the films that it receives, one by one.
 
-Its one argument is the number of an inherited socket. Films come as JSON; progress and results go
-back as JSON. It ends as soon as nobody is at the other end, whatever it is at.
+Its only argument is the number of an inherited socket. Films arrive as JSON; progress and results
+go back as JSON. It exits as soon as the other end closes, even in the middle of a film.
 """
 
 import contextlib
@@ -18,11 +18,11 @@ from affectline.services.archive.film_run import run_film
 from affectline.services.archive.film_task import FilmResult, FilmTask
 
 NICE: Final = 5
-"""Workers leave the machine to whoever works at it."""
+"""Niceness of workers, so that they do not slow down other work on the machine."""
 
 
 def work(connection: "Connection[bytes, bytes]") -> None:
-    """Analyse what is sent, until nobody is at the other end."""
+    """Analyse received films until the other end closes."""
     while True:
         task = FilmTask.model_validate_json(connection.recv_bytes())
 
@@ -33,7 +33,7 @@ def work(connection: "Connection[bytes, bytes]") -> None:
             result = run_film(task, report)
         except BrokenPipeError:
             raise
-        except OSError as error:  # the disk: nobody else can say so
+        except OSError as error:  # a disk error, which only this process can report
             problem = f"{task.folder}: {error.strerror or error}"
             result = FilmResult(
                 name=task.name, source=task.source, columns=task.columns, problem=problem
@@ -42,18 +42,18 @@ def work(connection: "Connection[bytes, bytes]") -> None:
 
 
 def end_with(number: int) -> None:
-    """End this process as soon as nobody is at the other end of a socket.
+    """Exit this process as soon as the other end of a socket closes.
 
-    A film that nobody waits for must not be finished: whoever resumes the archive may be at it.
+    A film that nobody waits for must not be finished: a resumed run may be analysing it already.
     """
     poll = select.poll()
-    poll.register(number, 0)  # what comes anyhow: it was hung up
+    poll.register(number, 0)  # hang-ups are always reported
     poll.poll()
     os._exit(1)
 
 
 def main() -> None:
-    """Be a worker."""
+    """Run a worker."""
     logs.configure()
     os.nice(NICE)
     threading.Thread(target=end_with, args=(int(sys.argv[1]),), daemon=True).start()

@@ -1,1 +1,1 @@
-"""The biometrics process: one sensor of one person, as `Samples` on the bus."""
+"""The biometrics process: publishes one sensor of one person as `Samples` on the bus."""

@@ -1,6 +1,6 @@
-"""Avro container files that others made: read in bounded time and memory.
+"""Reads untrusted Avro container files in bounded time and memory.
 
-A file brings its own schema and is compressed, so a few bytes may stand for any amount of values:
+A file contains its own schema and is compressed, so a few bytes may stand for any number of values:
 a compressed run of zeros, or an array of items that take no bytes. Both are refused before the
 library (fastavro) reads the file. The format is that of Apache Avro 1.11, "Object Container Files".
 """
@@ -15,12 +15,12 @@ from typing import Any, BinaryIO, Final
 import zstandard
 
 MOST_BYTES: Final = 1 << 25
-"""Uncompressed, of a file: more than two hours of all sensors of a watch."""
+"""The most uncompressed bytes of a file: more than two hours of all sensors of a watch."""
 SYNC_BYTES: Final = 16
 STEP_BYTES: Final = 1 << 16
 
 Decompress = Callable[[bytes], int]
-"""Returns the uncompressed length, of which it looks at no more than `MOST_BYTES`."""
+"""Returns the uncompressed length, counted no further than just beyond `MOST_BYTES`."""
 
 
 def read_records(path: Path, avro: Any) -> list[Any]:
@@ -31,12 +31,12 @@ def read_records(path: Path, avro: Any) -> list[Any]:
         avro: The module ``fastavro``.
 
     Raises:
-        OSError: It cannot be read.
+        OSError: The file cannot be read.
         ValueError: It is not a complete Avro file, or would grow beyond `MOST_BYTES`.
     """
     with path.open("rb") as file:
         try:
-            reader = avro.reader(file)  # reads the header alone
+            reader = avro.reader(file)  # reads only the header
             _check_schema(reader.writer_schema)
             blocks_at = file.tell()
             _check_blocks(file, str(reader.codec))
@@ -49,10 +49,10 @@ def read_records(path: Path, avro: Any) -> list[Any]:
 
 
 def _check_blocks(file: BinaryIO, codec: str) -> None:
-    """Uncompress every block as far as it may grow.
+    """Check the uncompressed size of the blocks.
 
     Raises:
-        ValueError: All together are too large, or one is cut off.
+        ValueError: All blocks together are too large, or one is cut off.
     """
     total = 0
     while (count := _read_long(file)) is not None:
@@ -78,7 +78,7 @@ def _uncompressed_bytes(data: bytes, codec: str) -> int:
         case "zstandard":
             with zstandard.ZstdDecompressor().stream_reader(data) as reader:
                 return len(reader.read(MOST_BYTES + 1))
-        case "snappy":  # its length comes first, and 4 bytes of checksum last
+        case "snappy":  # the length comes first, and 4 bytes of checksum last
             return _read_uvarint(data)
         case "null":
             return len(data)
@@ -86,7 +86,7 @@ def _uncompressed_bytes(data: bytes, codec: str) -> int:
 
 
 def _read_long(file: BinaryIO) -> int | None:
-    """A ``long``: zigzag, 7 bits a byte, the lowest first. None at the end of the file."""
+    """A ``long``: zigzag, 7 bits per byte, the lowest first. None at the end of the file."""
     head = file.read(10)
     if not head:
         return None
@@ -109,10 +109,10 @@ def _read_uvarint(data: bytes) -> int:
 
 
 def _check_schema(schema: Any) -> None:
-    """Refuse lists of items that may take no bytes: a number would make any amount of them.
+    """Refuse lists whose items may take no bytes: one number would stand for any amount of them.
 
     Raises:
-        ValueError: There is one.
+        ValueError: The schema has such a list.
     """
     named: dict[str, Any] = {}
     waiting = [schema]

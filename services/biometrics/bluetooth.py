@@ -1,6 +1,6 @@
 """The connection to a strap over Bluetooth Low Energy, through bleak.
 
-Every strap has the standard Heart Rate Service; drivers add what else theirs measures.
+Every strap has the standard Heart Rate Service; drivers add other measurements.
 """
 
 import asyncio
@@ -31,12 +31,12 @@ from affectline.services.biometrics.heart_rate import (
 HEART_RATE_SERVICE: Final = "0000180d-0000-1000-8000-00805f9b34fb"
 HEART_RATE_MEASUREMENT: Final = "00002a37-0000-1000-8000-00805f9b34fb"
 SCAN_S: Final = 10.0
-"""Straps advertise about once a second while they are worn and nobody is connected."""
+"""Straps advertise about once a second while they are worn and not connected."""
 OPEN_S: Final = 30.0
 CLOSE_S: Final = 3.0
 
 Parser = Callable[[bytes, int], list[Reading]]
-"""Reads what a strap sent, and when it arrived, in ns since the Unix epoch."""
+"""Reads a strap's data, given its time of arrival in ns since the Unix epoch."""
 Notification = tuple[Parser, int, bytes]
 
 
@@ -55,10 +55,10 @@ def load_bluetooth(driver: str) -> Bluetooth:
     """Import bleak.
 
     Args:
-        driver: Which driver needs it.
+        driver: Name of the driver that needs it.
 
     Raises:
-        AffectlineError: It is not installed.
+        AffectlineError: bleak is not installed.
     """
     try:
         from bleak import BleakClient, BleakScanner
@@ -69,10 +69,10 @@ def load_bluetooth(driver: str) -> Bluetooth:
 
 
 class StrapSettings(BiometricsSettings):
-    """Which strap; without address and name the first one found."""
+    """A strap; without address and name the first one found."""
 
     name: Annotated[str, Field(min_length=1, max_length=200)] | None = None
-    """Name of the strap, as it advertises it."""
+    """Name that the strap advertises."""
     address: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     """Address of the strap (on macOS the UUID that the system assigned to it)."""
 
@@ -81,13 +81,13 @@ class BluetoothStrap(Driver):
     """A strap with the standard Heart Rate Service, and possibly more.
 
     Args:
-        settings: Which strap.
-        clock: The time.
+        settings: Which strap to connect.
+        clock: The clock to use.
         bluetooth: Replaces bleak in tests.
     """
 
     kind: ClassVar[str] = "heart-rate strap"
-    """What is looked for where nothing names it."""
+    """What to search for, in messages, if the settings name no strap."""
     _settings: StrapSettings
 
     def __init__(
@@ -98,26 +98,26 @@ class BluetoothStrap(Driver):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._client: Any = None
         self._known_device: Any = None
-        """The strap that was connected: without a name, only this one is opened again."""
+        """The strap that was connected: without a name, only this one is reconnected."""
 
     def open(self) -> None:
         self._notifications: queue.SimpleQueue[Notification] = queue.SimpleQueue()
         self._disconnected = threading.Event()
         self._timeline = RRTimeline()
         self._loop = asyncio.new_event_loop()
-        # bleak needs asyncio, in a thread of its own; a daemon, because a system call may hang
+        # bleak needs asyncio in a separate thread; it is a daemon, because a system call may hang
         self._thread = threading.Thread(target=self._loop.run_forever, name="bleak", daemon=True)
         self._thread.start()
         try:
             self._wait_for(self._connect(), OPEN_S)
         except self._bluetooth.errors as error:
             reason = str(error) or type(error).__name__
-            if isinstance(error, FileNotFoundError | ConnectionError):  # the way to the service
+            if isinstance(error, FileNotFoundError | ConnectionError):  # to the system service
                 reason = "this computer's Bluetooth does not answer: is it present and switched on?"
             raise DeviceGone(f"Bluetooth: {self._describe_target()}: {reason}") from error
 
     def read(self) -> list[Reading]:
-        # Checked before the queue, so that all that came before the loss is returned
+        # Checked before the queue, so that everything that came before the loss is returned
         gone = self._disconnected.is_set()
         received: list[Notification] = []
         with contextlib.suppress(queue.Empty):
@@ -143,14 +143,14 @@ class BluetoothStrap(Driver):
                 loop.close()
 
     def _wait_for(self, work: Coroutine[Any, Any, None], timeout_s: float) -> None:
-        """Wait for work in bleak's thread, unless the process is to stop."""
+        """Wait for work in bleak's thread, unless the process has to stop."""
         assert self._loop  # noqa: S101 - for the type checker: just made
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         deadline = self._clock.monotonic() + timeout_s
         while True:
             with contextlib.suppress(TimeoutError):
                 return future.result(WAIT_S)
-            if future.done() and future.exception():  # its own time-out, not ours
+            if future.done() and future.exception():  # its own timeout, not ours
                 raise DeviceGone(f"Bluetooth: {self._describe_target()} did not answer in time")
             if self._clock.wait(0) or self._clock.monotonic() > deadline:
                 future.cancel()
@@ -175,17 +175,17 @@ class BluetoothStrap(Driver):
         self._known_device = found
 
     async def _subscribe(self, client: Any) -> None:
-        """Ask a connected strap for what it measures; drivers ask for more."""
+        """Subscribe to a connected strap's heart rate; drivers subscribe to more."""
         await client.start_notify(HEART_RATE_MEASUREMENT, self._receive_for(self._parse))
 
     def _receive_for(self, parse: Parser) -> Callable[[Any, bytearray], None]:
-        """A callback of bleak: what it gets is parsed in the driver's own thread."""
+        """A callback for bleak: the driver's own thread parses the data."""
         return lambda _, data: self._notifications.put((parse, self._clock.now(), bytes(data)))
 
     def _matches(self, device: Any, advertisement: Any) -> bool:
         if self._settings.name:
             return self._settings.name in (device.name, advertisement.local_name)
-        if self._known_device:  # others are worn by other people; some change their address
+        if self._known_device:  # other people wear the others; some straps change their address
             name = self._known_device.name
             has_same_name = bool(name) and name in (device.name, advertisement.local_name)
             return has_same_name or device.address == self._known_device.address
@@ -207,7 +207,7 @@ class BluetoothStrap(Driver):
 
 
 async def _shut_down(client: Any) -> None:
-    """Cancel what is under way, such as a scan, and disconnect."""
+    """Cancel pending tasks, such as a scan, and disconnect."""
     under_way = asyncio.all_tasks() - {asyncio.current_task()}
     for task in under_way:
         task.cancel()

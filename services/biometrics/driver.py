@@ -2,7 +2,7 @@
 
 A driver is a module in `affectline.services.biometrics.drivers`, or a class that another
 distribution adds through the entry-point group ``affectline.drivers`` (docs/extending.md). It
-runs in one thread of its own (`affectline.services.biometrics.driver_thread`), so it may block.
+runs in its own thread (`affectline.services.biometrics.driver_thread`), so it may block.
 """
 
 from collections import Counter
@@ -16,16 +16,16 @@ from affectline.common.errors import AffectlineError
 from affectline.common.settings.biometrics import BiometricsSettings
 
 WAIT_S: Final = 0.1
-"""How long `Driver.read` may wait for data: it bounds the delay of a batch, and how long it takes
-to notice that the process is to stop."""
+"""How long `Driver.read` may wait for data: this limits the delay of a batch, and the time until a
+stop of the process is noticed."""
 
 
 class Event(NamedTuple):
-    """Something that a device, or a program, says at a moment."""
+    """A labelled event that a device or a program sends."""
 
     label: str
     fields: dict[str, JsonValue]
-    """What else it says."""
+    """Other fields of the event."""
 
 
 @dataclass(frozen=True)
@@ -39,27 +39,27 @@ class Reading:
     values: tuple[float, ...]
     """NaN where a sample is missing."""
     rate: float | None = None
-    """Samples a second, where they are evenly spaced."""
+    """Samples a second, if they are evenly spaced."""
     offsets: tuple[int, ...] = ()
-    """Nanoseconds from ``at``, not falling; empty where there is a ``rate``."""
+    """Nanoseconds from ``at``, never decreasing; empty if there is a ``rate``."""
     quality: float = 1.0
     """From 0 to 1."""
     reason: str = ""
     """Why the quality is not 1."""
     events: tuple[Event, ...] = ()
-    """Of `EVENTS`: what each sample, which has no value, says."""
+    """For the signal `EVENTS`: the event of each sample, which has no value."""
 
 
 @dataclass(frozen=True)
 class Clock:
-    """The time, as drivers get it; tests pass one of their own."""
+    """The clock for drivers; tests pass their own."""
 
     now: Callable[[], int]
     """Nanoseconds since the Unix epoch; people and time servers set it."""
     monotonic: Callable[[], float]
     """Seconds; never set back."""
     wait: Callable[[float], bool]
-    """Wait so many seconds; returns True at once when the process is to stop."""
+    """Waits for this many seconds; returns True at once when the process has to stop."""
 
 
 @dataclass(frozen=True)
@@ -69,13 +69,13 @@ class Timing:
     session_start: int | None = None
     """Zero of the time line, in ns since the Unix epoch; None: when the recording is opened."""
     ends_at: int | None = None
-    """When the run ends on that line; None: with its sources."""
+    """When the run ends on that time line; None: with its sources."""
     speed: float | Literal["max"] = 1.0
     """Multiple of the recorded speed; ``max``: as fast as it is consumed."""
     follows_clock: bool = False
-    """Something else in the run is live: a sample is due when the clock has reached its time."""
+    """Samples are due by the clock, because something else in the run is live."""
     is_aligned: bool = False
-    """Others are waited for and wait, so messages must be cut in the same places at every pace."""
+    """Sources wait for each other, so messages must be cut in the same places at any pace."""
 
 
 BUTTON: Final = "button press"
@@ -83,11 +83,11 @@ BUTTON: Final = "button press"
 
 
 EVENTS: Final = "events"
-"""Signal name of what a device says: each `Event` is published as a `Marker`."""
+"""Signal name of a device's events: each `Event` is published as a `Marker`."""
 
 
 class DeviceGone(Exception):  # noqa: N818 - it names what happened
-    """The device is unavailable for now, and is tried again. The text is shown to the user."""
+    """The device is unavailable for now, and will be tried again. The text is shown to the user."""
 
 
 class Driver:
@@ -95,22 +95,22 @@ class Driver:
 
     Args:
         settings: An instance of the driver's own `settings_model`.
-        clock: The time.
+        clock: The clock to use.
     """
 
     settings_model: ClassVar[type[BiometricsSettings]]
     """Model of the driver's settings; the default of its ``driver`` is the driver's name."""
 
     device: str = ""
-    """Description of the open device, for people."""
+    """Description of the open device, for display."""
     synthetic: bool = False
-    """True where nobody was measured."""
+    """True if nobody is measured."""
     can_wait: bool = False
-    """True where nothing is lost when it is read later, as with a file."""
+    """True if reading later loses nothing, as with a file."""
     ended: bool = False
     """True when no more data will ever come, as at the end of a file."""
     complete_until: int | None = None
-    """Recordings: no later reading is about an earlier moment than this, in ns."""
+    """Recordings: no later reading has a time before this one, in ns."""
     timing: Timing = Timing()
     """Recordings: set before `open`."""
 
@@ -119,20 +119,20 @@ class Driver:
         self.counters: Counter[str] = Counter()
         """Published in health. ``invalid`` counts pieces of input that could not be read."""
         self.remarks: list[str] = []
-        """What people should know of the input: each is said once."""
+        """What people should know about the input; each remark is logged once."""
 
     def open(self) -> None:
         """Open the device.
 
         Raises:
-            DeviceGone: It is not there now; it is started again later.
-            AffectlineError: It cannot be opened with these settings; the process ends.
+            DeviceGone: The device is not available now; it will be tried again.
+            AffectlineError: The device cannot be opened with these settings; the process ends.
         """
 
     def read(self) -> list[Reading]:
         """Return what has arrived since the last call, in order of time.
 
-        Waits about `WAIT_S` at most.
+        It waits at most about `WAIT_S`.
 
         Raises:
             DeviceGone: The device was lost. What arrived before has been returned.
@@ -140,14 +140,14 @@ class Driver:
         raise NotImplementedError
 
     def hurry(self) -> None:
-        """Recordings: play the rest as fast as it is consumed; may be called from any thread."""
+        """Recordings: play the rest as fast as it is consumed; callable from any thread."""
 
     def close(self) -> None:
-        """Release the device; harmless when it is not open."""
+        """Release the device; harmless if it is not open."""
 
 
 def make_driver(settings: BiometricsSettings, clock: Clock) -> Driver:
-    """Make the driver that the settings name, without opening it.
+    """Create the driver that the settings name, without opening it.
 
     Raises:
         AffectlineError: A package that it needs is not installed.
@@ -157,7 +157,7 @@ def make_driver(settings: BiometricsSettings, clock: Clock) -> Driver:
 
 
 def missing_package(driver: str, error: ImportError, extra: str = "sensors") -> AffectlineError:
-    """The error about a package that a driver needs, and how to install it."""
+    """The error for a missing package of a driver, with the command that installs it."""
     return AffectlineError(
         f"--driver {driver}: {error}",
         f"install what it needs with pip install 'affectline[{extra}]'",

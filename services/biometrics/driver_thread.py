@@ -1,4 +1,4 @@
-"""The thread of a driver: opens it, reads it, and opens it again when the device is lost."""
+"""The thread of a driver: opens it, reads it, and reopens it when the device is lost."""
 
 import contextlib
 import queue
@@ -10,26 +10,26 @@ from affectline.common.errors import AffectlineError
 from affectline.services.biometrics.driver import WAIT_S, DeviceGone, Driver, Reading
 
 BATCHES: Final = 64
-"""Batches that may wait for the stage. Beyond that the driver blocks; meanwhile a device fills the
-buffer of its own library: those of LSL and BrainFlow hold minutes."""
+"""How many batches may wait for the stage. Beyond that the driver blocks; meanwhile a device fills
+its library's own buffer: those of LSL and BrainFlow hold minutes."""
 FIRST_PAUSE_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 8.0
 """The pause between attempts to open a device doubles up to this."""
 
 
 class Batch(NamedTuple):
-    """What a driver returned at once."""
+    """The result of one `Driver.read`."""
 
     readings: list[Reading]
     complete_until: int | None
-    """`Driver.complete_until` behind them."""
+    """`Driver.complete_until` after these readings."""
 
 
 class DriverThread(threading.Thread):
     """Reads a driver until it ends, fails for good, or is stopped.
 
     Args:
-        driver: Used by this thread alone.
+        driver: The driver, used only by this thread.
         stopping: Set from outside to end the thread.
         wake: Called when there is a new batch or a new problem.
     """
@@ -42,7 +42,7 @@ class DriverThread(threading.Thread):
         self._pause_s = FIRST_PAUSE_S
         self._complete_until: int | None = None
         self.problem = ""
-        """Why no data arrive, for people; empty while all is well."""
+        """Why no data arrives, in words; empty while all is well."""
         self.failure: AffectlineError | None = None
         self.ended = False
 
@@ -57,7 +57,7 @@ class DriverThread(threading.Thread):
             self._wake()
 
     def step(self) -> float:
-        """Open the device or read from it once; return how long to wait then, in seconds."""
+        """Open the device or read it once; return the seconds to wait before the next step."""
         try:
             if not self._is_open:
                 self._driver.open()
@@ -79,7 +79,7 @@ class DriverThread(threading.Thread):
         return 0.0
 
     def next_batch(self) -> Batch | None:
-        """Return the next batch; None where there is none yet."""
+        """Return the next batch; None if there is none yet."""
         with contextlib.suppress(queue.Empty):
             return self._batches.get_nowait()
         return None
@@ -103,7 +103,7 @@ class DriverThread(threading.Thread):
     def _close(self) -> None:
         try:
             self._driver.close()
-        except Exception:  # a lost device may fail to close; it is opened anew
+        except Exception:  # a lost device may fail to close; it is opened again
             self._driver.counters["failures"] += 1
 
     def _put(self, batch: Batch) -> None:

@@ -1,4 +1,4 @@
-"""Playback of recorded signals on the session's time line."""
+"""Plays recorded signals on the session's time line."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from affectline.services.biometrics.driver import WAIT_S, Clock, Driver, Reading
 from affectline.services.biometrics.validation import NS
 
 BLOCK_NS: Final = NS // 4
-"""Recorded time that one message holds at most, where the pace shall not show: signals interleave,
-and others wait little."""
+"""The most recorded time in one message if messages must not depend on the pace: signals
+interleave, and others wait only briefly."""
 LATEST_PLAYED: Final = 2**62
-"""In ns, the year 2116: twice as much still fits the message format."""
+"""In ns, the year 2116: twice that still fits the message format."""
 
 Times = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
@@ -30,11 +30,11 @@ class RecordedSignal:
     signal: str
     unit: str
     times: Times
-    """``(N,) int64``, nanoseconds since the Unix epoch or any other moment; not falling."""
+    """``(N,) int64``, nanoseconds since the Unix epoch or any other moment; never decreasing."""
     values: Values
     """``(N,) float64``, NaN where a sample is missing."""
     rate: float | None = None
-    """Samples a second, where they are evenly spaced."""
+    """Samples a second, if they are evenly spaced."""
 
     def slice(self, start: int, stop: int, shift: int = 0) -> Reading:
         """Samples ``start`` to ``stop`` (excluded), their times shifted by ``shift`` ns."""
@@ -47,24 +47,24 @@ class RecordedSignal:
 
 
 class RecordedSignals(NamedTuple):
-    """What a file or folder holds."""
+    """The contents of a file or folder."""
 
     signals: list[RecordedSignal]
     start: int
-    """When it begins, on the line of the signals' times in ns: not later than the first sample."""
+    """When it begins, on the time line of the signals in ns: not later than the first sample."""
 
 
 def regular_times(start: int, rate: float, count: int, source: str = "a signal") -> Times:
     """Times in ns of ``count`` samples, ``rate`` a second (0.001 or more) from ``start`` on.
 
     Args:
-        start: Of the first.
+        start: Time of the first sample.
         rate: Samples a second.
-        count: How many there are.
-        source: What they are of, for the error.
+        count: Number of samples.
+        source: Where the samples come from, for the error.
 
     Raises:
-        AffectlineError: They end after `LATEST_PLAYED`.
+        AffectlineError: The samples end after `LATEST_PLAYED`.
     """
     if start + count * NS / rate > LATEST_PLAYED:
         raise AffectlineError(
@@ -76,19 +76,19 @@ def regular_times(start: int, rate: float, count: int, source: str = "a signal")
 
 
 def make_monotonic(times: Times) -> tuple[Times, int]:
-    """Correct times that fall; nothing is sorted or dropped.
+    """Correct times that decrease; nothing is sorted or dropped.
 
     A single time that is later than both its neighbours is an outlier, and is moved between them.
-    After any other fall the clock was set back: the next sample is put the usual (median) step
-    behind the last one, and those that follow keep their distance to it until the clock has caught
-    up. The order of samples is right then and their times are not, so samples that would overlap
-    are not sorted in between.
+    Any other decrease means that the clock was set back: the next sample is put the usual (median)
+    step after the last one, and those that follow keep their distance to it until the clock has
+    caught up. In that case the order of samples is right and their times are wrong, so samples
+    that would overlap are not sorted in between.
 
     Args:
         times: ``(N,) int64`` in ns, from 0 to `LATEST_PLAYED`.
 
     Returns:
-        Times that do not fall, and how many were changed.
+        Times that do not decrease, and how many were changed.
     """
     steps = np.diff(times)
     if not (steps < 0).any():
@@ -120,9 +120,9 @@ def _fix_outliers(raw: list[int], usual: int) -> int:
 class FilePlayback(Driver):
     """Plays recorded signals, which subclasses `load`.
 
-    A recording begins at the session's start, or at a date of its own, and its samples keep their
-    distance from there at any speed. Where sources of a run are aligned, messages hold the samples
-    of one block of `BLOCK_NS`, so that they are the same at every pace.
+    A recording begins at the session's start or at its own date, and its samples keep their
+    distance from there at any speed. If the sources of a run are aligned, each message contains the
+    samples of one block of `BLOCK_NS`, so that messages are the same at any pace.
     """
 
     _settings: PlaybackSettings
@@ -133,16 +133,16 @@ class FilePlayback(Driver):
         """Read the recording.
 
         Raises:
-            AffectlineError: There is nothing to play.
+            AffectlineError: There is nothing that can be played.
         """
         raise NotImplementedError
 
     @classmethod
     def find_start(cls, settings: Any) -> int:
-        """When a recording begins by its own times, in ns, without reading more than it takes.
+        """When a recording begins by its own times, in ns; reads no more than necessary.
 
         Raises:
-            AffectlineError: It cannot be read.
+            AffectlineError: The recording cannot be read.
         """
         return cls(settings, Clock(now_ns, monotonic, lambda _: True)).load().start
 
@@ -154,11 +154,11 @@ class FilePlayback(Driver):
         if begins_at < 0:
             raise AffectlineError(
                 f"keep_times: {self.device} has times before 1970",
-                "its times are no dates: leave keep_times out",
+                "its times are not dates: leave keep_times out",
             )
         self._shift = begins_at - self._start
         self._speed = self._settings.speed or self.timing.speed
-        # Whoever names a speed, or has a date of its own, does not go by the clock
+        # A recording with its own speed or date does not follow the clock
         self._follows_clock = (
             self.timing.follows_clock
             and self._settings.speed is None
@@ -195,7 +195,7 @@ class FilePlayback(Driver):
         return sorted(readings, key=lambda reading: reading.at)
 
     def _samples_before(self, until: int) -> list[Reading]:
-        """The samples before a recorded time that were not taken yet."""
+        """The samples before a recorded time that were not returned yet."""
         if self.timing.ends_at is not None:
             until = min(until, self.timing.ends_at - self._shift)
         readings = []
@@ -208,14 +208,14 @@ class FilePlayback(Driver):
         return readings
 
     def _next_time(self) -> int:
-        """Recorded time of the next sample; behind the last one, just after it."""
+        """Recorded time of the next sample; after the last one, 1 ns after that."""
         due = (
             s.times[i] for s, i in zip(self._signals, self._next, strict=True) if i < len(s.times)
         )
         return int(min(due, default=self._end + 1))
 
     def _next_block(self) -> int:
-        """End of the next block with samples; its start, after a pause, where it is not due yet."""
+        """End of the next block with samples; if it is not due, its start, after a pause."""
         first = self._next_time()
         begin = first - (first - self._start) % BLOCK_NS
         end = begin + BLOCK_NS
@@ -243,7 +243,7 @@ class FilePlayback(Driver):
         if not self._settings.loop:
             self.ended = True
             return
-        # The next pass starts the usual step between samples after the last one
+        # The next pass starts one usual step between samples after the last one
         gap = min(_usual_step(signal) for signal in self._signals)
         length = self._end - self._start + max(gap, 1)
         self._shift += length

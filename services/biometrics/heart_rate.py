@@ -1,7 +1,7 @@
-"""Parsing of the Bluetooth characteristic "Heart Rate Measurement" (0x2A37).
+"""Parses the Bluetooth characteristic "Heart Rate Measurement" (0x2A37).
 
-As the Heart Rate Service 1.0 and the GATT Specification Supplement (Heart Rate Measurement) of
-the Bluetooth SIG define it. All numbers are little endian.
+It is defined in the Heart Rate Service 1.0 and in the GATT Specification Supplement (Heart Rate
+Measurement) of the Bluetooth SIG. All numbers are little endian.
 """
 
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ FLAG_CONTACT_SUPPORTED: Final = 0x04
 FLAG_ENERGY: Final = 0x08
 FLAG_RR_INTERVALS: Final = 0x10
 TICKS_PER_S: Final = 1024
-"""RR intervals count in 1024ths of a second."""
+"""RR intervals are in 1024ths of a second."""
 MAX_DELAY_NS: Final = 1_500_000_000
-"""Straps notify once a second, so a beat is at most about that old. A chain of beats that ends
-earlier than this before the notification has lost some."""
+"""Straps notify once a second, so a beat is at most about that old. If a chain of beats ends longer
+than this before the notification, beats were lost."""
 
 
 @dataclass(frozen=True)
@@ -27,18 +27,18 @@ class HeartRateMeasurement:
     """One notification of a strap."""
 
     rate: int
-    """Beats a minute; 0 where the strap has no rate."""
+    """Beats a minute; 0 if the strap has no rate."""
     contact: bool | None = None
-    """Whether it touches the skin; None where it does not report that."""
+    """Whether the strap touches the skin; None if it does not report that."""
     energy_kj: int | None = None
     intervals_ms: tuple[float, ...] = ()
     """RR intervals, the oldest first; those of length 0 are left out."""
     damaged: bool = False
-    """The payload does not match its flags; what could not be read was left out."""
+    """Whether the payload does not match its flags; unreadable parts were left out."""
 
 
 def parse_measurement(payload: bytes) -> HeartRateMeasurement | None:
-    """Parse a notification; None where not even the rate is there.
+    """Parse a notification; None if it does not even contain the rate.
 
     A truncated payload is read as far as it goes.
     """
@@ -65,20 +65,20 @@ def parse_measurement(payload: bytes) -> HeartRateMeasurement | None:
 
 
 class RRTimeline:
-    """Assigns times to beats: a strap reports how far they are apart, not when they were.
+    """Assigns times to beats: a strap reports the intervals between beats, not their times.
 
-    The first message's last beat is taken to be its arrival. From then on beats are chained by
-    their intervals, which are exact to a 1024th of a second, so that the jitter of the radio does
-    not show. A chain can only be late, never early: when it would end after the arrival of its
-    message it is moved back to it, so that with time the error shrinks to the shortest delay that
-    the strap ever had; at first it is up to about a second. Beats that got lost break the chain.
+    The last beat of the first message is placed at its arrival. From then on, beats are chained by
+    their intervals, which are exact to a 1024th of a second, so that radio jitter does not show. A
+    chain can only be late, never early: if it would end after the arrival of its message, it is
+    moved back to that. So the error, at first up to about a second, shrinks with time to the
+    shortest delay that the strap ever had. Lost beats break the chain.
     """
 
     def __init__(self) -> None:
         self._last: int | None = None
 
     def timestamp(self, arrived: int, intervals_ms: tuple[float, ...]) -> list[int]:
-        """Return the times of the beats that end the intervals, in ns; not falling.
+        """Return the times of the beats that end the intervals, in ns; they never decrease.
 
         Args:
             arrived: Arrival of the notification, in ns since the Unix epoch.

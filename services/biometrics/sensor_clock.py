@@ -1,8 +1,8 @@
-"""The clock of a sensor, told in the hub's time.
+"""Converts the clock of a sensor to the hub's time.
 
-Sensors stamp their samples by a clock of their own, which is exact in its steps but knows no
-date. All that connects it to ours is when messages arrive: never before they were sent, and late
-by whatever radio and buffers add.
+Sensors stamp their samples with their own clock, which has exact steps but no date. Only the
+arrival of messages connects it to ours: they never arrive before they were sent, and are late by
+the delay of radio and buffers.
 """
 
 from collections import deque
@@ -11,29 +11,28 @@ from typing import Final
 from affectline.services.biometrics.validation import NS
 
 WINDOW_NS: Final = 60 * NS
-"""Arrivals that are looked at: long enough for one that was quick, and short enough that clocks
-that differ by 50 millionths, as cheap quartz does, part by no more than 3 ms."""
+"""Window of arrivals to consider: long enough to contain a fast one, and short enough that clocks
+that differ by 50 millionths, like cheap quartz, drift apart by no more than 3 ms."""
 BUCKET_NS: Final = 5 * NS
-"""Of so long only the quickest arrival is kept."""
+"""Only the fastest arrival in each interval of this length is kept."""
 SLEW: Final = 0.01
 """Corrections are spread, 10 ms a second: samples of a frame of less than 100 never change order.
 """
 JUMP_NS: Final = NS
-"""Where the clocks part by more, one was set: they are compared anew. Where messages only arrive
-later than before, that is known when all of `WINDOW_NS` have: until then they were held up."""
+"""If the clocks drift apart by more, one was set: the comparison starts over. Messages that only
+arrive later than before may be held up: a set clock is assumed once all of `WINDOW_NS` are late."""
 
 
 class SensorClock:
-    """Tells a sensor's time stamps in the hub's time.
+    """Converts a sensor's time stamps to the hub's time.
 
-    The message that was under way for the shortest time in the last minute says how far the
-    clocks are apart. So times are late by the shortest delay of the radio, and its jitter does
-    not show.
+    The fastest message of the last minute determines the difference between the clocks. So times
+    are late by the shortest delay of the radio, and its jitter does not show.
     """
 
     def __init__(self) -> None:
         self._quickest: deque[tuple[int, int]] = deque()
-        """For each `BUCKET_NS` of arrivals its begin, and the least difference of the clocks."""
+        """Beginning of each `BUCKET_NS` of arrivals, and the least clock difference in it."""
         self._difference: int | None = None
         self._last_stamp = 0
 
@@ -41,11 +40,11 @@ class SensorClock:
         """The difference to add to a sensor's stamps to get the hub's time, in ns.
 
         Args:
-            stamp: Of the latest sample of a message, in ns of the sensor's clock.
-            arrived: When the message arrived, in ns of the hub's.
+            stamp: Time stamp of a message's latest sample, in ns of the sensor's clock.
+            arrived: Arrival of the message, in ns of the hub's clock.
         """
         measured = arrived - stamp
-        # A message that is late by so much may have been held up; one that is early cannot be
+        # A message may be late because it was held up, but it cannot be early
         was_set = self._difference is not None and (
             measured < self._difference - JUMP_NS or stamp < self._last_stamp - JUMP_NS
         )
@@ -72,10 +71,10 @@ class SensorClock:
 
 
 class WrappingCounter:
-    """Goes on counting where a device's counter of few bits begins again.
+    """Unwraps a device's counter of few bits.
 
     Args:
-        bits: Of the counter.
+        bits: Number of bits of the counter.
     """
 
     def __init__(self, bits: int) -> None:
@@ -83,7 +82,7 @@ class WrappingCounter:
         self._count: int | None = None
 
     def unwrap(self, value: int) -> int:
-        """The count that does not begin again; values must come at least once a round."""
+        """The unwrapped count; values must come at least once per wrap-around."""
         if self._count is None:
             self._count = value
         else:

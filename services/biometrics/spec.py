@@ -1,4 +1,4 @@
-"""The declaration of the biometrics process."""
+"""The service spec of the biometrics process."""
 
 from collections.abc import Iterator
 from typing import Final, Literal, Self
@@ -9,7 +9,7 @@ from affectline.common.settings.biometrics import BiometricsSettings, PlaybackSe
 from affectline.common.settings.sources import Pace
 
 LISTENERS: Final = ("fusion", "recorder", "sink")
-"""The consumers that must miss no sample."""
+"""The consumers that must not miss any sample."""
 
 
 class BiometricsProcess(ProcessSettings):
@@ -17,7 +17,7 @@ class BiometricsProcess(ProcessSettings):
 
     settings: BiometricsSettings
     consumers: tuple[str, ...] = ()
-    """Lossless delivery: services without which nothing is read."""
+    """Lossless delivery: services that must be ready before anything is read."""
     pace: Pace = "realtime"
     """Recordings: whether they are played at the recorded pace."""
     rate: float = 1.0
@@ -25,18 +25,17 @@ class BiometricsProcess(ProcessSettings):
     session_start: int | None = None
     """Zero of the session's time line in ns since the Unix epoch; None: the time of the start."""
     recorded_sources: tuple[str, ...] = ()
-    """Lossless delivery: films and tables that this recording shall not run away from."""
+    """Lossless delivery: films and tables with which this recording keeps in step."""
     follows_clock: bool = False
-    """Pace realtime: a sample is due when the clock has reached its time, because something else in
-    the run is live."""
+    """Pace realtime: samples are due by the clock, because something else in the run is live."""
     epoch: int | None = None
-    """Epoch of the samples, so that a successor's are known to be the same; None: the time of the
-    start."""
+    """Epoch of the samples; a replacement process keeps it, so that its samples are known to be the
+    same. None: the time of the start."""
     ends_with: tuple[str, ...] = ()
-    """A recording that does not end by itself ends when those of these services that are among the
+    """A recording that does not end by itself ends when all of these services that are among the
     recorded sources have ended."""
     duration: float | None = None
-    """Seconds of the session's time line after which a recording is left."""
+    """Seconds of the session's time line after which playing a recording stops."""
 
     @property
     def process_name(self) -> str:
@@ -65,19 +64,19 @@ class BiometricsProcess(ProcessSettings):
 
     @property
     def speed(self) -> float | Literal["max"]:
-        """Multiple of the recorded pace that the run asks for."""
+        """Multiple of the recorded pace that the run requests."""
         return "max" if self.pace == "fast" else self.rate
 
     @property
     def ends_at(self) -> int | None:
-        """When a recording is left, in ns since the Unix epoch; None: at its end."""
+        """When playing a recording stops, in ns since the Unix epoch; None: at its end."""
         if self.duration is None or self.session_start is None:
             return None
         return self.session_start + round(self.duration * 1e9)
 
 
 def planned(run: Run) -> Iterator[BiometricsProcess]:
-    """One for each sensor; none where a recording is replayed."""
+    """One for each sensor; none when a recording is replayed."""
     if run.replay:
         return
     sensors, films = run.settings.biometrics, run.settings.sources

@@ -34,20 +34,20 @@ from affectline.services.biometrics.validation import (
 )
 
 MAX_UNSENT: Final = 4096
-"""Live delivery: messages buffered while the hub is away, some minutes of a heart-rate strap. Then
-the oldest are dropped, and counted as ``skipped``."""
+"""Live delivery: how many messages are buffered while the hub is away, some minutes of a heart-rate
+strap. Beyond that the oldest are dropped and counted as ``skipped``."""
 SILENCE_S: Final = 5.0
-"""A device that is open and sends nothing for so long is reported in health."""
+"""A device that is open but sends nothing for this long is reported in health."""
 
 Make = Callable[[BiometricsSettings, Clock], Driver]
 
 
 class Biometrics(Stage):
-    """One sensor's stage.
+    """The stage of one sensor.
 
     Args:
-        process: Which sensor, of whom.
-        make: Makes the driver.
+        process: Which sensor, and of which person.
+        make: Creates the driver.
     """
 
     outputs: ClassVar[Mapping[type[Message], Route]] = {
@@ -62,10 +62,10 @@ class Biometrics(Stage):
         self._stopping = threading.Event()
         self._thread: DriverThread | None = None
         self._held: Batch | None = None
-        """A recording's next batch, where others are not as far yet."""
+        """A recording's next batch, while other sources are not that far yet."""
         self._unsent: deque[Packet] = deque()
         self._complete_until: int | None = None
-        """How far everything has been published once `_unsent` is."""
+        """The time up to which everything is published once `_unsent` is sent."""
         self._timestamps: dict[str, MonotonicTimestamps] = {}
         self._next_seq: Counter[str] = Counter()
         self._send_failed = self._has_ended = self._is_left = False
@@ -78,7 +78,7 @@ class Biometrics(Stage):
 
     @property
     def _is_aligned(self) -> bool:
-        """Whether it is a recording beside other recordings, or planned markers."""
+        """Whether it is a recording that shares the time line with others or planned markers."""
         process = self._process
         is_lossless = self.context.delivery == "lossless"
         return is_lossless and process.is_recorded_source and bool(process.recorded_sources)
@@ -90,7 +90,7 @@ class Biometrics(Stage):
         self._alignment = SourceAlignment(self.context.service, others)
         self._running = {name for name in others if name != self.context.service}
         self._reached = {name: -1 for name in others if name in self._process.ends_with}
-        """Where it goes on as long as others: how far these have come."""
+        """How far the sources have come whose end also ends this one."""
         clock = Clock(self._now, monotonic, self._stopping.wait)
         self._driver = self._make(self._settings, clock)
         self._driver.timing = Timing(
@@ -104,12 +104,12 @@ class Biometrics(Stage):
         self._last_reading_s = monotonic()
 
     def _now(self) -> int:
-        """The hub's time, which is known only after `setup`."""
+        """The hub's time, which becomes known only after `setup`."""
         return self.context.now()
 
     @on(Watermark)
     def on_watermark(self, packet: Packet[Watermark]) -> Iterable[Packet]:
-        """Another recording has come further."""
+        """Note the progress of another recording."""
         message = packet.message
         self._alignment.observe(message, monotonic())
         if message.source in self._reached:
@@ -117,7 +117,7 @@ class Biometrics(Stage):
         if message.ended:
             self._running.discard(message.source)
             if not any(name.startswith("capture/") for name in self._running):
-                self._driver.hurry()  # the films are over: nobody watches the rest
+                self._driver.hurry()  # the films have ended: nobody watches the rest
         self.context.wake()
         return ()
 
@@ -142,7 +142,7 @@ class Biometrics(Stage):
             yield from self._announce(ended=self._is_read(thread))
 
     def _next_batch(self, thread: DriverThread) -> Batch | None:
-        """The next batch whose turn it is; that of a recording may have to wait for others."""
+        """The next batch if it is its turn; a recording's batch may have to wait for others."""
         batch = self._held or thread.next_batch()
         self._held = None
         if batch is None:
@@ -156,7 +156,7 @@ class Biometrics(Stage):
     def _may_publish(self, batch: Batch) -> bool:
         """Whether it is a batch's turn among the recorded sources."""
         if self._reached:
-            # Never beyond the others: where they end is known only then
+            # Never go beyond the others: their end is known only once they reach it
             begin = min(reading.at for reading in batch.readings)
             if begin >= max(self._reached.values()):
                 self._is_left = self._running.isdisjoint(self._reached)
@@ -165,11 +165,11 @@ class Biometrics(Stage):
         return self._alignment.may_publish(latest, monotonic())
 
     def _is_read(self, thread: DriverThread) -> bool:
-        """Whether nothing more will be taken from the driver."""
+        """Whether nothing more will be read from the driver."""
         return self._is_left or (thread.exhausted and self._held is None)
 
     def _announce(self, *, ended: bool) -> Iterator[Packet]:
-        """Promise that nothing earlier follows than what has been published."""
+        """Promise that nothing earlier than what has been published will follow."""
         if self._held is not None:
             begin = min(reading.at for reading in self._held.readings)
             self._complete_until = max(begin, self._complete_until or 0)
@@ -205,23 +205,23 @@ class Biometrics(Stage):
         is_over = self._thread and self._is_read(self._thread) and not self._unsent
         if not self._is_aligned:
             return bool(is_over)
-        # The promise is repeated as long as others run, for consumers that were started again
+        # The promise is repeated while others run, for consumers that are restarted
         return bool(is_over and self._has_ended and not self._running)
 
     def _may_start(self, thread: DriverThread) -> bool:
-        """Start the driver once the consumers that must miss nothing are ready."""
+        """Start the driver once the consumers that must not miss anything are ready."""
         if thread.ident is not None:
             return True
         missing = self._expected - self.context.ready if self._lossless else set()
         if missing:
-            self.context.detail = f"waits for {', '.join(sorted(missing))}"
+            self.context.detail = f"waiting for {', '.join(sorted(missing))}"
             return False
         self.context.detail = ""
         thread.start()
         return True
 
     def _send_unsent(self) -> Iterator[Packet]:
-        """Send until one fails; that one and those behind it keep their place."""
+        """Send messages until one fails; that one and those after it stay in the queue."""
         self._send_failed = False
         while self._unsent:
             yield self._unsent[0]
@@ -234,7 +234,7 @@ class Biometrics(Stage):
         self._unsent += self.to_packets(batch.readings)
 
     def to_packets(self, readings: Iterable[Reading]) -> Iterator[Packet]:
-        """The messages that readings become; what fits none is counted as ``invalid``."""
+        """Convert readings to messages; what fits no message is counted as ``invalid``."""
         counters = self._driver.counters
         latest = self.context.now() + AHEAD_NS
         for raw in readings:
@@ -253,7 +253,7 @@ class Biometrics(Stage):
                         yield Packet(self._to_samples(adjusted))
 
     def _to_marker(self, reading: Reading, i: int) -> Marker:
-        """A press of the device's button, or what a program says, as a marker."""
+        """A marker for a press of the device's button or for an event of a program."""
         pressed = Event("button", {"subject": self._settings.subject})
         said = reading.events[i] if reading.events else pressed
         return Marker(
@@ -285,7 +285,7 @@ class Biometrics(Stage):
         )
 
     def _say_remarks(self) -> None:
-        """Say what the driver has found out about its input."""
+        """Log the driver's remarks about its input."""
         for remark in self._driver.remarks[self._remarks_said :]:
             self._remarks_said += 1
             self.context.log.warning("%s", remark)
@@ -308,7 +308,7 @@ class Biometrics(Stage):
             problem = f"nothing from {where} for {silent_s:.0f} s"
         state: Literal["ready", "degraded"] = "degraded" if problem else "ready"
         if state != self.context.state:
-            # The first place to look for somebody who has just put on a strap
+            # Somebody who has just put on a strap looks here first
             text = problem or f"reading {self._driver.device or self._settings.driver} again"
             self.context.log.warning("%s", text)
         self.context.state, self.context.detail = state, problem

@@ -1,6 +1,6 @@
-"""Tables as programs and spreadsheets write them: read as they are meant, or refused.
+"""Reads tables that programs and spreadsheets write, correctly or not at all.
 
-A number is read whole or not at all, and what was not read is counted and said (`Omissions`).
+A number is read as a whole or not at all; anything not read is counted and reported (`Omissions`).
 """
 
 import csv
@@ -23,19 +23,19 @@ Decimals = Literal[".", ","]
 TimeUnit = Literal["s", "ms", "us", "ns", "iso"]
 
 DELIMITERS: Final = (",", ";", "\t")
-"""What is looked for where no delimiter is named."""
+"""The delimiters to try if none is named."""
 NO_DELIMITERS: Final = ("\r", "\n", '"')
-"""What ends rows, and what encloses cells."""
+"""Characters that end rows or enclose cells."""
 TIME_NS: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 EARLIEST: Final = -(2**61)
 LATEST: Final = 2**62
 """Times in ns, the years 1896 to 2116: sums and differences of them still fit 64 bits."""
 JITTER_NS: Final = 60_000_000_000
-"""Times that fall by more, in the hour that comes twice, are those of the second one."""
+"""In the hour that occurs twice, a time that goes back by more belongs to the second one."""
 FIRST_BYTES: Final = 65_536
-"""What is read of a table of which only the first rows are wanted."""
+"""How much of a table is read if only its first rows are needed."""
 GAPS: Final = frozenset({"", "nan", "na", "n/a", "<na>", "null", "none"})
-"""What programs write, in whatever case, where a number is missing."""
+"""What programs write for a missing number, in any case."""
 _NUMBER: Final = re.compile(
     r"[+-]?(?:[0-9]+(?P<sign>[.,])?[0-9]*|(?P<first>[.,])[0-9]+)(?:[eE][+-]?[0-9]+)?"
 )
@@ -48,25 +48,25 @@ class Row(NamedTuple):
     line: int
     """Number of its (last) line in the file, from 1."""
     cells: list[str]
-    """Without space around them; empty for a blank line, and for a row that is left out."""
+    """Without surrounding space; empty for a blank line, and for a row that is left out."""
 
 
 class Table(NamedTuple):
     """A table as text."""
 
     header: Row
-    """The names of the columns; in tables without names, empty."""
+    """The names of the columns; empty for a table without a header."""
     rows: list[Row]
     delimiter: str
     is_cut_off: bool
-    """The last line has no end."""
+    """Whether the last line has no line end."""
 
 
 class Omissions:
-    """What of one table was not read, and why.
+    """What was not read of a table, and why.
 
     Args:
-        table: What people call the table.
+        table: Name of the table, for display.
     """
 
     def __init__(self, table: str) -> None:
@@ -75,20 +75,20 @@ class Omissions:
         self._first: dict[tuple[str, str], str] = {}
 
     def add(self, kind: str, reason: str, row: Row, cell: str | None = None) -> None:
-        """Note something.
+        """Record an omission.
 
         Args:
-            kind: What it is, in the plural, with what becomes of it: ``rows were left out``.
+            kind: What is affected, in the plural, and how: ``rows were left out``.
             reason: Why.
-            row: Where.
-            cell: What stood there.
+            row: The row.
+            cell: The contents of the cell.
         """
         self._counts[kind, reason] += 1
         shown = "" if cell is None else f" has {_shorten(cell)!r}"
         self._first.setdefault((kind, reason), f"line {row.line}{shown}")
 
     def describe(self, rows: int) -> str:
-        """One line about all of it; empty where everything was read.
+        """One line about all omissions; empty if everything was read.
 
         Args:
             rows: How many rows the table has.
@@ -111,17 +111,18 @@ def read_table(
 ) -> Table:
     """Read the cells of a table.
 
-    UTF-8, and UTF-16 with its mark, are recognised; anything else is taken as Windows-1252.
+    UTF-8, and UTF-16 with a byte order mark, are recognised; anything else is read as Windows-1252.
 
     Args:
         path: The file.
-        option: What the user named it with, for errors.
-        wanted: Names that the header should have; a table without a header has a number of columns.
-        delimiter: Between the cells; None: comma, semicolon or tab, by the first line.
-        first_rows: Read the beginning of the file only.
+        option: The option with which the user named it, for errors.
+        wanted: Names that the header should have; for a table without a header, the number of
+            columns.
+        delimiter: The character between cells; None: comma, semicolon or tab, by the first line.
+        first_rows: Read only the beginning of the file.
 
     Raises:
-        AffectlineError: It cannot be read, or is no table.
+        AffectlineError: The file cannot be read, or is not a table.
     """
     text = _read_text(path, option, first_rows=first_rows)
     if delimiter is not None and delimiter in NO_DELIMITERS:
@@ -143,12 +144,12 @@ def read_table(
             Row(reader.line_num + skipped, [cell.strip() for cell in cells]) for cells in reader
         )
     except (csv.Error, ValueError) as error:
-        if not (first_rows and rows):  # it may only be cut within quotes
+        if not (first_rows and rows):  # the beginning may have been cut within quotes
             where = f"line {reader.line_num + skipped}: {error}"
             raise AffectlineError(f"{option} {path}: is not CSV ({where})", "correct it") from error
     while rows and not any(rows[-1].cells):
         if has_header and len(rows[-1].cells) > 1:
-            break  # a row of gaps has its place
+            break  # a row of gaps counts as a row
         rows.pop()
     header = Row(0, [])
     if has_header:
@@ -166,10 +167,10 @@ def read_table(
 
 
 def find_column(header: Row, name: str, option: str, path: Path) -> int:
-    """The index of the one column of a name.
+    """The index of the one column with a name.
 
     Raises:
-        AffectlineError: There is none, or more than one.
+        AffectlineError: No column has this name, or more than one.
     """
     found = [i for i, cell in enumerate(header.cells) if cell == name]
     if len(found) == 1:
@@ -178,31 +179,31 @@ def find_column(header: Row, name: str, option: str, path: Path) -> int:
         numbers = " and ".join(str(i + 1) for i in found)
         raise AffectlineError(
             f"{option} {path}: columns {numbers} are both called {name!r}",
-            "rename the one that is not meant",
+            "rename the one that you do not need",
         )
     hint = f"its columns are {', '.join(header.cells)}"
     if len(header.cells) == 1:
-        hint += "; is there another --delimiter between them?"
+        hint += "; does it need another --delimiter?"
     raise AffectlineError(f"{option} {path}: no column {name!r}", hint)
 
 
 def check_widths(
     table: Table, width: int, omissions: Omissions, option: str, path: Path
 ) -> list[Row]:
-    """Empty the rows that have more cells than there are columns: who knows which belong where.
+    """Empty rows with more cells than columns: it is unknown which cell belongs where.
 
-    Decimal commas between commas make such rows. Empty cells behind the last column are harmless
-    where no row has anything in them. Rows with fewer cells are kept, and noted.
+    Decimal commas beside comma delimiters cause such rows. Empty cells after the last column are
+    harmless if no row has anything in them. Rows with fewer cells are kept and recorded.
 
     Args:
         table: The table.
         width: How many columns it has.
-        omissions: Gets what is left out.
-        option: What the user named the table with, for errors.
+        omissions: Records what is left out.
+        option: The option with which the user named the table, for errors.
         path: The table's file.
 
     Raises:
-        AffectlineError: Half of the rows or more are like that.
+        AffectlineError: Half of the rows or more have too many cells.
     """
     longer = {row.line for row in table.rows if len(row.cells) > width}
     if not any(any(row.cells[width:]) for row in table.rows):
@@ -239,8 +240,9 @@ class Numbers:
     """Reads the numbers of one table.
 
     Args:
-        delimiter: Between its cells: beside a comma, a comma is no decimal sign by itself.
-        decimal: The decimal sign; None: whichever the numbers have, if it is one for all.
+        delimiter: The character between cells; if it is a comma, the decimal sign defaults to a
+            point.
+        decimal: The decimal sign; None: the one in the numbers, if all use the same.
     """
 
     def __init__(self, delimiter: str, decimal: Decimals | None = None) -> None:
@@ -248,7 +250,7 @@ class Numbers:
         self._seen: dict[str, str] = {}
 
     def normalize(self, cell: str) -> str | None:
-        """The text of a whole decimal number with a point; None where the cell is no number."""
+        """The text of the whole number, with a decimal point; None if the cell is not a number."""
         match = _NUMBER.fullmatch(cell)
         if match is None:
             return None
@@ -261,7 +263,7 @@ class Numbers:
         return cell.replace(",", ".")
 
     def read(self, cell: str) -> float | None:
-        """The number in a cell; NaN where it is missing, None where the cell holds no number."""
+        """The number in a cell; NaN if it is missing, None if the cell is not a number."""
         if cell.lower() in GAPS:
             return math.nan
         text = self.normalize(cell)
@@ -269,15 +271,15 @@ class Numbers:
         return value if math.isfinite(value) else None
 
     def check(self, option: str, path: Path, way_out: str) -> None:
-        """Refuse numbers with decimal points beside numbers with decimal commas.
+        """Refuse a table with both decimal points and decimal commas.
 
         Args:
-            option: What the user named the table with.
+            option: The option with which the user named the table.
             path: The table's file.
             way_out: What to do about it.
 
         Raises:
-            AffectlineError: There are both: one of them separates thousands, or is a mistake.
+            AffectlineError: It has both: one of them separates thousands, or is a mistake.
         """
         if len(self._seen) > 1:
             point, comma = self._seen["."], self._seen[","]
@@ -288,23 +290,23 @@ class TimeReader:
     """Reads the times of one table, row by row.
 
     Args:
-        unit: Of the numbers, or ``iso`` for dates.
-        zone: Of dates without an offset from UTC; None: this computer's.
-        numbers: Reads its numbers.
+        unit: Unit of the numbers, or ``iso`` for dates.
+        zone: Time zone of dates without an offset from UTC; None: this computer's.
+        numbers: Reads the table's numbers.
     """
 
     def __init__(self, unit: TimeUnit, zone: tzinfo | None, numbers: Numbers) -> None:
         self._unit, self._zone, self._numbers = unit, zone, numbers
         self._last: int | None = None
         self._is_second = False
-        """The hour that comes twice is there for the second time."""
+        """Whether the hour that occurs twice has come for the second time."""
         self.without_offset = 0
-        """Dates that said no offset from UTC."""
+        """Number of dates without an offset from UTC."""
         self.skipped_by_clocks = 0
-        """Dates that there never were, because clocks were put forward then."""
+        """Number of dates that never existed, because clocks were put forward then."""
 
     def read(self, cell: str) -> int | None:
-        """The time in a cell, in ns; None where it holds none."""
+        """The time in a cell, in ns; None if it contains none."""
         time = self._read_date(cell) if self._unit == "iso" else self._read_number(cell)
         if time is None or not EARLIEST <= time < LATEST:
             return None
@@ -315,9 +317,9 @@ class TimeReader:
         text, unit = self._numbers.normalize(cell), TIME_NS[self._unit]
         if text is None or not abs(float(text)) < LATEST / unit:
             return None
-        try:  # a float has no room for nanoseconds since 1970
+        try:  # a float cannot hold nanoseconds since 1970 exactly
             return round(Decimal(text) * unit)
-        except ArithmeticError:  # an exponent beyond all sense
+        except ArithmeticError:  # an absurd exponent
             return None
 
     def _read_date(self, cell: str) -> int | None:
@@ -330,7 +332,7 @@ class TimeReader:
             return None
 
     def _place(self, moment: datetime) -> int:
-        """A date without an offset; where the hour comes twice, the time that goes on is meant."""
+        """A date without an offset; in an hour that occurs twice, the one that keeps the order."""
         self.without_offset += 1
         first, second = (_to_ns(self._localize(moment.replace(fold=fold))) for fold in (0, 1))
         if second < first:
@@ -371,7 +373,7 @@ def _read_text(path: Path, option: str, *, first_rows: bool) -> str:
 
 
 def _find_delimiter(text: str, wanted: frozenset[str] | int) -> str:
-    """The sign by which the first line has what is wanted, else the most cells."""
+    """The character that gives the first line the wanted cells, else the most cells."""
 
     def rank(delimiter: str) -> tuple[bool, bool, int]:
         try:
@@ -379,7 +381,7 @@ def _find_delimiter(text: str, wanted: frozenset[str] | int) -> str:
         except csv.Error:
             return False, False, 0
         if isinstance(wanted, int):
-            # A comma beside another sign is a decimal comma
+            # If another delimiter occurs as well, the comma is a decimal comma
             return len(cells) == wanted, len(cells) > 1 and delimiter != ",", len(cells)
         return {cell.strip() for cell in cells}.issuperset(wanted), False, len(cells)
 
@@ -387,7 +389,7 @@ def _find_delimiter(text: str, wanted: frozenset[str] | int) -> str:
 
 
 def _reader(text: str, delimiter: str) -> "_csv.Reader":
-    # Strictly: a quote that is not closed would swallow rows
+    # Strict, because an unclosed quote would swallow rows
     return csv.reader(
         io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True
     )

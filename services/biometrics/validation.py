@@ -1,4 +1,4 @@
-"""Validation of what drivers read: finite values, plausibility, monotonic times."""
+"""Validates what drivers read: finite values, plausibility, monotonic times."""
 
 import dataclasses
 import itertools
@@ -14,7 +14,7 @@ from affectline.services.biometrics.driver import Reading
 
 NS: Final = 1_000_000_000
 SET_BACK_NS: Final = NS
-"""A batch that is early by less is jitter; by more, a clock was set back."""
+"""A batch that is early by less shows jitter; by more, a clock that was set back."""
 SET_BACK_QUALITY: Final = 0.5
 LATEST: Final = 2**63 - 1
 """The latest time that a message can hold."""
@@ -28,7 +28,7 @@ def time_of(reading: Reading, i: int) -> int:
 
 
 def has_times(reading: Reading) -> bool:
-    """Whether the samples of a reading have times as messages tell them."""
+    """Whether a message can express the times of a reading's samples."""
     if reading.rate is not None:
         return 0 < reading.rate <= MOST_RATE and not reading.offsets  # NaN is not
     steps = itertools.pairwise((0, *reading.offsets))
@@ -47,7 +47,7 @@ def validate(reading: Reading, counters: Counter[str]) -> Iterator[Reading]:
     """Drop missing values, split to the size of a message, and rate plausibility.
 
     Args:
-        reading: Any; its values may be NaN or infinite.
+        reading: Any reading; its values may be NaN or infinite.
         counters: ``missing`` counts the dropped values.
     """
     for finite, group in groupby(range(len(reading.values)), lambda i: _is_finite(reading, i)):
@@ -66,7 +66,7 @@ def _is_finite(reading: Reading, i: int) -> bool:
 
 
 def rate_plausibility(reading: Reading) -> Reading:
-    """Lower the quality to the share of values that are plausible in a living person."""
+    """Lower the quality to the share of values that are plausible for a living person."""
     known = SIGNALS.get(reading.signal)
     if known is None:
         return reading
@@ -80,12 +80,12 @@ def rate_plausibility(reading: Reading) -> Reading:
 
 
 class MonotonicTimestamps:
-    """Keeps the times of one signal from falling, without dropping samples.
+    """Keeps the times of one signal from decreasing, without dropping samples.
 
     Clocks jump backwards: a computer's when it is corrected, a device's when it is reset. A batch
-    that would begin before the end of the last one is put right behind it, and as long as the
-    clock has not caught up the following batches keep their distance to it. Where the clock was
-    set back by a second or more, their quality is halved and their reason says why.
+    that would begin before the end of the last one is moved right after it, and the following
+    batches keep their distance to it until the clock has caught up. If the clock was set back by a
+    second or more, the quality of these batches is at most 0.5, and their reason says why.
     """
 
     def __init__(self) -> None:
@@ -96,13 +96,13 @@ class MonotonicTimestamps:
     def adjust(
         self, reading: Reading, counters: Counter[str], latest: int = LATEST
     ) -> Reading | None:
-        """Shift a reading so that times do not fall; None where its time fits no message.
+        """Shift a reading so that times do not decrease; None if its time fits no message.
 
         Args:
-            reading: With at least one sample.
+            reading: A reading with at least one sample.
             counters: ``reanchored`` counts the jumps, ``invalid`` the samples whose time fits no
                 message.
-            latest: The latest time that receivers believe, in ns since the Unix epoch.
+            latest: The latest time that receivers accept, in ns since the Unix epoch.
         """
         end = time_of(reading, len(reading.values) - 1)
         if reading.at >= self._last:

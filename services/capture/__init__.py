@@ -2,6 +2,6 @@
 
 import os
 
-# Read when OpenCV is loaded. Problems with a source are reported once, by us.
+# OpenCV reads these when it is loaded. We report problems with a source ourselves, once.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")

@@ -1,4 +1,4 @@
-"""Is the end of a video file missing? Answered from the sizes that its container declares."""
+"""Checks whether the end of a video file is missing, by the sizes that its container declares."""
 
 import struct
 from enum import Enum, auto
@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 FIRST_BOXES: Final = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"}
-"""What an MP4 or QuickTime file may begin with."""
+"""Boxes with which an MP4 or QuickTime file may begin."""
 EBML: Final = b"\x1a\x45\xdf\xa3"
-"""What Matroska and WebM files begin with."""
+"""The bytes with which Matroska and WebM files begin."""
 SEGMENT: Final = b"\x18\x53\x80\x67"
 
 
@@ -24,10 +24,10 @@ class Completeness(Enum):
 def check_completeness(path: Path) -> tuple[Completeness, int]:
     """Whether a file is whole, and how many bytes are missing at its end.
 
-    MP4, QuickTime, AVI, Matroska and WebM declare their size; of others nothing is known.
+    MP4, QuickTime, AVI, Matroska and WebM declare their size; for others the answer is unknown.
 
     Raises:
-        OSError: It cannot be read.
+        OSError: The file cannot be read.
     """
     size = path.stat().st_size
     end = None
@@ -45,12 +45,12 @@ def check_completeness(path: Path) -> tuple[Completeness, int]:
 
 
 def missing_bytes(path: Path) -> int:
-    """Bytes that are missing at the end of a file; 0 if none or unknown."""
+    """Number of bytes missing at the end of a file; 0 if none or unknown."""
     return check_completeness(path)[1]
 
 
 def _boxes_end(file: BinaryIO, size: int) -> int:
-    """Where the last top-level box says that it ends (ISO 14496-12, 4.2)."""
+    """The declared end of the last top-level box (ISO 14496-12, 4.2)."""
     at = 0
     while at + 8 <= size:
         file.seek(at)
@@ -58,14 +58,14 @@ def _boxes_end(file: BinaryIO, size: int) -> int:
         length: int = struct.unpack(">I", head[:4])[0]
         if length == 1 and len(head) == 16:  # a 64-bit length follows the type
             length = struct.unpack(">Q", head[8:])[0]
-        if length < 8:  # 0: to the end of the file; anything else is no box
+        if length < 8:  # 0: up to the end of the file; anything else is not a box
             return size
         at += length
     return at
 
 
 def _segment_end(file: BinaryIO) -> int | None:
-    """Where a Matroska file's segment says that it ends (RFC 9559); None where it does not."""
+    """The declared end of a Matroska file's segment (RFC 9559); None if it declares none."""
     file.seek(4)
     header = _read_size(file)
     if header is None:
@@ -78,7 +78,7 @@ def _segment_end(file: BinaryIO) -> int | None:
 
 
 def _read_size(file: BinaryIO) -> int | None:
-    """Read a size of EBML (RFC 8794, 6); None where it is unknown, as in a live stream."""
+    """Read an EBML size (RFC 8794, 6); None if it is unknown, as in a live stream."""
     first = file.read(1)
     if not first or not first[0]:
         return None

@@ -1,4 +1,4 @@
-"""When a film was made, as its container says."""
+"""The creation time of a film, from its container."""
 
 from datetime import datetime
 from pathlib import Path
@@ -10,15 +10,16 @@ from affectline.common.settings.source_kind import is_pipe, source_path
 from affectline.services.capture.sample_clip import SAMPLE, find_sample
 
 TAGS: Final = ("com.apple.quicktime.creationdate", "creation_time")
-"""The first knows the time zone of the camera. Both mostly tell when the recording began; there
-are cameras that write when it ended."""
+"""The first includes the camera's time zone. Both usually hold the start of the recording; some
+cameras write its end."""
 
 
 def read_creation_time(source: str) -> int:
-    """When a film was made, in ns since the Unix epoch.
+    """The creation time of a film, in ns since the Unix epoch.
 
     Raises:
-        AffectlineError: It does not say, or is no film that can be opened before its time.
+        AffectlineError: The source has no creation time, or is not a film that can be opened in
+            advance.
     """
     from affectline.services.capture.film_source import open_container
 
@@ -42,7 +43,7 @@ def _parse(text: str) -> int | None:
         moment = datetime.fromisoformat(text)
     except ValueError:
         return None
-    # Without an offset it is nobody's time: containers that mean UTC say so
+    # Without an offset the time zone is unknown: containers that mean UTC say so
     return None if moment.tzinfo is None else round(moment.timestamp() * 1e6) * 1000
 
 

@@ -1,4 +1,4 @@
-"""Films and network streams, through PyAV: times, rotation and errors as the container has them."""
+"""Films and network streams, read through PyAV, with the container's times and rotation."""
 
 import contextlib
 import re
@@ -27,38 +27,38 @@ from affectline.services.capture.presentation_clock import (
 )
 
 DEFAULT_RATE: Final = 25.0
-"""Frames a second of a film that has neither times nor a rate."""
+"""Frames a second of a film without times and without a rate."""
 ERRORS: Final = (av.FFmpegError, OSError, ValueError, RuntimeError, MemoryError)
-"""What PyAV raises for what it cannot read."""
+"""Errors that PyAV raises for data that it cannot read."""
 SMALL_FRAME: Final = 1280 * 720
-"""Pixels: up to this size a frame is decoded faster than it is analysed (decision 12)."""
+"""Pixels: a frame up to this size is decoded faster than it is analysed (decision 12)."""
 NETWORK_TIMEOUT_S: Final = 5.0
 ERRORS_IN_A_ROW: Final = 100
-"""A container that gives nothing but errors so often has ended."""
+"""A container that gives this many errors in a row counts as ended."""
 ENDS_SHORT: Final = 0.1
-"""A film is called truncated when so much of its length is missing, and at least half a second."""
+"""A film counts as truncated if this share of its length is missing, and at least half a second."""
 ZERO_BASED: Final = frozenset({"avi", "matroska", "mov"})
-"""Containers with a time line of their own: a video that begins late in it, does. Others, such as
-transport streams, count from anywhere, and players begin where the first of their streams does."""
+"""Containers with their own time line, on which a video may begin late. Others, such as transport
+streams, count from an arbitrary time, and players begin where the first of their streams does."""
 NO_FILMS: Final = frozenset({"tty", "ass", "srt", "webvtt"})
-"""Texts that FFmpeg would draw."""
+"""Text formats that FFmpeg would render as video."""
 
 
 class UnknownContainerError(AffectlineError):
-    """PyAV does not know what this file is; another library may."""
+    """PyAV does not recognize this file; another library may."""
 
 
 class FilmSource:
     """A film or a network stream.
 
     Args:
-        source: As users spell it, for messages.
-        place: What to open: a path, or an address.
-        live: It never ends by itself: its frames have the times at which they come.
-        path: Where it is a file that can be opened again.
+        source: The source as users spell it, for messages.
+        place: What to open: a path or an address.
+        live: A stream that never ends by itself; its frames get the times at which they arrive.
+        path: Path of a file that can be opened again.
 
     Raises:
-        AffectlineError: It cannot be opened, or has no frame.
+        AffectlineError: The source cannot be opened, or has no frame.
     """
 
     def __init__(self, source: str, place: str, *, live: bool, path: Path | None = None) -> None:
@@ -76,7 +76,7 @@ class FilmSource:
 
     def _begin(self, live: bool) -> None:
         self._stream = find_video(self._container, self._shown)
-        # Threads that each decode a frame hold as many frames back, and cost more than small frames
+        # Frame threads each hold a frame back, and cost more than they save for small frames
         is_large = self._stream.width * self._stream.height > SMALL_FRAME
         self._stream.thread_type = "AUTO" if is_large and not live else "SLICE"
         self._reformatter = VideoReformatter()
@@ -98,10 +98,10 @@ class FilmSource:
                 "check it with a video player",
             )
         if live:
-            self._first = None  # it proved that there are frames; by the next one it is old
+            self._first = None  # it only proves that there are frames, and will soon be stale
 
     def read(self) -> SourceFrame | None:
-        """Next frame, upright according to the container's display matrix; None at the end."""
+        """The next frame, upright according to the container's display matrix; None at the end."""
         if getattr(self, "_first", None) is not None:
             frame, self._first = self._first, None
             return frame
@@ -119,15 +119,15 @@ class FilmSource:
         return None
 
     def seek(self, stamp: int) -> None:
-        """Go on reading at a key frame.
+        """Continue reading at a key frame.
 
         Args:
-            stamp: Its presentation time, in units of the stream, as `find_key_frames` has it.
+            stamp: Its presentation time in units of the stream, as `find_key_frames` returns it.
         """
         self._container.seek(stamp, stream=self._stream)
         self._first = None
         self._frames = self._decode()
-        jump = 1 << 62  # wherever it begins is no jump
+        jump = 1 << 62  # the place where it resumes must not count as a jump
         self._clock = PresentationClock(
             round(1e9 / (self.rate or DEFAULT_RATE)), jump, self.remarks
         )
@@ -145,7 +145,7 @@ class FilmSource:
         for packet in self._packets():
             try:
                 decoded = packet.decode()
-            except ERRORS as error:  # those of FFmpeg are of these classes
+            except ERRORS as error:  # FFmpeg's errors belong to these classes
                 self.damage.add(f"after {self._last_stamp / 1e9:.3f} s ({_reason(error)})")
                 continue
             for frame in decoded:
@@ -155,7 +155,7 @@ class FilmSource:
                 yield frame
 
     def _packets(self) -> "Iterator[Packet[VideoStream]]":
-        """Packets up to the one that flushes the decoder, past errors in between."""
+        """Packets up to the one that flushes the decoder; errors in between are skipped."""
         errors = 0
         while errors < ERRORS_IN_A_ROW:
             try:
@@ -188,10 +188,10 @@ class FilmSource:
         return SourceEnd("end", detail and f"{self._shown}: {detail}")
 
     def _missing(self) -> str:
-        """What of it is not there, in words; empty where it is whole."""
+        """What is missing of the film, in words; empty if it is whole."""
         whole = Completeness.UNKNOWN, 0
         if self._path is not None:
-            with contextlib.suppress(OSError):  # the disk was pulled out: what was read counts
+            with contextlib.suppress(OSError):  # the disk was removed: report on what was read
                 whole = check_completeness(self._path)
         state, missing_bytes = whole
         step_s = 1 / (self.rate or DEFAULT_RATE)
@@ -202,7 +202,7 @@ class FilmSource:
         if state is Completeness.CUT_OFF:
             texts.append(f"{missing_bytes} bytes are missing at its end")
         elif state is Completeness.WHOLE and not self.damage.count:
-            short_s = 0.0  # its last picture stands long
+            short_s = 0.0  # its last frame is shown for long
         if length and (short_s > max(0.5, ENDS_SHORT * length) or (texts and short_s > step_s)):
             texts.insert(0, f"up to {end_s:.1f} of {length:.1f} s")
         if self._broken:
@@ -217,12 +217,12 @@ def open_container(shown: str, place: str, *, live: bool) -> InputContainer:
     """Open a file or an address.
 
     Args:
-        shown: How messages call it.
+        shown: The name to use in messages.
         place: Path or address.
-        live: A network stream.
+        live: Whether it is a network stream.
 
     Raises:
-        AffectlineError: It cannot be opened.
+        AffectlineError: The file or address cannot be opened.
     """
     options: dict[str, str] = {}
     is_address = "://" in place
@@ -231,7 +231,7 @@ def open_container(shown: str, place: str, *, live: bool) -> InputContainer:
     timeout = (NETWORK_TIMEOUT_S, NETWORK_TIMEOUT_S) if is_address else None
     try:
         container = av.open(place, options=options, timeout=timeout)
-    except ERRORS as error:  # never its text, which holds the address
+    except ERRORS as error:  # never show its text: it contains the address
         if is_address:
             raise AffectlineError(
                 f"--source {shown}: no answer ({_reason(error)})",
@@ -250,10 +250,10 @@ def open_container(shown: str, place: str, *, live: bool) -> InputContainer:
 
 
 def find_video(container: InputContainer, shown: str) -> VideoStream:
-    """The video of a container; a cover is none.
+    """The video stream of a container; cover images do not count.
 
     Raises:
-        AffectlineError: It has none.
+        AffectlineError: The container has no video.
     """
     videos = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not videos:
@@ -263,21 +263,21 @@ def find_video(container: InputContainer, shown: str) -> VideoStream:
 
 
 class KeyFrame(NamedTuple):
-    """A frame from which a film can be decoded."""
+    """A frame at which decoding of a film can start."""
 
     stamp: int
     """Its presentation time, in units of the stream."""
     number: int
-    """How many frames are before it."""
+    """How many frames come before it."""
     seconds: float
-    """From the beginning of the stream."""
+    """Its time from the beginning of the stream."""
 
 
 def find_key_frames(path: Path) -> list[KeyFrame]:
-    """The key frames of a film, without decoding it; none where it says no times.
+    """The key frames of a film, found without decoding it; none if its packets have no times.
 
     Raises:
-        AffectlineError: It cannot be opened, or has no video.
+        AffectlineError: The film cannot be opened, or has no video.
     """
     shown = display_text(str(path))
     with open_container(shown, str(path.absolute()), live=False) as container:
@@ -294,15 +294,15 @@ def find_key_frames(path: Path) -> list[KeyFrame]:
 
 
 def declared_rate(stream: VideoStream) -> float | None:
-    """Frames a second, where the container says something that can be."""
-    # An average below 1 is a film that jumps, rather than a slow one
+    """Frames a second, if the container declares a plausible rate."""
+    # An average below 1 means a film with jumps rather than a slow one
     rates = (stream.average_rate, stream.guessed_rate, stream.average_rate)
     plausible = [float(rate) for rate in rates if rate and 0 < rate <= 1000]
     return next((rate for rate in plausible if rate >= 1), plausible[-1] if plausible else None)
 
 
 def declared_duration_s(container: InputContainer, stream: VideoStream) -> float | None:
-    """How far a film goes from the beginning of its container, in s, as far as that says."""
+    """When a film ends, in s from the beginning of its container, if the container declares it."""
     if stream.duration and stream.time_base:
         begin = float((stream.start_time or 0) * stream.time_base)
         names = set(container.format.name.split(","))
@@ -317,7 +317,7 @@ def declared_duration_s(container: InputContainer, stream: VideoStream) -> float
 
 
 def _reason(error: BaseException) -> str:
-    """Why, without the address that FFmpeg's errors hold."""
+    """The reason of an error, without the address that FFmpeg's errors contain."""
     if isinstance(error, av.error.ExitError):
         return "it took too long"
     text = getattr(error, "strerror", None)

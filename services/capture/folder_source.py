@@ -1,4 +1,4 @@
-"""Pictures as a source of frames: each by itself, or a folder of them as a film."""
+"""Pictures as a source of frames: single ones, or the frames of a film."""
 
 import os
 import re
@@ -13,25 +13,25 @@ from affectline.services.capture.frame_source import Notes, SourceEnd, SourceFra
 from affectline.services.capture.picture_decoder import PictureDecoder
 
 GIF: Final = ".gif"
-"""By itself a film; in a folder, its first picture."""
+"""A film if it is the source itself; in a folder, its first picture."""
 
 
 class FolderContent(NamedTuple):
-    """What is in a folder, below it included."""
+    """The files of a folder and of all folders below it."""
 
     pictures: list[Path]
-    """In the order of their names, with numbers counted as numbers."""
+    """In the order of their names, with numbers sorted as numbers."""
     others: list[Path]
-    """Files that are no pictures, or of a kind that is not read."""
+    """Files that are not pictures, or of a kind that is not read."""
 
 
 class FolderSource:
-    """The pictures of a folder and of the folders in it, or a single one.
+    """The pictures of a folder and of all folders below it, or a single picture.
 
     Args:
         path: The folder or picture.
-        rate: Pictures a second where they are frames of a film; None where they are not.
-        decoder: What decodes them.
+        rate: Pictures a second if they are frames of a film; else None.
+        decoder: Decodes the pictures.
 
     Raises:
         AffectlineError: There is no picture.
@@ -50,7 +50,7 @@ class FolderSource:
         if not self._paths:
             raise AffectlineError(
                 f"--source {self._shown}: the folder holds no pictures",
-                f"put in files ending in {', '.join(sorted(PICTURE_SUFFIXES))}",
+                f"add files ending in {', '.join(sorted(PICTURE_SUFFIXES))}",
             )
         self.rate = rate
         self.frames: int | None = len(self._paths)
@@ -62,7 +62,7 @@ class FolderSource:
         self._frames = self._iterate()
 
     def _iterate(self) -> Iterator[SourceFrame]:
-        # One ahead: while a picture is analysed, the next one is decoded
+        # One picture ahead: the next one is decoded while this one is analysed
         self._decoder.request(self._paths[0])
         for i, path in enumerate(self._paths):
             result = self._decoder.result()
@@ -78,7 +78,7 @@ class FolderSource:
         return display_text(str(path.relative_to(self._folder)))
 
     def read(self) -> SourceFrame | None:
-        """Next picture that can be read, upright; None at the end."""
+        """The next picture that can be read, upright; None at the end."""
         return next(self._frames, None)
 
     def ending(self) -> SourceEnd:
@@ -93,10 +93,10 @@ class FolderSource:
 
 
 def list_pictures(folder: Path) -> FolderContent:
-    """Everything in a folder and below it; what is hidden (``.name``) does not count.
+    """All files in a folder and below it, except hidden ones (``.name``).
 
     Raises:
-        AffectlineError: It cannot be listed.
+        AffectlineError: The folder cannot be listed.
     """
     found: list[Path] = []
     unreadable: list[OSError] = []
@@ -117,7 +117,7 @@ def list_pictures(folder: Path) -> FolderContent:
 
 
 def _is_meant_as_picture(path: Path) -> bool:
-    """By its name, or by what it is: a photograph without an ending is one, too."""
+    """Whether a file is a picture, by its name or by its content if the name has no suffix."""
     if not path.is_file():  # a named pipe would never answer
         return False
     suffix = path.suffix.lower()

@@ -1,4 +1,4 @@
-"""Frames as they are published: at the wanted size, as JPEG or raw."""
+"""Encodes frames for publishing: at the wanted size, as JPEG or raw."""
 
 from typing import Final, NamedTuple
 
@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from affectline.common.settings.sources import CaptureSettings
 
 LARGEST_SIDE: Final = {"jpeg": 65_500, "raw": 65_535}
-"""Pixels: what libjpeg writes at most, and what a `Frame` can say."""
+"""In pixels: the most that libjpeg writes, and the most that a `Frame` can declare."""
 
 
 class UnencodableFrame(Exception):  # noqa: N818 - it names what the frame is
-    """A frame that no consumer could be sent, and why."""
+    """A frame that cannot be sent to any consumer, with the reason."""
 
 
 class Encoded(NamedTuple):
@@ -29,10 +29,10 @@ def encode(image: NDArray[np.uint8], settings: CaptureSettings) -> Encoded:
 
     Args:
         image: ``(H, W, 3) uint8`` BGR.
-        settings: What is wanted.
+        settings: The size and encoding to produce.
 
     Raises:
-        UnencodableFrame: It is too large, or cannot be written.
+        UnencodableFrame: The frame is too large, or cannot be encoded.
     """
     height, width = image.shape[:2]
     wanted = settings.width
@@ -53,7 +53,7 @@ def _check_size(width: int, height: int, settings: CaptureSettings) -> None:
     largest = LARGEST_SIDE[settings.encoding]
     if max(width, height) > largest:
         raise UnencodableFrame(
-            f"{width} x {height} pixels, and at most {largest} can be sent as {settings.encoding}"
+            f"{width} x {height} pixels, but at most {largest} can be sent as {settings.encoding}"
         )
 
 

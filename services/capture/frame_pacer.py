@@ -1,16 +1,16 @@
-"""The pace of a file: frames are thinned out to a rate, and read at their own time."""
+"""The pace of a film: thins frames out to a rate, and schedules them by their media time."""
 
 from affectline.common.clock import monotonic
 from affectline.common.settings.sources import Pace
 
 
 class FramePacer:
-    """Decides which frames of a file are kept, and when each is due.
+    """Decides which frames of a film are kept, and when each is due.
 
     Args:
         rate: Frames a second to thin out to; None keeps all.
-        pace: Whether to wait until it is time.
-        speed: Multiple of the file's own speed.
+        pace: Whether to wait until each frame is due.
+        speed: Multiple of the film's own speed.
     """
 
     def __init__(self, rate: float | None, pace: Pace, speed: float = 1.0) -> None:
@@ -19,7 +19,7 @@ class FramePacer:
         self._start: tuple[float, int] | None = None
 
     def is_wanted(self, media_time: int) -> bool:
-        """True unless the frame comes too soon after the last one that was kept."""
+        """Whether a frame is kept: False if it comes too soon after the last one kept."""
         seconds = media_time / 1e9
         if self._rate is None:
             return True

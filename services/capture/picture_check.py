@@ -1,16 +1,16 @@
-"""Is a picture's file whole? Decoders fill what is missing with gray, and say nothing."""
+"""Checks whether a picture file is whole: decoders fill missing parts with gray, silently."""
 
 import re
 import struct
 from typing import Final
 
 _MARKER: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-"""The end of a JPEG's scan: what follows is neither a stuffed byte nor a restart."""
+"""The end of a JPEG's scan: a marker that is neither a stuffed byte nor a restart."""
 _END, _SCAN = 0xD9, 0xDA
 
 
 def find_damage(data: bytes) -> str:
-    """What is wrong with a JPEG, PNG or WebP file, in words; empty where nothing is seen."""
+    """What is wrong with a JPEG, PNG or WebP file, in words; empty if nothing is found."""
     if data[:2] == b"\xff\xd8":
         return "" if _is_whole_jpeg(data) else "cut off"
     if data[:8] == b"\x89PNG\r\n\x1a\n":
@@ -22,21 +22,21 @@ def find_damage(data: bytes) -> str:
 
 
 def _is_whole_jpeg(data: bytes) -> bool:
-    """Whether the marker of the end is there (ITU-T T.81, B.1): not that of a preview inside."""
+    """Whether the file's own end marker is there (ITU-T T.81, B.1), not that of a preview."""
     at = 2
     while at + 2 <= len(data):
         if data[at] != 0xFF:
-            found = _MARKER.search(data, at)  # bytes between segments, which decoders skip
+            found = _MARKER.search(data, at)  # decoders skip bytes between segments
             if found is None:
                 return False
             at = found.start()
         kind = data[at + 1]
         if kind == _END:
             return True
-        if kind == 0xFF:  # filling
+        if kind == 0xFF:  # fill byte
             at += 1
             continue
-        if kind == 0x01 or 0xD0 <= kind <= 0xD8:  # no segment
+        if kind == 0x01 or 0xD0 <= kind <= 0xD8:  # a marker without a segment
             at += 2
             continue
         if at + 4 > len(data):

@@ -1,4 +1,4 @@
-"""Has pictures decoded by a process of its own, and goes on with another one when that dies."""
+"""Decodes pictures in a separate process, and starts a new one when that dies."""
 
 import contextlib
 import os
@@ -17,17 +17,17 @@ from affectline.common.clock import monotonic
 
 WORKER: Final = (sys.executable, "-P", "-m", "affectline.services.capture.picture_worker")
 PATIENCE_S: Final = 60.0
-"""A decoder that takes longer for a picture hangs."""
+"""A decoder that takes longer for a picture counts as hung."""
 HEADER: Final = struct.Struct("<?II")
-"""Of an answer: whether it is a picture; its height and width, or 0 and the length of the reason in
-bytes. Behind it come the picture's rows, or the reason."""
+"""Header of an answer: whether it is a picture; its height and width, or 0 and the length of the
+reason in bytes. The picture's rows, or the reason, follow."""
 
 
 class PictureDecoder:
-    """Decodes one picture after the other, the next one ahead of time.
+    """Decodes pictures one after the other, each ahead of time.
 
     Args:
-        worker: The command of the process that decodes.
+        worker: The command of the decoding process.
     """
 
     def __init__(self, worker: tuple[str, ...] = WORKER) -> None:
@@ -35,7 +35,7 @@ class PictureDecoder:
         self._process: subprocess.Popen[bytes] | None = None
 
     def request(self, path: Path) -> None:
-        """Begin to decode a picture; its result is fetched before another one is requested."""
+        """Start decoding a picture; fetch its result before you request another one."""
         if self._process is None:
             self._process = subprocess.Popen(
                 self._worker,
@@ -44,11 +44,11 @@ class PictureDecoder:
                 bufsize=0,
             )
         assert self._process.stdin  # noqa: S101 - for the type checker
-        with contextlib.suppress(BrokenPipeError):  # it has died: the answer will tell
+        with contextlib.suppress(BrokenPipeError):  # it has died: `result` will report it
             self._process.stdin.write(os.fsencode(path) + b"\0")
 
     def result(self) -> NDArray[np.uint8] | str:
-        """The picture requested: ``(H, W, 3) uint8`` BGR, or the reason why there is none."""
+        """The requested picture: ``(H, W, 3) uint8`` BGR, or the reason why there is none."""
         try:
             is_picture, height, width = self._read_header()
             if not is_picture:
@@ -64,7 +64,7 @@ class PictureDecoder:
             return "too large for memory"
 
     def close(self) -> int:
-        """End the process; its exit code."""
+        """End the process; return its exit code."""
         process, self._process = self._process, None
         if process is None:
             return 0

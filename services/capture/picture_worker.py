@@ -1,8 +1,8 @@
-"""Decodes pictures in a process of its own, which a picture may crash.
+"""Decodes pictures in a separate process, because a picture may crash the decoder.
 
 ``python -m affectline.services.capture.picture_worker`` reads paths from standard input, each
-with a zero byte at its end, and answers each on standard output: a header
-(`picture_decoder.HEADER`), and then the picture's rows, or the reason why there are none.
+terminated by a zero byte, and answers each on standard output: a header
+(`picture_decoder.HEADER`), followed by the picture's rows, or the reason why there are none.
 """
 
 import os
@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(2**28)
-"""The largest cameras have 200 megapixels. What claims more is no photograph."""
+"""The largest cameras have 200 megapixels. A file that claims more is not a photograph."""
 
-import cv2  # noqa: E402 - it reads the limit when it is loaded
+import cv2  # noqa: E402 - OpenCV reads the limit when it is loaded
 import numpy as np  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
@@ -22,7 +22,7 @@ from affectline.services.capture.picture_check import find_damage  # noqa: E402
 from affectline.services.capture.picture_decoder import HEADER  # noqa: E402
 
 _DAMAGE: Final = (b"Corrupt JPEG data", b"Premature end", b"CRC error")
-"""What decoders print about pictures that they do not refuse."""
+"""What decoders print about damaged pictures that they do not reject."""
 
 
 def decode_picture(path: Path, said: BinaryIO) -> NDArray[np.uint8] | str:
@@ -30,7 +30,7 @@ def decode_picture(path: Path, said: BinaryIO) -> NDArray[np.uint8] | str:
 
     Args:
         path: The file.
-        said: Where decoders print to.
+        said: The file that decoders print to.
 
     Returns:
         ``(H, W, 3) uint8`` BGR, or the reason why there is none.
@@ -62,10 +62,10 @@ def decode_picture(path: Path, said: BinaryIO) -> NDArray[np.uint8] | str:
 
 def main() -> None:
     """Answer until standard input ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that we work for
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent process
     cv2.setNumThreads(1)
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # nothing else may get among the answers
+    os.dup2(2, 1)  # nothing else may be written between the answers
     with tempfile.TemporaryFile() as said:
         os.dup2(said.fileno(), 2)
         request = b""

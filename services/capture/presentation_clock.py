@@ -5,22 +5,22 @@ from typing import Final
 from affectline.services.capture.frame_source import Notes
 
 JUMP_NS: Final = 60_000_000_000
-"""A frame that stands longer than this has no neighbour: the film jumps. Screen recordings, whose
-pictures may stand long, seldom let one stand for a minute."""
+"""A longer gap between two frames is a jump. Screen recordings may show a frame for long, but
+seldom for a minute."""
 STREAM_JUMP_NS: Final = 10_000_000_000
-"""The same where a container allows jumps, as transport streams do."""
+"""The same for containers that allow jumps, such as transport streams."""
 JITTER_NS: Final = 1_000_000_000
-"""Stamps that fall by less are jitter; by more, another film begins."""
+"""Time stamps that go back by less are jitter; by more, the beginning of another film."""
 LEAST_STEP_NS: Final = 1_000_000
 
 
 class PresentationClock:
-    """Turns a container's time stamps into times that rise, without its jumps.
+    """Turns a container's time stamps into increasing times without jumps.
 
     Args:
-        step_ns: Between two frames, until there have been two.
-        jump_ns: Steps longer than this are closed up.
-        jumps: Where to say so.
+        step_ns: Time between two frames, until two have been seen.
+        jump_ns: Longer steps are closed up.
+        jumps: Collects the jumps.
     """
 
     def __init__(self, step_ns: int, jump_ns: int, jumps: Notes) -> None:

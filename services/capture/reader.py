@@ -1,4 +1,4 @@
-"""The thread that reads a source: at its pace, opening it again when it is lost."""
+"""The thread that reads a source at its pace, and reopens it when it is lost."""
 
 import logging
 import threading
@@ -23,20 +23,20 @@ from affectline.services.capture.frame_source import Source, SourceEnd, SourceFr
 from affectline.services.capture.sources import open_source
 
 PICTURE_STEP_NS: Final = 1_000_000_000
-"""Pictures of a folder have no times: they lie one second apart on the session's time line."""
+"""Pictures of a folder have no times: they are one second apart on the session's time line."""
 DEFAULT_RATE: Final = 25.0
 """Frames a second of a film that declares no rate, for the step between rounds of a loop."""
 PUBLISH_S: Final = 0.005
-"""How long reading waits until a frame is published, at pace ``realtime``."""
+"""How long the reader waits until a frame is published, at pace ``realtime``."""
 BACKLOG: Final = 2
-"""Frames that wait for the process' own loop."""
+"""How many frames may wait for the process's own loop."""
 CONSUMER_TIMEOUT_S: Final = 10.0
 """Live delivery: how long to wait for consumers before starting without them."""
 BACK_OFF_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
-"""Pauses before a lost camera or stream is tried again; the last one repeats."""
+"""Pauses before each retry of a lost camera or stream; the last one repeats."""
 
 CONSUMERS: Final = ("classifier", "sink")
-"""Who must be there besides a stream's detector, where the settings name nobody else."""
+"""Consumers that a stream needs besides its detector, unless the settings name others."""
 
 
 class EncodedFrame(NamedTuple):
@@ -56,13 +56,13 @@ class FilmTiming(NamedTuple):
     """A film's place on the session's time line, and its speed."""
 
     begins_at: int = 0
-    """The moment of its media time 0, in ns since the Unix epoch."""
+    """The time of its media time 0, in ns since the Unix epoch."""
     ends_at: int | None = None
-    """When it is left, in ns; None: at its end."""
+    """When reading stops, in ns; None: at the film's end."""
     speed: float = 1.0
-    """Multiple of its own speed, at pace ``realtime``."""
+    """Multiple of the film's own speed, at pace ``realtime``."""
     follows_clock: bool = False
-    """A frame is due when the clock has reached its time, not as long after the first one."""
+    """Frames are due by the clock, instead of relative to the first one."""
 
 
 class SourceReader(threading.Thread):
@@ -72,12 +72,12 @@ class SourceReader(threading.Thread):
         source: What to read.
         settings: How to read and encode frames.
         pace: Whether files are read at their own rate.
-        window: In lossless delivery no more frames are read than it has room for.
+        window: Limits how many frames are read ahead in lossless delivery.
         context: The process; `StageContext.wake` is called for every frame.
-        skip: Frames of a file to pass over, when another process had got so far.
-        consumers: Who must be there besides the stream's detector.
-        begin: Called when reading begins: the source's place on the session's time line.
-        alignment: The other recorded sources, which a film does not run away from.
+        skip: Frames of a file to skip, because an earlier process has published them.
+        consumers: Consumers that the stream needs besides its detector.
+        begin: Called when reading begins; returns the source's place on the session's time line.
+        alignment: Keeps a film in step with the other recorded sources.
         open_source: Opens the source.
     """
 
@@ -100,7 +100,7 @@ class SourceReader(threading.Thread):
         self._begins_at = 0
         self._is_over = False
         self._is_published = True
-        """All frames that were read have been published."""
+        """Whether all frames that were read have been published."""
         self._source, self._settings, self._pace = source, settings, pace
         self._window, self._context = window, context
         self._skip = self.next_seq = skip
@@ -118,10 +118,10 @@ class SourceReader(threading.Thread):
         """Open the source for the first time.
 
         Args:
-            patient: A camera that is away now may come later.
+            patient: Accept a camera that is not available yet: it may appear later.
 
         Raises:
-            AffectlineError: It cannot be opened.
+            AffectlineError: The source cannot be opened.
         """
         try:
             self.opened = self._open_source(self._source, self._settings)
@@ -157,7 +157,7 @@ class SourceReader(threading.Thread):
         return frame
 
     def confirm_published(self) -> None:
-        """What `pop` has returned is published: there is time to read the next frame."""
+        """Call this once the frame from `pop` is published: the next frame may be read."""
         with self._window.changed:
             self._is_published = not self.queue
             self._window.changed.notify_all()
@@ -199,7 +199,7 @@ class SourceReader(threading.Thread):
             last = captured_at
             self._enqueue(source, frame, last)
         if self._source.loop and last:
-            # The next round goes on behind this one: time never falls
+            # The next round continues after this one: time never goes back
             step_s = 1 / source.rate if source.rate else 1 / DEFAULT_RATE
             self._begins_at = last + round(step_s * 1e9)
         self._report_notes(source)
@@ -208,7 +208,7 @@ class SourceReader(threading.Thread):
         return ending
 
     def _report_notes(self, source: Source) -> None:
-        """Log and count what is wrong with a source, as far as nobody was told yet."""
+        """Log and count problems with a source that have not been reported yet."""
         for name, notes in (("damaged", source.damage), ("remarks", source.remarks)):
             for text in notes.pop_news():
                 level = logging.WARNING if notes.is_urgent else logging.INFO
@@ -223,7 +223,7 @@ class SourceReader(threading.Thread):
         return pacer.delay_s(elapsed)
 
     def _wait_for_consumers(self) -> bool:
-        """Wait until the pipeline is there; False when stopped meanwhile."""
+        """Wait until the consumers are ready; False if stopped meanwhile."""
         deadline = monotonic() + CONSUMER_TIMEOUT_S
         with self._window.changed:
             while not self.stopping.is_set():
@@ -237,10 +237,10 @@ class SourceReader(threading.Thread):
         return False
 
     def _discard_frame(self, source: Source) -> bool:
-        """Read a live frame that has no consumer, so that the driver buffers no old ones.
+        """Read and drop a live frame without consumers, so that the driver buffers no old ones.
 
         Returns:
-            False where the source gives none: then there is no use in trying again at once.
+            False if the source gives no frame: retrying at once is useless then.
         """
         self._window.changed.release()
         try:
@@ -249,13 +249,13 @@ class SourceReader(threading.Thread):
             self._window.changed.acquire()
 
     def missing_consumers(self) -> list[str]:
-        """Those that the stream needs and that have not announced themselves."""
+        """Consumers that the stream needs and that have not announced themselves."""
         there = self._context.ready | {name.split("/")[0] for name in self._context.ready}
         wanted = (f"detector/{self._source.name}", *self._consumers)
         return [name for name in wanted if name not in there]
 
     def _enqueue(self, source: Source, frame: SourceFrame, captured_at: int | None) -> None:
-        """Encode a frame; ``captured_at`` is None for cameras, whose frames are captured now."""
+        """Encode and queue a frame; ``captured_at`` is None for cameras, which capture it now."""
         received_at = self._context.now()
         if self._lossless:
             if not self._wait_for_room(captured_at):
@@ -279,21 +279,21 @@ class SourceReader(threading.Thread):
             self._is_published = False
         self._context.wake()
         if self._pace == "realtime":
-            # PyAV holds Python's lock while it converts: publish this frame before the next is read
+            # PyAV holds the GIL while it converts: publish this frame before the next one is read
             with self._window.changed:
                 self._window.changed.wait_for(lambda: self._is_published, PUBLISH_S)
 
     def _wait_for_room(self, event_time: int | None) -> bool:
-        """Lossless: wait until one more frame may be in flight; False when stopped meanwhile.
+        """Lossless: wait until one more frame may be in flight; False if stopped meanwhile.
 
         Args:
-            event_time: When the frame happened: other recorded sources must have come about as far.
+            event_time: Time of the frame, about as far as other recorded sources must have come.
         """
         with self._window.changed:
             while not self.stopping.is_set():
                 in_flight = len(self._window) + len(self.queue)
                 if not in_flight and event_time is not None and self._alignment is not None:
-                    # Nothing is before this frame: others need not wait for what will not come
+                    # Nothing comes before this frame: others need not wait for earlier ones
                     self._alignment.reach(event_time)
                 has_room = in_flight < SIZE and not self.missing_consumers()
                 if self._context.outbox is not None:
@@ -301,7 +301,7 @@ class SourceReader(threading.Thread):
                 if has_room and self._is_in_step(event_time):
                     return True
                 if has_room:
-                    self._context.wake()  # tell the others how far this one has come
+                    self._context.wake()  # tell the others how far this source has come
                 self._window.changed.wait(timeout=1)
         return False
 
@@ -318,7 +318,7 @@ class SourceReader(threading.Thread):
         )  # fmt: skip
 
     def _reopen(self, ending: SourceEnd) -> Source | None:
-        """Open the source again, for as long as it takes; None when stopped meanwhile."""
+        """Retry opening the source for as long as it takes; None if stopped meanwhile."""
         attempt, pause = 0, 0.0
         while True:
             if ending.reason == "lost":

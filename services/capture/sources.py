@@ -16,7 +16,7 @@ def open_source(source: SourceSettings, settings: CaptureSettings) -> Source:
     """Open a source.
 
     Raises:
-        AffectlineError: It is not there, cannot be opened or holds no image.
+        AffectlineError: The source does not exist, cannot be opened or holds no image.
     """
     text, kind = source.source, source.kind
     path = source_path(text)
@@ -30,7 +30,7 @@ def open_source(source: SourceSettings, settings: CaptureSettings) -> Source:
         from affectline.services.capture.film_source import FilmSource
 
         return FilmSource(text, escaped(source.address), live=kind == "stream")
-    if not is_pipe(text):  # which can be opened once only
+    if not is_pipe(text):  # a pipe can be opened only once
         _check_readable(path)
     if path.is_dir() or kind == "pictures":
         return FolderSource(path, source.as_film)
@@ -54,7 +54,7 @@ def _check_readable(path: Path) -> None:
 def _open_film(source: str, path: Path, settings: CaptureSettings) -> Source:
     from affectline.services.capture.film_source import FilmSource, UnknownContainerError
 
-    # An absolute path: FFmpeg would take "a:b.mp4" for a protocol
+    # An absolute path, because FFmpeg would take the "a" of "a:b.mp4" for a protocol
     place = str(path.absolute())
     if is_pipe(source):
         return FilmSource(source, place, live=False)

@@ -1,4 +1,4 @@
-"""The declaration of the capture process."""
+"""The service spec of the capture process."""
 
 from collections.abc import Iterator
 from importlib import import_module
@@ -41,23 +41,23 @@ class CaptureProcess(ProcessSettings):
     session_start: int | None = None
     """Zero of the session's time line in ns since the Unix epoch; None: the time of the start."""
     recorded_sources: tuple[str, ...] = ()
-    """Lossless delivery: films and tables that this one shall not run away from."""
+    """Lossless delivery: films and tables with which this source keeps in step."""
     follows_clock: bool = False
-    """Pace realtime: a film's frame is due when the clock has reached its time, not as long after
-    the first one: something else in the run is live."""
+    """Pace realtime: frames of a film are due by the clock, instead of relative to the first one,
+    because something else in the run is live."""
     begins_at: int | None = None
-    """Where a film that is shown again and again goes on, in ns since the Unix epoch, when one
-    that died is replaced."""
+    """Where a looped film resumes, in ns since the Unix epoch, when a process that died is
+    replaced."""
     duration: float | None = None
-    """Seconds of the session's time line after which a film is left."""
+    """Seconds of the session's time line after which reading a film stops."""
     epoch: int | None = None
     """Epoch of the frames; None: the time of the start."""
     first_seq: int = 0
-    """The first frame that nobody has answered yet, when a process that died is replaced."""
+    """The first unanswered frame, when a process that died is replaced."""
     patient: bool = False
-    """Wait for a camera that is not there now."""
+    """Whether to wait for a camera that is not available yet."""
     consumers: tuple[str, ...] = ("classifier", "sink")
-    """Who must be there in lossless delivery, besides the stream's own detector."""
+    """Consumers that lossless delivery needs, besides the stream's own detector."""
 
     @property
     def process_name(self) -> str:
@@ -68,7 +68,7 @@ class CaptureProcess(ProcessSettings):
         return self.source.name
 
     def with_consumers(self, names: tuple[str, ...]) -> Self:
-        # The stream's own detector is always waited for, those of others never
+        # A stream always waits for its own detector, and never for those of other streams
         kinds = dict.fromkeys(name.split("/")[0] for name in names)
         others = tuple(kind for kind in kinds if kind != "detector")
         return self.model_copy(update={"consumers": others})
@@ -84,11 +84,11 @@ class CaptureProcess(ProcessSettings):
             return None
         if self.source.kind in ("camera", "stream"):
             raise AffectlineError(
-                f"sources: {self.source.name}: start: only films can begin at a date of their own",
+                f"sources: {self.source.name}: start: only films can have a start date",
                 "leave it out: a camera's frames get the time at which they arrive",
             )
         if start == "file":
-            # Looked up when it is asked for: it loads the library that reads films
+            # Imported only when needed: it loads the library that reads films
             made_at = import_module(CREATION_TIME).read_creation_time(self.source.address)
             return begins_at(self.source, made_at)
         return begins_at(self.source, 0)
@@ -97,11 +97,11 @@ class CaptureProcess(ProcessSettings):
         epoch, first_seq, reached = position or StreamPosition(self.epoch or 0, 0)
         source = self.source.source
         if self.source.is_live or is_pipe(source) or self.source.loop:
-            # New frames: a new epoch, even where the clock was set back
+            # New frames need a new epoch, even if the clock was set back
             epoch, first_seq = max(now // 1_000_000, epoch + 1), 0
         changes = {"epoch": epoch, "first_seq": first_seq, "patient": True}
         if self.source.loop and reached is not None:
-            changes["begins_at"] = reached + 1  # behind what was shown: time never falls
+            changes["begins_at"] = reached + 1  # after what was published: time never goes back
         return self.model_copy(update=changes)
 
 
@@ -128,7 +128,7 @@ def configure(
 
 
 def planned(run: Run) -> Iterator[CaptureProcess]:
-    """One for each source; none where a recording is replayed."""
+    """One for each source; none when a recording is replayed."""
     if run.replay:
         return
     for source in run.settings.sources:

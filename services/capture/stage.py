@@ -1,8 +1,9 @@
-"""The stage of the capture process: publishes what the reader reads, resends what is unanswered.
+"""The stage of the capture process: publishes frames from the reader, and resends unanswered ones.
 
-Lossless delivery: the source pauses unless all consumers that the stream needs are there, and
-while an `InFlightWindow` of frames is unanswered. Unanswered frames are kept, and sent again when
-a consumer comes back. Live delivery: the newest frame wins, and what cannot be sent is counted.
+Lossless delivery: the source pauses while a consumer that the stream needs is missing, and while a
+full `InFlightWindow` of frames is unanswered. Unanswered frames are kept, and sent again when a
+consumer comes back. Live delivery: the newest frame wins, and frames that cannot be sent are
+counted.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -37,7 +38,7 @@ class Capture(Stage):
     outputs: ClassVar[Mapping[type[Message], Route]] = {
         Frame: "bus", StreamStart: "bus", StreamEnd: "bus", Watermark: "bus",
     }  # fmt: skip
-    measures_latency = False  # of the frames that it publishes, not of answers that come back
+    measures_latency = False  # it records the latency of its own frames, not of answers
     tick_ms = 50
 
     def __init__(self, process: CaptureProcess) -> None:
@@ -52,14 +53,14 @@ class Capture(Stage):
         self._first_seq = self._next_seq = process.first_seq
         self._reader: SourceReader | None = None
         self.open_source = open_source
-        """Opens the source; frames in memory have an opener of their own."""
+        """Opens the source; frames in memory have their own opener."""
         self._end: StreamEnd | None = None
         self._end_published = 0.0
         self._started = self._finished = False
 
     @property
     def _is_recorded(self) -> bool:
-        """Whether frames have times of their own, instead of the clock's."""
+        """Whether frames have their own times instead of the clock's."""
         return self._kind in ("film", "pictures")
 
     @property
@@ -73,7 +74,7 @@ class Capture(Stage):
 
     @property
     def _is_aligned(self) -> bool:
-        """Whether other recorded sources share the time line, or planned markers."""
+        """Whether other recorded sources, or planned markers, share the time line."""
         return self._is_lossless and bool(self._recorded_sources)
 
     def setup(self) -> None:
@@ -83,7 +84,7 @@ class Capture(Stage):
         others = self._recorded_sources if self._is_aligned else ()
         self._alignment = SourceAlignment(self.context.service, others)
         if self._session_start is not None:
-            self._begin()  # the others may know it before there is a frame
+            self._begin()  # the others may learn it before the first frame
         self._reader = SourceReader(
             self._source, self._settings, self._pace, self._window, self.context, self._first_seq,
             self._consumers, self._begin, self._alignment, self.open_source,
@@ -94,7 +95,7 @@ class Capture(Stage):
     def _begin(self) -> FilmTiming:
         """Place the source on the session's time line.
 
-        Without a plan that begins now: when the consumers are there, and with them the hub's clock.
+        Without a plan it begins now, when the consumers are ready and the hub's clock is known.
         """
         if self._session_start is None:
             self._session_start = self.context.now()
@@ -109,12 +110,12 @@ class Capture(Stage):
             begins_at=self._begins_at,
             ends_at=ends_at,
             speed=self._process.rate,
-            # A date of its own is not the clock's
+            # A source with its own date does not follow the clock
             follows_clock=self._process.follows_clock and self._source.start is None,
         )
 
     def on_consumers_ready(self, services: set[str]) -> Iterable[Packet]:
-        """A consumer is ready (again): it starts with the frames that are unanswered."""
+        """Resend the unanswered frames to a consumer that has become ready (again)."""
         with self._window.changed:
             self._window.changed.notify_all()
         if not self._is_lossless:
@@ -126,7 +127,7 @@ class Capture(Stage):
 
     @on(Emotion)
     def on_emotion(self, packet: Packet[Emotion]) -> Iterable[Packet]:
-        """A frame is answered; frames before it that are not were lost on the way."""
+        """Handle an answer to a frame; earlier frames without an answer were lost on the way."""
         emotion = packet.message
         if emotion.epoch != self._epoch:
             return ()
@@ -137,7 +138,7 @@ class Capture(Stage):
 
     @on(Kept)
     def on_kept(self, packet: Packet[Kept]) -> Iterable[Packet]:
-        """A consumer has answers on its disk: their frames are needed no more."""
+        """Drop frames whose answers a consumer has on disk."""
         receipt = packet.message
         keys = receipt.keys.get(f"{Emotion.topic_prefix}/{self._source.name}", ())
         with self._window.changed:
@@ -148,7 +149,7 @@ class Capture(Stage):
 
     @on(Watermark)
     def on_watermark(self, packet: Packet[Watermark]) -> Iterable[Packet]:
-        """Another recorded source has come further: the reader may go on."""
+        """Note the progress of another recorded source: the reader may continue."""
         with self._window.changed:
             self._alignment.observe(packet.message, monotonic())
             self._window.changed.notify_all()
@@ -156,7 +157,7 @@ class Capture(Stage):
 
     @on(StreamDone)
     def on_stream_done(self, packet: Packet[StreamDone]) -> Iterable[Packet]:
-        """The sink has everything: nothing is left to do."""
+        """Finish once the sink has everything."""
         done = packet.message
         if done.by == "sink" and done.epoch == self._epoch and self._end:
             self._finished = done.last_seq >= self._end.last_seq
@@ -187,7 +188,7 @@ class Capture(Stage):
         yield from self._announcements()
 
     def _announcements(self) -> Iterable[Packet]:
-        """How far the film has come; also in live delivery, where its end alone is waited for."""
+        """Announce how far the film has come; in live delivery others wait only for its end."""
         return self._alignment.announcements(monotonic()) if self._recorded_sources else ()
 
     def on_send_failed(self, packet: Packet) -> Iterable[Packet]:
@@ -205,7 +206,7 @@ class Capture(Stage):
     def cleanup(self) -> None:
         if self._reader and self._reader.is_alive():
             self._reader.stop()
-            # A read that hangs in a driver must not keep the process: the thread is a daemon
+            # A read that hangs in a driver must not keep the process alive: the thread is a daemon
             self._reader.join(timeout=1)
 
     @property
@@ -216,7 +217,7 @@ class Capture(Stage):
         if packets:
             self.context.counters["resent"] += len(packets)
             where = {"stream": self._source.name}
-            self.context.log.info("sent %d frames again", len(packets), extra=where)
+            self.context.log.info("resent %d frames", len(packets), extra=where)
         return packets
 
     def _publish(self, encoded: EncodedFrame) -> Packet:

@@ -1,4 +1,4 @@
-"""Cameras, and films that PyAV cannot open, through OpenCV."""
+"""Cameras, and films that PyAV cannot open, read through OpenCV."""
 
 import math
 from typing import Final
@@ -12,7 +12,7 @@ from affectline.common.settings.sources import CaptureSettings
 from affectline.services.capture.frame_source import Notes, SourceEnd, SourceFrame
 
 DEFAULT_RATE: Final = 25.0
-"""Frames a second of a file that has neither times nor a rate."""
+"""Frames a second of a file without times and without a rate."""
 
 
 class VideoSource:
@@ -48,10 +48,10 @@ class VideoSource:
                 "check it with a video player",
             )
         if self.live:
-            self._first = None  # it proved that there are frames; by the next one it is old
+            self._first = None  # it only proves that there are frames, and will soon be stale
 
     def read(self) -> SourceFrame | None:
-        """Next frame, upright according to the file's rotation metadata; None at the end."""
+        """The next frame, upright according to the file's rotation metadata; None at the end."""
         if self._first is not None:
             frame, self._first = self._first, None
             return frame
@@ -61,7 +61,7 @@ class VideoSource:
         return SourceFrame(np.asarray(image, dtype=np.uint8), None if self.live else self._time())
 
     def _time(self) -> int:
-        """Time of the frame just read, strictly increasing even where the file's is not."""
+        """Time of the frame just read; it always increases, even if the file's times do not."""
         reported = self._capture.get(cv2.CAP_PROP_POS_MSEC)
         step = int(1e9 / (self.rate or DEFAULT_RATE))
         time = round(reported * 1e6) if math.isfinite(reported) and reported >= 0 else -1
@@ -86,10 +86,10 @@ def _open_capture(source: str, *, is_camera: bool) -> cv2.VideoCapture:
 
 
 def request_format(camera: cv2.VideoCapture, settings: CaptureSettings) -> None:
-    """Request size and rate from a camera, which uses the nearest that it has."""
+    """Request a size and a rate from a camera, which uses the nearest that it supports."""
     if settings.camera_width:
-        # USB cameras give large pictures at full rate as JPEG only. V4L2 takes format, size and
-        # rate in this order, and a size when it knows both sides.
+        # USB cameras deliver large frames at full rate only as JPEG. V4L2 needs format, size and
+        # rate in this order, and applies a size once it has both sides.
         camera.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
         camera.set(cv2.CAP_PROP_FRAME_WIDTH, settings.camera_width)
         camera.set(cv2.CAP_PROP_FRAME_HEIGHT, round(settings.camera_width * 9 / 16))
@@ -103,7 +103,7 @@ def _cannot_open(source: str, *, is_camera: bool) -> AffectlineError:
         return AffectlineError(
             f"--source {source}: camera {source} cannot be opened",
             "check that it is plugged in, that no other program uses it and that you may read "
-            f"{device}; affectline doctor tells more",
+            f"{device}; affectline doctor shows more",
         )
     return AffectlineError(
         f"--source {source}: not a video that can be opened",

@@ -1,4 +1,4 @@
-"""What the classifier runs a model with."""
+"""The backends with which the classifier runs a model."""
 
 from typing import Protocol
 
@@ -18,7 +18,7 @@ class EmotionModel(Protocol):
         """Run the model on ``(N, H, W) uint8`` upright gray faces.
 
         Returns:
-            Outputs ``(N, 7) float32``, or ``(N, 14)`` of a model with two label sets.
+            Outputs ``(N, 7) float32``, or ``(N, 14)`` for a model with two label sets.
         """
 
 

@@ -1,4 +1,4 @@
-"""The declaration of the classifier process."""
+"""The service spec of the classifier process."""
 
 import os
 import socket
@@ -56,7 +56,7 @@ def configure(
 
 
 def planned(run: Run) -> Iterator[ClassifierProcess]:
-    """As many as the settings ask for."""
+    """One process for each instance that the settings request."""
     if run.replay == "as recorded":
         return
     for number in range(1, run.settings.classifier.instances + 1):

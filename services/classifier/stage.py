@@ -1,7 +1,7 @@
-"""The classifier process: face crops in, probabilities of seven emotions out.
+"""The stage of the classifier process: face crops in, probabilities of seven emotions out.
 
-Classifiers share one work queue and keep nothing from one message to the next, so there can be
-any number of them. The stream's detector puts their answers in order.
+Classifiers share one work queue and keep no state between messages, so there can be any number of
+them. The stream's detector puts their results in order.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,18 +21,18 @@ from affectline.services.classifier.backends import open_model
 from affectline.services.classifier.spec import ClassifierProcess
 
 LARGEST_BATCH: Final = 32
-"""More faces than this in one frame are classified in several runs, to bound the memory."""
+"""If a frame has more faces than this, they are classified in several runs, to limit memory."""
 
 
 class Classifier(Stage):
-    """Judges all faces of a message in one batch."""
+    """Classifies all faces of a message in one batch."""
 
     outputs: ClassVar[Mapping[type[Message], Route]] = {Scores: "bus"}
 
     def __init__(self, process: ClassifierProcess) -> None:
         self._settings = process.settings
         self.measurements: Measurements | None = None
-        """What was classified before, set before `setup` (decision 19)."""
+        """Earlier classifications, set before `setup` (decision 19)."""
 
     def setup(self) -> None:
         loaded = artifact.load(self._settings.model)
@@ -41,7 +41,7 @@ class Classifier(Stage):
         self._model_id = loaded.model_id_for(self._settings.label_set)
         self._model = open_model(loaded, self._settings.backend)
         size = (1, self._manifest.input_height, self._manifest.input_width)
-        self._model.predict(np.zeros(size, np.uint8))  # the first run is slow: have it now
+        self._model.predict(np.zeros(size, np.uint8))  # the first run is slow: do it now
 
     @on(Faces, route="work_queue", newest_only=True)
     def on_faces(self, packet: Packet[Faces]) -> Iterable[Packet]:
@@ -81,7 +81,7 @@ class Classifier(Stage):
     def _classify(self, packet: Packet[Faces]) -> tuple[tuple[float, ...], ...]:
         if self.measurements is None:
             return self._measure(packet)
-        # All in one batch: not even their order may be another
+        # A stored result holds for the whole batch only, with its faces in the same order
         self.measurements.begin_frame(b"".join(bytes(part) for part in packet.parts))
         return self.measurements.find(self._model_id, lambda: self._measure(packet))
 
@@ -93,7 +93,7 @@ class Classifier(Stage):
         return tuple(tuple(row) for row in probabilities.round(6).tolist())
 
     def _image(self, native: bytes | memoryview, small: bytes | memoryview) -> NDArray[np.uint8]:
-        """A face at the size that the model wants, from the part that suits it better."""
+        """A face at the size that the model expects, from the message part that suits it better."""
         size = self._manifest.input_height
         if size == FER_SIZE:
             return np.frombuffer(small, np.uint8).reshape(FER_SIZE, FER_SIZE)

@@ -1,4 +1,4 @@
-"""The reference backend: TensorFlow, which serving itself never needs."""
+"""The reference backend: TensorFlow, which serving itself does not need."""
 
 from pathlib import Path
 from typing import Any
@@ -33,12 +33,12 @@ class TensorFlowModel:
             self._run = lambda x: model(x, training=False)
 
     def predict(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """As ``LiteRtModel.predict``."""
+        """Like ``LiteRtModel.predict``."""
         return np.asarray(self._run(prepare_faces(faces, self._preprocessing)), dtype=np.float32)
 
 
 def open_tensorflow(artifact: Artifact) -> TensorFlowModel:
-    """Open the reference of an artifact: its Keras file where there is one, else its SavedModel.
+    """Open an artifact's reference model: its Keras file if it has one, else its SavedModel.
 
     Raises:
         AffectlineError: The artifact has neither, a file is damaged, or TensorFlow is missing.

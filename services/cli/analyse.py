@@ -174,7 +174,7 @@ def _watched(archive: "Archive") -> "Iterator[Observe]":
 
 
 def print_end(archive: "Archive", results: "list[FilmResult]") -> None:
-    """Say what was analysed, what was not, and where the tables are."""
+    """Report what was analysed, what failed, and where the tables are."""
     from affectline.common.address import is_stored
     from affectline.services.sessions.catalog import format_length
 

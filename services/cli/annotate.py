@@ -155,7 +155,7 @@ def tracks(
 
 
 def _folder_of(file: Path) -> Path:
-    """The folder of a session; an error where it is none."""
+    """The folder of a session; raises if it is not one."""
     from affectline.services.sessions.recording import open_recording, session_folder
 
     open_recording(file)
@@ -163,7 +163,7 @@ def _folder_of(file: Path) -> Path:
 
 
 def _check_length(folder: Path, file: Path, begin_s: float, given: str) -> None:
-    """Refuse a part that begins after the session has ended, as far as its length is known."""
+    """Reject a part that begins after the end of the session, if its length is known."""
     from affectline.services.sessions.run_summary import read_session
 
     if not (folder / "session.json").is_file():

@@ -39,9 +39,7 @@ def collect(
     ] = False,
     tls: Annotated[
         bool,
-        typer.Option(
-            "--tls", help="Encrypt with --certificate, or with one that is made and kept."
-        ),
+        typer.Option("--tls", help="Encrypt with --certificate, or a generated one."),
     ] = False,
     certificate: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Certificate to encrypt with, in PEM.")

@@ -135,7 +135,7 @@ def _numbers(release: str) -> tuple[int, ...]:
 
 
 def _check_plugins() -> CheckResult:
-    """Drivers and the like of other packages; a broken one only matters to those who name it."""
+    """Plug-ins of other packages; a broken one is a warning, since only its users are affected."""
     broken = [text for r in REGISTRIES for text in r.broken_plugins().values()]
     if broken:
         fix = "update or remove the packages that add them"

@@ -13,11 +13,11 @@ from affectline.common.errors import AffectlineError, explain_import
 from affectline.common.settings.model import explain
 
 UsageError: Any = typer.BadParameter.__base__
-"""Click's class, reached through typer, which may contain a copy of click of its own."""
+"""Click's class, reached through typer, which may bundle its own copy of click."""
 NoArgumentsError: Any = next(
     (one for one in UsageError.__subclasses__() if one.__name__ == "NoArgsIsHelpError"), ()
 )
-"""Likewise: a group of commands was called by itself. Older versions show the help themselves."""
+"""Likewise: a command group was called without a command. Older versions print the help."""
 
 
 def run_and_exit(command: Callable[[], Any]) -> NoReturn:
@@ -49,7 +49,7 @@ def run_and_exit(command: Callable[[], Any]) -> NoReturn:
 
 
 def _explain(error: Any) -> str:
-    """Describe a usage error in one line, with the value that was given where it is known."""
+    """Describe a usage error in one line, with the given value if it is known."""
     text = str(error.format_message()).replace("Value error, ", "")
     details = getattr(error.__cause__, "errors", None)
     value = f" (got {details()[0]['input']!r})" if details else ""

@@ -24,6 +24,7 @@ class ExportCommand(SettingsCommand):
     """Adds the options of all exporters, and their names to the help of ``--to``."""
 
     family = ExportSettings
+    flag = "--to"
 
     def get_params(self, ctx: Any) -> list[Any]:
         params = [p for p in super().get_params(ctx) if p.name != EXPORTERS.key]
@@ -94,7 +95,7 @@ def export(
     sessions = _find_sessions(file, out)
     refused = []
     for session in sessions:
-        # Several sessions do not write over each other; a BIDS data set tells them apart itself
+        # A folder for each session, unless the exporter separates them itself, as BIDS does
         alone = len(sessions) == 1 or exporter.joins_sessions
         place = out if alone else out / session.relative_to(file)
         try:
@@ -115,7 +116,7 @@ def export(
 
 
 def _find_sessions(path: Path, out: Path) -> list[Path]:
-    """The session that was named, or those below a folder but for what exports have made."""
+    """The given session, or all sessions below a folder except those that exports created."""
     from affectline.common.recording.reader import FILE
     from affectline.services.sessions.removal import is_session
 
@@ -126,7 +127,7 @@ def _find_sessions(path: Path, out: Path) -> list[Path]:
         for child in waiting.pop().iterdir():
             if child.name.startswith(".") or child.is_symlink() or not child.is_dir():
                 continue
-            # A recording that cannot be read is named, not passed over
+            # An unreadable recording is reported rather than skipped
             if is_session(child) or (child / FILE).exists():
                 found.append(child)
             elif child != out:
@@ -135,7 +136,7 @@ def _find_sessions(path: Path, out: Path) -> list[Path]:
 
 
 def _export_one(exporter: Exporter, session: Path, folder: Path) -> list[Path]:
-    """Export one session; the files that were written."""
+    """Export one session; return the files that were written."""
     from affectline.services.sessions.edits import read_edits
     from affectline.services.sessions.recording import open_recording, session_folder
 

@@ -1,11 +1,13 @@
-"""The help of the command line: commands in groups on one screen, plain names for values."""
+"""The help of the command line: it fits a screen, and names values plainly."""
 
+import textwrap
+from copy import copy
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 GROUPS: Final[dict[str, dict[str, str]]] = {
     "Analyse": {
@@ -56,6 +58,16 @@ GROUPS: Final[dict[str, dict[str, str]]] = {
 """The commands by what people want, each with its line in the help."""
 WIDEST: Final = 120
 """Columns that a help text fills at most, where the terminal has them."""
+HELP_ALL: Final = "--help-all"
+ASKED: Final = "affectline.arguments"
+LEFT_OUT: Final = "affectline.left_out"
+"""Where a context keeps the arguments, and the options that its help leaves out."""
+RARE: Final = frozenset({
+    "as_film", "as_json", "backend", "bind", "classifiers", "group_access", "insecure",
+    "label_set", "log_format", "log_level", "model", "no_open", "pace", "run", "session", "stats",
+    "task", "topics",
+})  # fmt: skip
+"""Options that ``--help`` of a command with many options only names."""
 PLAIN_NAMES: Final = {Path: "PATH", str: "TEXT", int: "N", float: "NUMBER"}
 
 
@@ -72,6 +84,49 @@ class GroupedCommands(TyperGroup):
             for command, summary in commands.items():
                 formatter.write(f"  {command:<12}{summary}\n")
         formatter.write("Options: --version, --install-completion, --show-completion, --help\n")
+
+
+class BriefCommand(TyperCommand):
+    """A command with many options: ``--help`` explains the common ones, ``--help-all`` all."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments; ``--help-all`` is a ``--help`` that leaves nothing out."""
+        ctx.meta[ASKED] = tuple(args)
+        parsed: list[str] = super().parse_args(ctx, ["--help"] if HELP_ALL in args else args)
+        return parsed
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """All parameters; some are hidden while the help is written."""
+        left_out = ctx.meta.get(LEFT_OUT, ())
+        return [_hide(p) if p.name in left_out else p for p in super().get_params(ctx)]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the options, and the names of those that are left out."""
+        rare = {} if HELP_ALL in ctx.meta.get(ASKED, ()) else self.rare_options(ctx)
+        ctx.meta[LEFT_OUT] = {name for options in rare.values() for name in options}
+        super().format_options(ctx, formatter)
+        if not rare:
+            return
+        formatter.write(f"\nMore options, which {HELP_ALL} explains:\n")
+        widest = max(map(len, rare))
+        for title, options in rare.items():
+            begin = f"  {title:<{widest}}  " if widest else "  "
+            lines = textwrap.wrap(
+                ", ".join(options.values()), formatter.width, break_on_hyphens=False,
+                initial_indent=begin, subsequent_indent=" " * len(begin),
+            )  # fmt: skip
+            formatter.write("\n".join([*lines, ""]))
+
+    def rare_options(self, ctx: Any) -> dict[str, dict[str, str]]:
+        """The options that ``--help`` only names: by a title, by the parameter's name."""
+        shown = [p for p in self.get_params(ctx) if p.name in RARE and not p.hidden]
+        return {"": {p.name: p.opts[0] for p in shown}} if shown else {}
+
+
+def _hide(parameter: Any) -> Any:
+    hidden = copy(parameter)
+    hidden.hidden = True
+    return hidden
 
 
 def name_values(command: Any) -> Any:

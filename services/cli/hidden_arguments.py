@@ -1,4 +1,4 @@
-"""Passwords on the command line, taken out of what ``ps`` shows of this process.
+"""Hides passwords on the command line from ``ps``.
 
 The arguments of a process lie in its own memory, where Linux reads them for ``ps``. Whoever looks
 in the first moment, or at the shell that started the process, still sees them: a settings file is
@@ -21,7 +21,7 @@ _FIRST, _LAST = 45, 46
 
 
 def hide_arguments(arguments: list[str]) -> None:
-    """Overwrite the addresses among this process' arguments, where the system allows it.
+    """Overwrite addresses in this process' arguments, if the system allows it.
 
     Args:
         arguments: As they were given.
@@ -52,7 +52,7 @@ def _without_secrets(argument: str) -> str:
 
 
 def _remember(arguments: Iterable[str]) -> None:
-    """Errors about an argument do not show it either."""
+    """Keep the argument out of error messages as well."""
     for argument in arguments:
         match = _ADDRESS.search(argument)
         remember(match.group() if match else argument)

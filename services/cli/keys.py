@@ -236,7 +236,7 @@ def certificate(
 
 
 def _describe(holder: KeyHolder) -> str:
-    """What a key is for, in a few words."""
+    """The permissions of a key in a few words."""
     match holder.role:
         case "pipeline":
             return ", ".join(holder.services) or "everything"
@@ -254,7 +254,7 @@ def _holder(
     subjects: list[str] | None,
     prefixes: list[str] | None,
 ) -> KeyHolder:
-    """A key with what it is for.
+    """A key with its permissions.
 
     Raises:
         AffectlineError: Something of it is wrong.

@@ -15,7 +15,12 @@ from affectline.services.cli.control import control
 from affectline.services.cli.doctor import doctor
 from affectline.services.cli.errors import run_and_exit
 from affectline.services.cli.export import ExportCommand, export
-from affectline.services.cli.help_page import GroupedCommands, name_values, print_version
+from affectline.services.cli.help_page import (
+    BriefCommand,
+    GroupedCommands,
+    name_values,
+    print_version,
+)
 from affectline.services.cli.hidden_arguments import hide_arguments
 from affectline.services.cli.keys import keys
 from affectline.services.cli.log_options import with_log_options
@@ -65,10 +70,12 @@ def with_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 # A command's group, and its line in the help, are in services/cli/help_page.py
 for command in (
-    up, analyse, study, annotate, tracks, collect, mark, subscribe, schema, doctor, record,
-    replay, info, check, report, lsl_outlet, sync_test,
+    analyse, study, annotate, tracks, collect, mark, subscribe, schema, doctor, record,
+    info, check, report, lsl_outlet, sync_test,
 ):  # fmt: skip
     app.command()(with_options(command))
+app.command(cls=BriefCommand)(with_options(up))
+app.command(cls=BriefCommand)(with_options(replay))
 app.command(cls=ExportCommand)(with_log_options(export))
 app.command(cls=BiometricsCommand)(with_options(biometrics))
 app.command(context_settings=PASSED_ON, add_help_option=False)(train)

@@ -33,7 +33,7 @@ BindHub = Annotated[
     ),
 ]
 HubPort = Annotated[int | None, typer.Option("--port", min=1, max=65529, hidden=True)]
-"""How ``--bind`` was spelled."""
+"""Former name of ``--bind``."""
 DeliveryMode = Annotated[
     Delivery | None,
     typer.Option(
@@ -110,7 +110,7 @@ def read_settings(path: Path | None, hub: str | None = None) -> PipelineSettings
 
 
 def with_bind(settings: HubSettings, bind: str | None, port: int | None = None) -> HubSettings:
-    """Apply ``--bind``, or the ``--port`` of before.
+    """Apply ``--bind``, or its former name ``--port``.
 
     Raises:
         AffectlineError: It cannot be listened on.
@@ -133,7 +133,7 @@ def with_bind(settings: HubSettings, bind: str | None, port: int | None = None) 
 
 
 def with_overrides(settings: Any, **values: Any) -> Any:
-    """Return settings with the values that were given on the command line (are not None)."""
+    """Return settings, overridden by the command-line values that are not None."""
     return settings.model_copy(update={k: v for k, v in values.items() if v is not None})
 
 
@@ -151,7 +151,7 @@ def with_recording_overrides(
 
 
 def with_detector(settings: DetectorSettings, name: str | None) -> DetectorSettings:
-    """Apply ``--detector``: another detector has what was set of the settings that it has, too.
+    """Apply ``--detector``; settings that both detectors have keep their values.
 
     Raises:
         AffectlineError: There is no such detector, or it needs a setting that is not there.

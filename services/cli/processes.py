@@ -31,7 +31,7 @@ OF_THE_HUB: Final[dict[str, Any]] = {
     "bind": BindHub,
     "hub": Annotated[str | None, typer.Option("--hub", hidden=True)],
 }
-"""The hub listens where others connect; ``--hub`` is how ``--bind`` was spelled."""
+"""For the hub, which listens; ``--hub`` is the former name of its ``--bind``."""
 
 
 def process_commands() -> Iterator[tuple[str, Callable[..., None]]]:
@@ -42,7 +42,7 @@ def process_commands() -> Iterator[tuple[str, Callable[..., None]]]:
 
 
 def make_command(spec: ServiceSpec) -> Callable[..., None]:
-    """A command that runs a service as this process, with the options that it declares."""
+    """Make a command that runs a service in this process, with the options that it declares."""
     assert spec.configure  # noqa: S101 - for the type checker
     configure = spec.configure
     own = list(inspect.signature(configure).parameters.values())[2:]  # after settings, delivery
@@ -71,7 +71,7 @@ def make_command(spec: ServiceSpec) -> Callable[..., None]:
 
 
 def _option(parameter: inspect.Parameter, hint: Any) -> inspect.Parameter:
-    """A declared parameter as Typer wants it."""
+    """A declared parameter in the form that Typer reads."""
     kind, declared = get_args(hint)[:2]
     info: Any
     if isinstance(declared, Argument):

@@ -1,4 +1,4 @@
-"""Writes the parts of ``docs/`` that follow from the code: ``make docs`` calls it.
+"""Writes the parts of ``docs/`` that are generated from the code; ``make docs`` runs it.
 
 A page marks such a part with two comments, and what lies between them is written again:
 
@@ -33,14 +33,14 @@ KINDS: Final = {
 
 
 def list_members(family: type[FamilySettings]) -> str:
-    """A table of our own members: name, and the first sentence of the class's docstring."""
+    """A table of the built-in members: name, and the first sentence of the class docstring."""
     registry = family.registry
     rows = [(f"`{n}`", _summary(registry.load(n))) for n in registry.own_names()]
     return _table((registry.key, "description"), rows)
 
 
 def describe_settings(family: type[FamilySettings], *, has_options: bool = True) -> str:
-    """Tables of the settings that all members share, and of those of each of our own.
+    """Tables of the settings that all members share, and of those of each built-in member.
 
     Args:
         family: The family's own settings model.
@@ -60,14 +60,14 @@ def describe_settings(family: type[FamilySettings], *, has_options: bool = True)
 
 
 def list_exporters() -> str:
-    """A table of our own exporters: name, files, and what they hold."""
+    """A table of the built-in exporters: name, files and their content."""
     exporters = {name: EXPORTERS.load(name) for name in EXPORTERS.own_names()}
     rows = [(f"`{n}`", f"`{found.files}`", found.summary) for n, found in exporters.items()]
     return _table(("format", "files", "content"), rows)
 
 
 def list_sections() -> str:
-    """A table of our own report sections, in their order."""
+    """A table of the built-in report sections, in order."""
     sections = [(name, SECTIONS.load(name)) for name in SECTIONS.own_names()]
     ordered = sorted(sections, key=lambda one: one[1].order)
     return _table(("section", "shows"), [(f"`{n}`", _summary(found)) for n, found in ordered])
@@ -116,11 +116,11 @@ PARTS: Final[dict[str, dict[str, Callable[[], str]]]] = {
     },
     "tables.md": {"tables": list_columns},
 }
-"""Page, name of the generated part, and what makes its text."""
+"""Page, name of the generated part, and the function that writes it."""
 
 
 def write_parts(page: str, text: str, parts: Mapping[str, Callable[[], str]]) -> str:
-    """A page with its generated parts written again.
+    """Return a page with its generated parts rewritten.
 
     Args:
         page: Its name, for the error.
@@ -141,7 +141,7 @@ def write_parts(page: str, text: str, parts: Mapping[str, Callable[[], str]]) ->
 
 
 def main() -> None:
-    """Write schemas, and the generated parts of the pages, in the folder that is named."""
+    """Write the schemas and the generated parts of the pages into a folder."""
     folder, hub = Path(sys.argv[1]), HubSettings()
     for name, text in documents(hub.outlet, hub.ingress).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

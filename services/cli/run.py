@@ -27,7 +27,7 @@ from affectline.services.supervisor.process import ProcessSpec
 from affectline.services.supervisor.supervisor import Supervisor
 
 EXIT_INTERRUPTED: Final = 130
-"""What shells report for a program that Ctrl-C ended."""
+"""Exit code of a program that Ctrl-C interrupted."""
 
 
 def run_pipeline(
@@ -55,7 +55,7 @@ def run_pipeline(
     folder = settings.sink.out or Path()
     console = terminal()
     told: list[bool] = []
-    """Whether the results that were told of had faults."""
+    """Whether the reported results had faults."""
 
     def on_over() -> None:
         if observer.progress:
@@ -98,7 +98,7 @@ def run_pipeline(
 def tell_results(
     folder: Path, observer: "RunProgress", restarts: dict[str, int], *, as_json: bool
 ) -> bool:
-    """Print what a run has found; return whether anything was at fault.
+    """Print the results of a run; return whether anything went wrong.
 
     Args:
         folder: Of its session.
@@ -117,7 +117,7 @@ def tell_results(
 
 
 def report_sources(streams: dict[str, Any]) -> bool:
-    """Say what could not be read of the sources, or was left out; whether anything was at fault."""
+    """Report which parts of the sources were unreadable or skipped; return whether any were."""
     for stream in streams.values():
         if stream["detail"]:
             sys.stderr.write(f"affectline: --source {stream['detail']}\n")
@@ -168,7 +168,7 @@ class RunProgress:
 
 
 def _remove_if_empty(folder: Path) -> None:
-    """Remove the session folder of a run that never analysed a frame."""
+    """Remove the session folder of a run that analysed no frame."""
     if not (folder / "session.json").exists():
         return
     try:

@@ -1,4 +1,4 @@
-"""``--insecure``, which every command has that reaches a hub, or starts one."""
+"""``--insecure``, for every command that connects to a hub or starts one."""
 
 import functools
 import inspect
@@ -20,11 +20,11 @@ Insecure = Annotated[
     ),
 ]
 OF_HUBS: Final = (HubAddress, BindHub)
-"""What commands take that have to do with a hub."""
+"""Parameters of commands that connect to a hub or start one."""
 
 
 def with_security_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the command with ``--insecure`` where it has to do with a hub."""
+    """Return the command, with ``--insecure`` if it connects to a hub or starts one."""
     signature = inspect.signature(command)
     if not any(one.annotation in OF_HUBS for one in signature.parameters.values()):
         return command

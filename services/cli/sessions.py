@@ -24,7 +24,7 @@ DEFAULT_FOLDER = Path("sessions")
 
 
 class SessionsGroup(TyperGroup):
-    """Lists sessions where no other command is named."""
+    """Lists sessions if no command is named."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if args[:1] != ["--help"] and not set(args[:1]) & self.commands.keys():
@@ -131,12 +131,12 @@ def delete(
 
 
 def is_attended() -> bool:
-    """Whether somebody can answer a question."""
+    """Whether a person can answer a prompt."""
     return sys.stdin.isatty()
 
 
 def _confirm(found: "list[Removal]", subject: str | None) -> None:
-    """Have the user confirm.
+    """Ask the user to confirm.
 
     Raises:
         AffectlineError: There is nobody to ask.

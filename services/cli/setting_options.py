@@ -6,6 +6,7 @@ a list) becomes a repeated option in the singular: ``columns`` is given by ``--c
 
 import inspect
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, ClassVar, Final, Literal, Union, get_args, get_origin
@@ -14,30 +15,57 @@ import typer
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
-from typer.core import TyperCommand
 
 from affectline.common.errors import AffectlineError
 from affectline.common.registry import FamilySettings, documented_fields
-from affectline.services.cli.help_page import name_value
+from affectline.services.cli.help_page import (
+    ASKED,
+    HELP_ALL,
+    LEFT_OUT,
+    BriefCommand,
+    name_value,
+)
 
 GIVEN: Final = "affectline.given_settings"
 
 
-class SettingsCommand(TyperCommand):
+class SettingsCommand(BriefCommand):
     """A command with an option for every setting of a registry's members.
 
     The members are looked up when the command is called or its help is shown, so that no other
     command pays for it, or fails because of a plug-in. The callback gets what was given from
-    `given_settings`.
+    `given_settings`. The help explains the options of the member that is given with it.
     """
 
     family: ClassVar[type[FamilySettings]]
+    flag: ClassVar[str] = ""
+    """The option that names a member; empty: that of the registry's key."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         own = super().get_params(ctx)
         taken = {name for parameter in own for name in parameter.opts}
+        left_out = ctx.meta.get(LEFT_OUT, ())
         options = [o for o in make_options(self.family) if taken.isdisjoint(o.opts)]
-        return [*options, *own]
+        return [*(o for o in options if o.name not in left_out), *own]
+
+    def rare_options(self, ctx: Any) -> dict[str, dict[str, str]]:
+        """The options of all members except the one named next to ``--help``."""
+        flag = self.flag or f"--{self.family.registry.key}"
+        member = next((b for a, b in pairwise(ctx.meta.get(ASKED, ())) if a == flag), None)
+        own = {parameter.name for parameter in super().get_params(ctx)}
+        fields = {
+            name: owners
+            for name, owners in group_fields(self.family).items()
+            if name not in {*self.family.model_fields, *own} and member not in owners
+        }
+        rare = {
+            f"{flag} {one}": {n: option_name(n, of[one]) for n, of in fields.items() if one in of}
+            for one in self.family.registry.names()
+        }
+        rest = super().rare_options(ctx).get("", {})
+        return {title: names for title, names in rare.items() if names} | {
+            "any": {name: option for name, option in rest.items() if name in own}
+        }
 
 
 def given_settings(context: typer.Context) -> dict[str, Any]:
@@ -47,10 +75,10 @@ def given_settings(context: typer.Context) -> dict[str, Any]:
 
 
 def make_options(family: type[FamilySettings]) -> list[Any]:
-    """Options (of typer's own class) that store what was given for `given_settings`."""
+    """Options of typer's own class that store their values for `given_settings`."""
 
     def command(**_: Any) -> None:
-        """Only carries the signature that typer makes options of."""
+        """Carries the signature that typer turns into options."""
 
     fields = group_fields(family)
     members = family.registry.names()
@@ -98,7 +126,7 @@ def explain(error: ValidationError, family: type[FamilySettings], command: str) 
     option = next((option_name(name, field) for field in owners.values()), f"--{name}")
     value = "" if isinstance(first["input"], Mapping | NoneType) else f" (got {first['input']!r})"
     text = first["msg"].removeprefix("Value error, ")
-    return AffectlineError(f"{option}: {text}{value}", f"see affectline {command} --help")
+    return AffectlineError(f"{option}: {text}{value}", f"see affectline {command} {HELP_ALL}")
 
 
 def describe(name: str, owners: dict[str, FieldInfo], *, shared: bool) -> str:
@@ -178,7 +206,7 @@ def _without_none(annotation: Any) -> Any:
 
 
 def _store(context: Any, option: Any, value: Any) -> Any:
-    """Keep what was given, and nothing of what was not."""
+    """Store an option if it was given."""
     if value is not None and value != ():
         context.meta.setdefault(GIVEN, {})[option.name] = value
     return value

@@ -1,4 +1,4 @@
-"""Where the command line begins: what must not be seen is hidden before anything else is loaded."""
+"""Entry point of the command line: hides passwords before anything else is loaded."""
 
 import sys
 

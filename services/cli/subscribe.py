@@ -37,9 +37,9 @@ from affectline.services.cli.options import HubAddress
 Format = Literal["table", "json"]
 
 HINT_AFTER_S: Final = 3.0
-"""How long nothing has to arrive before a hint is printed, in s."""
+"""Silence after which a hint is printed, in s."""
 LOOK_S: Final = 0.2
-"""How often it is looked whether a hub is there."""
+"""How often to check for a hub, in s."""
 
 
 def subscribe(
@@ -97,7 +97,7 @@ def print_messages(
 
 
 def _wait_for_hub(hub: HubSettings, wakeup: WakeupPipe) -> None:
-    """Wait until a hub is there: how it is reached is known only then."""
+    """Wait for a hub: only then is it known how to reach it."""
     hint_at = monotonic() + HINT_AFTER_S
     while not (wakeup.stopping or is_there(hub)):
         if monotonic() >= hint_at:
@@ -120,7 +120,7 @@ def print_message(packet: Packet, form: Format) -> None:
 
 @singledispatch
 def summarize(message: Message) -> str:
-    """Summarize a message in a few words; kinds without a row of their own give their name."""
+    """Summarize a message in a few words; by default, the name of its kind."""
     return type(message).__name__
 
 

@@ -1,4 +1,4 @@
-"""``affectline sync-test``: how long a camera's frames take from the lens to their time stamp."""
+"""``affectline sync-test``: a camera's delay from the lens to the time stamp."""
 
 import json
 from collections.abc import Callable
@@ -91,7 +91,7 @@ def _check_display() -> None:
 def _flash(
     show: Shown, moments: list[float], bind: str | None, is_over: Callable[[], bool]
 ) -> "tuple[list[Change], float]":
-    """Show the square; returns its changes, and how far their clock may be off, in ms."""
+    """Show the square; return its changes, and the uncertainty of their clock in ms."""
     if show is Shown.WINDOW:
         from affectline.services.synchrony.flash_window import flash_in_window
 
@@ -114,7 +114,7 @@ def _flash(
 
 
 def summarize_delay(found: "FlashDelay", clock_error_ms: float) -> str:
-    """What was found, in a few lines.
+    """Summarize the result in a few lines.
 
     Args:
         found: The delays.

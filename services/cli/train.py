@@ -11,7 +11,7 @@ from affectline.common.extras import require_extra
 PASSED_ON: Final[dict[str, Any]] = {
     "allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": [],
 }  # fmt: skip
-"""Context settings of a command that passes on whatever it was given."""
+"""Context settings of a command that forwards all its arguments."""
 
 
 def train(context: typer.Context) -> None:

@@ -57,8 +57,8 @@ def up(
     source: Annotated[
         list[str] | None,
         typer.Option(
-            help="Camera index, film, picture, folder of pictures, RTSP/HTTP address, - for "
-            "standard input, or 'sample'; NAME=SOURCE names the stream. Repeatable."
+            help="Camera index, film, picture, folder of pictures, RTSP/HTTP address, - (standard "
+            "input), 'sample', or NAME=SOURCE; repeatable."
         ),
     ] = None,
     as_film: Annotated[
@@ -83,9 +83,9 @@ def up(
     display: Annotated[
         config.Display | None,
         typer.Option(
-            help="Show the annotated video in a window (K saves a snapshot, M sets a marker, "
-            "Q quits) or the browser, or write an MP4 with the film's sound.  "
-            "[default: browser for cameras on a machine without a screen, else none]"
+            help="Annotated video in a window (K: snapshot, M: marker, Q: quit), in the browser, "
+            "or as an MP4 with the film's sound.  "
+            "[default: none; browser for cameras where there is no screen]"
         ),
     ] = None,
     no_open: Annotated[
@@ -105,7 +105,7 @@ def up(
     ] = False,
     privacy: PrivacyMode = None,
     report: Annotated[
-        bool, typer.Option("--report", help="Record, and write report.html at the end of the run.")
+        bool, typer.Option("--report", help="Record, and write report.html at the end.")
     ] = False,
     duration: Annotated[
         float | None, typer.Option(min=1, help="Stop after this many seconds.")

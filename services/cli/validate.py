@@ -29,7 +29,7 @@ Docs = Annotated[
 
 @validate.callback()
 def require_packages() -> None:
-    """Name the extra before a dataset is read."""
+    """Check that the extra is installed before reading a dataset."""
     require_extra("affectline validate", "validation", "scipy")
 
 
@@ -134,7 +134,7 @@ def _require_folders(folder: Path, docs: Path | None) -> None:
 
 
 def _print_notes(notes: Iterable[str]) -> None:
-    """Print on stderr what could not be used."""
+    """Print on stderr what was skipped."""
     for note in notes:
         typer.echo(f"affectline: {note}", err=True)
 

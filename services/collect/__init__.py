@@ -1,1 +1,1 @@
-"""Collecting a dataset: people show the seven emotions, and their faces are stored as samples."""
+"""Collects a dataset: people show the seven emotions, and their faces are stored as samples."""

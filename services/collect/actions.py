@@ -1,6 +1,6 @@
-"""What visitors of the page do: each act is allowed to operators alone, and noted in the audit.
+"""Actions of the page's visitors, for operators only; the audit logs them.
 
-The audit outlives what a person takes back: it names nobody.
+The audit outlives a person's data, so it names nobody.
 """
 
 from typing import Any
@@ -14,11 +14,11 @@ from affectline.services.web.logins import Visitor
 
 
 class BoothActions:
-    """The acts of one visitor. What they raise is an `AffectlineError`, for viewers as well.
+    """The actions of one visitor. They raise `AffectlineError`, also for viewers.
 
     Args:
-        collector: What all pages share.
-        visitor: Whose acts they are.
+        collector: State shared by all pages.
+        visitor: The visitor.
     """
 
     def __init__(self, collector: Collector, visitor: Visitor) -> None:
@@ -31,7 +31,7 @@ class BoothActions:
         return self._collection.record_consent(person)
 
     async def capture(self, frame_ref: FrameRef, person: str, label: str) -> Sample | Rejection:
-        """Store the face of the frame that a page has on its screen, if it passes the checks."""
+        """Store the face of the frame on a page's screen, if it passes the checks."""
         self._visitor.require_operator("capture faces")
         result = await self._collector.capture(frame_ref, person, label)
         if isinstance(result, Sample):
@@ -49,7 +49,7 @@ class BoothActions:
         self._collection.relabel(file, label)
 
     def delete_sample(self, file: str) -> None:
-        """Delete a sample: both of its pictures, and its row."""
+        """Delete a sample: both of its images, and its row."""
         self._visitor.require_operator("delete samples")
         sample = self._collection.find(file)
         self._collection.delete(file)

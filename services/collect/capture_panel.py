@@ -1,4 +1,4 @@
-"""Capturing samples: guided through the seven emotions, or freely with the label chosen first."""
+"""Captures samples: guided through the seven emotions, or with a label chosen first."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +21,7 @@ MODES: Final = {"guided": "Guided", "free": "Free"}
 
 
 class Viewfinder(Element, component=Path(__file__).parent / "static" / "viewfinder.js"):
-    """The camera's video; emits ``capture`` when the frame on the screen is to be stored."""
+    """The camera's video; emits ``capture`` to store the frame on the screen."""
 
     def __init__(self, *, may_capture: bool = True) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class Viewfinder(Element, component=Path(__file__).parent / "static" / "viewfind
         self.set_countdown(COUNTDOWN_S)
 
     def set_countdown(self, seconds: int) -> None:
-        """How long key K waits before it captures; 0: not at all."""
+        """Set how long key K waits before it captures; 0: no wait."""
         self._props["countdown"] = seconds
         self.update()
 
@@ -44,7 +44,7 @@ class CapturePanel:
 
     Args:
         collector: Stores the samples.
-        actions: What the visitor may do.
+        actions: Actions of the visitor.
         end: Called when a person has finished.
     """
 
@@ -94,7 +94,7 @@ class CapturePanel:
         self._result.clear()
 
     def show(self, *, is_shown: bool) -> None:
-        """Show this part, or hide it and stop showing pictures."""
+        """Show this part, or hide it and stop the video."""
         self._root.set_visibility(is_shown)
         self._viewfinder.set_active(is_shown)
         if is_shown:
@@ -102,7 +102,7 @@ class CapturePanel:
 
     @property
     def label(self) -> str:
-        """The emotion that the person is to show."""
+        """The emotion that the person should show."""
         return ORDER[self._step] if self._mode.value == "guided" else str(self._label.value)
 
     def _change_step(self, by: int) -> None:
@@ -158,10 +158,10 @@ def _captures(count: int) -> str:
 
 
 def picture_url(file: str) -> str:
-    """Where the server offers a sample's picture."""
+    """URL of a sample's image on the server."""
     return f"/take/{file.removeprefix('people/')}"
 
 
 def describe(sample: Sample) -> str:
-    """How good a sample is, in figures."""
+    """Figures on the quality of a sample."""
     return f"{sample.size} pixels, sharpness {sample.blur:.0f}, brightness {sample.brightness:.2f}"

@@ -1,8 +1,8 @@
-"""A folder of samples: a kill or a full disk loses at most the sample that is being written.
+"""A folder of samples: a kill or a full disk loses at most the sample being written.
 
-Pictures are written before the manifest that lists them, and removed before the rows that listed
-them. The manifest is replaced as a whole. Every change is recorded before it is made, so that
-whoever opens the folder next can undo or finish it.
+Images are written before the manifest that lists them, and removed before their rows. The manifest
+is replaced atomically. Every change is recorded before it is made, so that the next process to open
+the folder can undo or finish it.
 """
 
 import os
@@ -41,15 +41,15 @@ from affectline.services.collect.samples import (
 
 
 class Collection:
-    """The samples below one folder, of which it is the only user.
+    """The samples below one folder, with exclusive use of it.
 
-    All methods may be called from any thread. What they raise is an `AffectlineError`.
+    All methods are thread-safe, and raise `AffectlineError`.
 
     Args:
         folder: A new or empty folder, or one of an earlier collection.
 
     Raises:
-        AffectlineError: It is neither, or in use by another process.
+        AffectlineError: The folder is none of these, or is in use by another process.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -80,23 +80,23 @@ class Collection:
 
     @property
     def samples(self) -> Sequence[Sample]:
-        """All samples, in the order in which they were captured."""
+        """All samples, in the order of capture."""
         with self._mutex:
             return tuple(self._samples)
 
     @property
     def rejected(self) -> Sequence[RejectedSample]:
-        """What was rejected or deleted."""
+        """Rejected and deleted samples."""
         with self._mutex:
             return tuple(self._rejected)
 
     def consents(self) -> list[ConsentRecord]:
-        """The consent of everybody who has agreed to something."""
+        """The consent records of all people."""
         folders = sorted((self.folder / layout.PEOPLE).iterdir())
         return [found for folder in folders if (found := read_consent(folder / RECORD_FILE))]
 
     def consent(self, person: str) -> ConsentRecord | None:
-        """What a person has agreed to; None: nothing yet."""
+        """What a person has agreed to; None if nothing yet."""
         return read_consent(self._person_folder(person) / RECORD_FILE)
 
     def record_consent(self, person: str) -> ConsentRecord:
@@ -122,8 +122,8 @@ class Collection:
         """Store a face as a sample.
 
         Raises:
-            AffectlineError: The person has not agreed, the picture is there already, or the
-                disk is full; then nothing has changed.
+            AffectlineError: The person has not agreed, the frame is already stored, or the disk is
+                full; nothing has changed then.
         """
         with self._mutex:
             self._require_consent(person)
@@ -146,7 +146,7 @@ class Collection:
             return sample
 
     def reject(self, person: str, label: str, at_ns: int, rejection: Rejection) -> None:
-        """Record that a picture was rejected."""
+        """Record that a frame was rejected."""
         with self._mutex:
             self._require_consent(person)
             self._add_rejected(rejected_row(person, check_label(label), at_ns, rejection))
@@ -160,7 +160,7 @@ class Collection:
         self._change((file,), label=check_label(label), status="kept")
 
     def delete(self, file: str) -> None:
-        """Delete a sample: both of its pictures, and its row."""
+        """Delete a sample: both of its images, and its row."""
         with self._mutex:
             sample = self.find(file)
             self._record_change(PendingChange(doing="delete", files=(sample.file, sample.file_48)))
@@ -168,7 +168,7 @@ class Collection:
             self._clear_change()
 
     def delete_person(self, person: str) -> list[str]:
-        """Delete everything about a person; returns the names of the exports deleted with it."""
+        """Delete everything about a person; return the names of the exports deleted with it."""
         with self._mutex:
             layout.check_name(person, "a person")
             self._record_change(PendingChange(doing="delete person", person=person))
@@ -177,7 +177,7 @@ class Collection:
             return exports
 
     def find(self, file: str) -> Sample:
-        """The sample of a picture.
+        """The sample with an image.
 
         Raises:
             AffectlineError: There is none.
@@ -188,7 +188,7 @@ class Collection:
         raise AffectlineError("there is no such sample", "it may have been deleted")
 
     def picture(self, file: str) -> Path:
-        """The file of a picture; only pictures that the manifest lists are given out."""
+        """The file of an image, which the manifest must list."""
         self.find(file)
         return layout.path_below(self.folder, file)
 
@@ -213,7 +213,7 @@ class Collection:
 
     def _delete(self, sample: Sample) -> None:
         try:
-            # The pictures first: on a full disk that makes the room that the table needs
+            # Images first: on a full disk this makes room for the table
             atomic_file.remove(layout.path_below(self.folder, sample.file))
             atomic_file.remove(layout.path_below(self.folder, sample.file_48))
             self._write_manifest([kept for kept in self._samples if kept.file != sample.file])
@@ -255,13 +255,13 @@ class Collection:
         """Remove everything of a sample that could not be written."""
         if any(sample.file in written for sample in self._samples):
             return  # it is listed; only the journal could not be cleared
-        with suppress(OSError):  # the journal stays: whoever opens the folder next tries again
+        with suppress(OSError):  # the journal stays: the next process to open the folder retries
             for file in written:
                 atomic_file.remove(self.folder / file)
             layout.clear_pending(self.folder)
 
     def _record_change(self, pending: PendingChange) -> None:
-        with suppress(OSError):  # a full disk must not keep anybody from deleting
+        with suppress(OSError):  # a full disk must not prevent deletion
             layout.write_pending(self.folder, pending)
 
     def _clear_change(self) -> None:
@@ -273,7 +273,7 @@ class Collection:
         self._samples = samples
 
     def _add_rejected(self, row: RejectedSample) -> None:
-        """Add a row to the rejected ones, if possible: nothing depends on it."""
+        """Add a row to the rejected samples, if possible: nothing depends on it."""
         rows = [*self._rejected, row]
         with suppress(OSError):
             self._write(layout.REJECTED, RejectedSample, rows)

@@ -1,4 +1,4 @@
-"""The state behind the page: the frames that are shown, and the samples made of them."""
+"""The state behind the page: the displayed frames, and the samples made from them."""
 
 import asyncio
 from typing import NamedTuple
@@ -25,11 +25,11 @@ class FrameRef(NamedTuple):
 
 
 class Collector:
-    """What the page shows and does. Lives in the server's event loop.
+    """State behind the page. Lives in the server's event loop.
 
     Args:
-        hub: Where the pipeline is.
-        collection: Where samples are stored.
+        hub: The pipeline's hub.
+        collection: Stores the samples.
     """
 
     live_hub: HubClient
@@ -43,11 +43,11 @@ class Collector:
         self.live_hub = HubClient(self.hub, [StatusTracker()])
 
     async def close(self) -> None:
-        """Close everything that was opened."""
+        """Close everything."""
         await self.live_hub.close()
 
     def hub_client(self, feed: str) -> HubClient | None:
-        """The hub behind a feed; None where there is none."""
+        """The hub behind a feed; None if there is none."""
         return self.live_hub if feed == "live" else None
 
     def disconnect_clients(self) -> None:
@@ -59,7 +59,7 @@ class Collector:
         return bool(self.live_hub.broadcaster.clients)
 
     async def capture(self, frame_ref: FrameRef, person: str, label: str) -> Sample | Rejection:
-        """Store the face of the frame that a page has on its screen, if it passes the checks.
+        """Store the face of the frame on a page's screen, if it passes the checks.
 
         Raises:
             AffectlineError: The frame is gone, the person has not agreed, or the disk is full.
@@ -79,18 +79,18 @@ class Collector:
 
 
 def check_result(result: FrameResult) -> FaceCrop | Rejection:
-    """The one face of a frame, cut from the picture as it was captured, or why it is rejected."""
+    """The only face of a frame, cut from the frame as captured, or why it is rejected."""
     picture = decode(result.frame, result.payload) if result.frame else None
     if picture is None:
-        return Rejection("the picture could not be decoded: try again")
+        return Rejection("the frame could not be decoded: try again")
     return check_face(result.emotion, picture)
 
 
 def parse_frame_ref(event: object) -> FrameRef:
-    """Which frame is on the screen, from the event of a browser.
+    """Read from a browser's event which frame is on the screen.
 
     Raises:
-        AffectlineError: The event does not say.
+        AffectlineError: The event does not contain it.
     """
     if isinstance(event, dict):
         texts = event.get("viewer"), event.get("stream")

@@ -1,4 +1,4 @@
-"""What people agree to before their face is kept, and the record of it."""
+"""The text that people agree to before their face is stored, and the record of it."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from affectline.common.wire.base import Nanoseconds
 from affectline.services.collect.samples import iso
 
 OWN_TEXT: Final = "consent.txt"
-"""A file of this name in the collection's folder replaces the built-in text."""
+"""A file with this name in the collection's folder replaces the built-in text."""
 RECORD_FILE: Final = "consent.json"
 TEXT_MAX_CHARS: Final = 20_000
 VERSION: Final = "affectline-1"
@@ -36,7 +36,7 @@ invited you for them."""
 
 
 class ConsentText(BaseModel):
-    """A text to agree to."""
+    """A consent text."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -56,7 +56,7 @@ class ConsentAnswers(BaseModel):
 
 
 class ConsentRecord(BaseModel):
-    """Everything that a person has agreed to, the newest last."""
+    """Everything that a person has agreed to, newest last."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -64,7 +64,7 @@ class ConsentRecord(BaseModel):
     agreed: Annotated[tuple[ConsentAnswers, ...], Field(min_length=1)]
 
     def covers(self, form: ConsentText) -> bool:
-        """Whether the person has agreed to this very text."""
+        """Whether the person has agreed to exactly this text."""
         return any((a.version, a.text) == (form.version, form.text) for a in self.agreed)
 
 
@@ -72,7 +72,7 @@ def read_form(folder: Path) -> ConsentText:
     """The consent text of a folder: its own, or the built-in one.
 
     Raises:
-        AffectlineError: Its own cannot be used.
+        AffectlineError: The folder's own text cannot be used.
     """
     own = folder / OWN_TEXT
     try:
@@ -98,13 +98,13 @@ def extend_consent(
 
 
 def serialise_consent(consent: ConsentRecord) -> bytes:
-    """A record as a file."""
+    """Convert a record to the content of a file."""
     plain: Any = consent.model_dump(mode="json")
     return json.dumps(plain, indent=2, ensure_ascii=False).encode() + b"\n"
 
 
 def read_consent(path: Path) -> ConsentRecord | None:
-    """A person's record; None where there is none.
+    """A person's record; None if there is none.
 
     Raises:
         AffectlineError: The file is damaged.

@@ -16,7 +16,7 @@ class ConsentForm:
 
     Args:
         collector: Stores the consent.
-        actions: What the visitor may do.
+        actions: Actions of the visitor.
         begin: Called with the name of a person who has agreed.
     """
 
@@ -64,7 +64,7 @@ class ConsentForm:
         self._begin(name)
 
     def _find_problem(self, name: str, consent: ConsentRecord | None) -> str:
-        """Why the person cannot begin yet; empty where nothing is missing."""
+        """Why the person cannot begin yet; empty if nothing is missing."""
         if consent and consent.covers(self._collector.collection.form):
             if self._asked_name == name:
                 return ""

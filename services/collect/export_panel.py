@@ -1,4 +1,4 @@
-"""Exporting samples, and deleting everything about a person."""
+"""Exports samples, and deletes everything about a person."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -27,8 +27,8 @@ class ExportPanel:
 
     Args:
         collector: Stores the samples.
-        actions: What the visitor may do.
-        on_person_deleted: Called with the name of a person who was deleted.
+        actions: Actions of the visitor.
+        on_person_deleted: Called with the name of a deleted person.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class ExportPanel:
             with components.card("People"):
                 ui.label(
                     "Deleting a person removes all pictures, the consent, the name, and every "
-                    "export that holds one of the pictures. Copies elsewhere are not reached."
+                    "export that contains one of the pictures. Copies elsewhere are not deleted."
                 )
                 self._people = ui.element("div").classes("co-people").props('role="list"')
         self._add_dialog()
@@ -144,13 +144,13 @@ class ExportPanel:
 
 
 def relative_to_cwd(path: Path) -> Path:
-    """A path as it is typed in the current directory."""
+    """A path relative to the current directory, if below it."""
     cwd = Path.cwd()
     return path.relative_to(cwd) if path.is_relative_to(cwd) else path
 
 
 def add_row(*cells: object, head: bool = False) -> None:
-    """Add a row of texts to a table."""
+    """Add a row of text cells to a table."""
     with ui.element("tr"):
         for number, cell in enumerate(cells):
             with ui.element("th" if head or not number else "td").classes("num" if number else ""):

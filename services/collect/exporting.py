@@ -1,4 +1,4 @@
-"""Exporting samples for training: a folder with a manifest, or one file like FER2013's."""
+"""Exports samples for training: a folder with a manifest, or one file like FER2013's."""
 
 import io
 import json
@@ -25,17 +25,16 @@ ExportFormat = Literal["folder", "fer2013"]
 TENTH: Final = 10
 BY_PERSON: Final = "by person: nobody is in two splits"
 TWO: Final = (
-    "by person: one of the two is in Training, the other one, sample by sample, in the two test "
-    "splits"
+    "by person: one of the two is in Training, and the other's samples are in the two test splits"
 )
 ALONE: Final = (
-    "by sample, because there is only one person: figures on the test splits say how well a model "
-    "knows this very person, and nothing about others"
+    "by sample, because there is only one person: figures on the test splits show how well a model "
+    "knows this person, and nothing about others"
 )
 
 
 class ExportResult(NamedTuple):
-    """What was written."""
+    """Result of an export."""
 
     folder: Path
     samples: int
@@ -47,13 +46,13 @@ def export(collection: Collection, file_format: ExportFormat, *, only_kept: bool
     """Write the samples below ``exports``.
 
     Args:
-        collection: Where they are.
+        collection: The samples.
         file_format: ``folder``: PNG files at native size and ``manifest.csv``; ``fer2013``:
             ``faces.csv``.
-        only_kept: Leave out those that have not been reviewed.
+        only_kept: Leave out samples that have not been reviewed.
 
     Raises:
-        AffectlineError: There are none, or the disk is full.
+        AffectlineError: There are no samples, or the disk is full.
     """
     samples = [sample for sample in collection.samples if sample.status == "kept" or not only_kept]
     if not samples:
@@ -68,7 +67,7 @@ def export(collection: Collection, file_format: ExportFormat, *, only_kept: bool
     part = atomic_file.partial_path(folder)
     try:
         file_access.make_folder(part, file_access.OWNER)
-        # First, so that deleting a person finds the exports with their pictures
+        # Written first, so that deleting a person finds the exports with their images
         atomic_file.create(part / "about.json", _about(file_format, samples, division))
         if file_format == "folder":
             _write_folder(collection, part, samples, usages)
@@ -82,10 +81,10 @@ def export(collection: Collection, file_format: ExportFormat, *, only_kept: bool
 
 
 def divide(samples: Sequence[Sample]) -> tuple[list[str], str]:
-    """A split for each sample, and in words how they were chosen.
+    """A split for each sample, and a description of how the splits were chosen.
 
-    A tenth of the people, but at least one, is in each of the test splits; a hash of
-    their names decides which, so that the splits are reproducible.
+    Each test split has a tenth of the people, but at least one. A hash of their names decides
+    which, so that the splits are reproducible.
     """
     people = sorted(
         {sample.person for sample in samples}, key=lambda p: sha256(p.encode()).digest()
@@ -105,7 +104,7 @@ def divide(samples: Sequence[Sample]) -> tuple[list[str], str]:
 
 
 def _split_by_sample(samples: Sequence[Sample], training_person: str | None) -> list[str]:
-    """Splits sample by sample, label by label; all of one person may go to Training."""
+    """Split by sample within each label; all samples of one person may go to Training."""
     counts: Counter[str] = Counter()
     usages = []
     for sample in samples:
@@ -114,7 +113,7 @@ def _split_by_sample(samples: Sequence[Sample], training_person: str | None) -> 
             continue
         position = counts[sample.label]
         counts[sample.label] += 1
-        # One person alone: the first to Training, so that every label is trained on
+        # A single person: the first sample goes to Training, so that every label is trained on
         order = (
             USAGES[1:]
             if training_person
@@ -125,7 +124,7 @@ def _split_by_sample(samples: Sequence[Sample], training_person: str | None) -> 
 
 
 def fer2013(collection: Collection, samples: Iterable[Sample], usages: Iterable[str]) -> bytes:
-    """Samples in the format of FER2013: ``emotion,pixels,Usage``."""
+    """Convert samples to the format of FER2013: ``emotion,pixels,Usage``."""
     text = io.StringIO(newline="")
     writer = row_writer(text)
     writer.writerow(("emotion", "pixels", "Usage"))

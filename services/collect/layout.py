@@ -3,8 +3,8 @@
 manifest.csv            the samples: what ``affectline-train --data`` reads
 left_out.csv            samples that were rejected or deleted, without pictures
 consent.txt             a consent text that replaces the built-in one
-people/<person>/        everything of one person: consent.json, and two PNG files a sample
-exports/<name>/         what was exported
+people/<person>/        everything about one person: consent.json, and two PNG files per sample
+exports/<name>/         an export
 .intent.json            the change in progress; finished or undone when the folder is opened again
 """
 
@@ -33,13 +33,14 @@ NAMES: Final = TypeAdapter[str](Name)
 
 
 class PendingChange(BaseModel):
-    """The change to the folder that is in progress."""
+    """The change to the folder in progress."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     doing: Literal["add", "delete", "delete person"]
     files: tuple[Annotated[str, Field(max_length=400)], ...] = ()
-    """Of the sample: what is left of an ``add`` goes, unless the manifest lists it already."""
+    """Files of the sample: those of an unfinished ``add`` are removed, unless the manifest already
+    lists the sample."""
     person: Name | None = None
 
 
@@ -49,7 +50,7 @@ def write_pending(folder: Path, pending: PendingChange) -> None:
 
 
 def read_pending(folder: Path) -> PendingChange | None:
-    """The change that was in progress when the process died; None: none was."""
+    """The change in progress when the process died; None if there was none."""
     try:
         return PendingChange.model_validate_json((folder / JOURNAL).read_bytes())
     except FileNotFoundError:
@@ -66,10 +67,10 @@ def clear_pending(folder: Path) -> None:
 
 
 def check_name(name: str, what: str) -> str:
-    """Check that a name can be the name of a folder.
+    """Check that a name is valid for a folder.
 
     Raises:
-        AffectlineError: It cannot.
+        AffectlineError: It is not.
     """
     try:
         return NAMES.validate_python(name)
@@ -85,7 +86,7 @@ def path_below(folder: Path, *parts: str) -> Path:
     """A path below a folder.
 
     Raises:
-        AffectlineError: A link leads out of it.
+        AffectlineError: A link leads out of the folder.
     """
     path = folder.joinpath(*parts)
     if not path.resolve().is_relative_to(folder.resolve()):
@@ -94,10 +95,10 @@ def path_below(folder: Path, *parts: str) -> Path:
 
 
 def open_folder(folder: Path) -> int:
-    """Prepare and lock a folder; returns the descriptor of the lock.
+    """Prepare and lock a folder; return the descriptor of the lock.
 
     Raises:
-        AffectlineError: It holds something else, is in use, or cannot be used.
+        AffectlineError: The folder holds something else, is in use, or cannot be used.
     """
     try:
         file_access.make_folder(folder, file_access.OWNER)
@@ -106,7 +107,7 @@ def open_folder(folder: Path) -> int:
         if present and MANIFEST not in present:
             raise AffectlineError(
                 f"--out {folder}: is not empty, and has no {MANIFEST}",
-                "choose a new folder, or one of affectline collect",
+                "choose a new folder, or one made by affectline collect",
             )
         lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         if not try_lock(lock):
@@ -123,14 +124,14 @@ def open_folder(folder: Path) -> int:
 
 
 def disk_error(what: str, error: OSError) -> AffectlineError:
-    """The error of a change on the disk that failed."""
+    """The error for a failed change on disk."""
     return AffectlineError(
         f"{what} ({error.strerror or error})", "free some space, or check the permissions"
     )
 
 
 def exports_with(folder: Path, person: str) -> Iterable[Path]:
-    """Exports with a person's pictures, and those of which it is unknown whose they hold."""
+    """Exports with a person's images, and exports whose people are unknown."""
     if not (folder / EXPORTS).is_dir():
         return
     for export in sorted((folder / EXPORTS).iterdir()):
@@ -143,7 +144,7 @@ def exports_with(folder: Path, person: str) -> Iterable[Path]:
 
 
 def remove_parts(folder: Path) -> None:
-    """Remove partial files of a process that died."""
+    """Remove partial files left by a process that died."""
     for name in (MANIFEST, REJECTED, JOURNAL):
         atomic_file.partial_path(folder / name).unlink(missing_ok=True)
     for consent in (folder / PEOPLE).glob(f"*/{atomic_file.partial_path(Path(RECORD_FILE))}"):

@@ -25,7 +25,7 @@ TABS: Final = {"capture": "Capture", "review": "Review", "export": "Export and d
 
 
 def add_to(collector: Collector) -> Callable[[FastAPI], None]:
-    """What has a server show the page at ``/``."""
+    """Return a function that adds the page ``/`` to a server."""
 
     def add(app: FastAPI) -> None:
         add_routes(app, collector)
@@ -43,7 +43,7 @@ def add_to(collector: Collector) -> Callable[[FastAPI], None]:
 
 
 def build_viewer_page(collector: Collector, visitor: Visitor) -> None:
-    """Build the page for a browser that may only look on."""
+    """Build the page for a viewer, who can only watch."""
     with components.header(TITLE, visitor):
         pass
     with ui.element("div").classes("af-main co-main"):
@@ -51,11 +51,11 @@ def build_viewer_page(collector: Collector, visitor: Visitor) -> None:
 
 
 class CollectPage:
-    """The page, for one browser.
+    """The page in one browser.
 
     Args:
-        collector: What all browsers share.
-        visitor: Who has opened it.
+        collector: State shared by all browsers.
+        visitor: Who has opened the page.
     """
 
     def __init__(self, collector: Collector, visitor: Visitor) -> None:

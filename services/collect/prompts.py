@@ -1,12 +1,12 @@
-"""The seven emotions in words, for people who are to show them."""
+"""Instructions for people on how to show the seven emotions."""
 
 from typing import Final
 
 ORDER: Final = ("neutral", "happy", "surprise", "sad", "angry", "fear", "disgust")
 """Easy ones first."""
 EXAMPLES: Final = {
-    "neutral": "You are waiting for a bus and think of nothing in particular. Let your face rest: "
-    "lips closed, brows loose.",
+    "neutral": "You are waiting for a bus, thinking of nothing in particular. Let your face rest: "
+    "lips closed, brows relaxed.",
     "happy": "A friend you have missed for a long time comes through the door. Let the smile "
     "reach your eyes.",
     "surprise": "You open the door, and there is a party for you. Brows up, eyes wide, mouth open.",

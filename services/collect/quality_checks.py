@@ -1,4 +1,4 @@
-"""Checks whether a picture is good enough to be a sample, with the reason where it is not."""
+"""Checks whether a frame is good enough for a sample, and gives the reason if not."""
 
 from typing import Final, NamedTuple
 
@@ -13,19 +13,19 @@ from affectline.common.wire.messages import Emotion, SeenFace
 Image = NDArray[np.uint8]
 
 SIZE_MIN: Final = 96
-"""Side of a face in pixels: what a model for 96x96 pixels can be trained on."""
+"""Minimum side of a face in pixels, enough to train a model for 96x96 pixels."""
 BLUR_MIN: Final = 150.0
 BRIGHTNESS_MIN: Final = 0.2
 BRIGHTNESS_MAX: Final = 0.8
 """Blur and brightness as in ``Quality`` in ``common/wire/messages.py``."""
 OUTSIDE_MAX: Final = 0.05
-"""Share of the face's box that may lie outside of the picture."""
+"""Share of the face's box that may be outside the frame."""
 MARGIN: Final = 0.01
-"""What is cut around the face's box, as a share of its side: as the detector does, so that a model
+"""Margin around the face's box, as a share of its side: the same as the detector's, so that a model
 is trained on what it will classify."""
 MISSING_REASONS: Final = {
     "behind": "the computer was busy",
-    "invalid": "the picture could not be decoded",
+    "invalid": "the frame could not be decoded",
 }
 
 
@@ -33,7 +33,7 @@ class Rejection(NamedTuple):
     """Why there is no sample."""
 
     reason: str
-    """A clause, and what to do about it."""
+    """A clause with the reason, and what to do about it."""
     size: int = 0
     blur: float = 0.0
     brightness: float = 0.0
@@ -45,21 +45,21 @@ class FaceCrop(NamedTuple):
     emotion: Emotion
     track: int
     native: Image
-    """``(S, S, 3) uint8`` BGR, upright, at the size that it has in the picture."""
+    """``(S, S, 3) uint8`` BGR, upright, at its size in the frame."""
     gray_48: Image
     """``(48, 48) uint8``."""
     size: int
-    """Side of the face's box in pixels of the picture."""
+    """Side of the face's box in pixels of the frame."""
     blur: float
     brightness: float
 
 
 def check_face(emotion: Emotion, picture: Image) -> FaceCrop | Rejection:
-    """Cut out the one face of a picture, if it passes the checks.
+    """Cut out the only face of a frame, if it passes the checks.
 
     Args:
-        emotion: Where faces are in that very picture.
-        picture: ``(H, W, 3) uint8`` BGR, as it was captured.
+        emotion: The result of this frame, with its faces.
+        picture: ``(H, W, 3) uint8`` BGR, as captured.
     """
     if emotion.missing is not None:
         why = MISSING_REASONS.get(emotion.missing, emotion.missing)
@@ -89,7 +89,7 @@ def check_face(emotion: Emotion, picture: Image) -> FaceCrop | Rejection:
 
 
 def find_problem(size: int, blur: float, brightness: float) -> str:
-    """Why a face is rejected, with figures; empty where it is not."""
+    """Why a face is rejected, with figures; empty if it is accepted."""
     if size < SIZE_MIN:
         return f"too small: {size} pixels of at least {SIZE_MIN}: come closer"
     if brightness < BRIGHTNESS_MIN:
@@ -105,7 +105,7 @@ def find_problem(size: int, blur: float, brightness: float) -> str:
 
 
 def share_outside(face: SeenFace, width: int, height: int) -> float:
-    """Share of a face's box that lies outside of the picture."""
+    """Share of a face's box that is outside the frame."""
     x, y, w, h = face.box
     across = max(0, min(x + w, width) - max(x, 0))
     down = max(0, min(y + h, height) - max(y, 0))
@@ -118,5 +118,5 @@ def to_gray(picture: Image) -> Image:
 
 
 def to_png(picture: Image) -> bytes:
-    """A picture as a PNG file."""
+    """An image as a PNG file."""
     return cv2.imencode(".png", picture)[1].tobytes()

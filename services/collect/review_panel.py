@@ -1,4 +1,4 @@
-"""Reviewing: keep, relabel or delete each sample."""
+"""Reviews samples: keep, relabel or delete each one."""
 
 from functools import partial
 from typing import Any, Final
@@ -23,7 +23,7 @@ class ReviewPanel:
 
     Args:
         collector: Stores the samples.
-        actions: What the visitor may do.
+        actions: Actions of the visitor.
     """
 
     def __init__(self, collector: Collector, actions: BoothActions) -> None:
@@ -72,7 +72,7 @@ class ReviewPanel:
         self._draw()
 
     def _filtered(self) -> list[Sample]:
-        """The samples that the filters let through, the newest first."""
+        """The samples that match the filters, newest first."""
         return [
             sample
             for sample in reversed(self._collection.samples)

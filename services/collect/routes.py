@@ -1,4 +1,4 @@
-"""What the server offers beside the page: pictures of samples, and exports."""
+"""Routes besides the page: images of samples, and exports."""
 
 import re
 import tempfile
@@ -23,7 +23,7 @@ CHUNK: Final = 1 << 20
 
 
 def add_routes(app: FastAPI, collector: Collector) -> None:
-    """Serve both."""
+    """Serve images of samples, and exports."""
     collection = collector.collection
 
     @app.get("/take/{person}/{name}")
@@ -56,7 +56,7 @@ def add_routes(app: FastAPI, collector: Collector) -> None:
 
 
 def find_export(collection: Collection, name: str) -> Path | None:
-    """The folder of an export; None where there is none of that name."""
+    """The folder of an export; None if there is none with that name."""
     if not EXPORT.fullmatch(name):
         return None
     folder = collection.folder / layout.EXPORTS / name
@@ -64,7 +64,7 @@ def find_export(collection: Collection, name: str) -> Path | None:
 
 
 def pack_export(folder: Path) -> IO[bytes]:
-    """A folder as a ZIP file without a name on the disk: it leaves no copy of a face there."""
+    """Pack a folder into an unnamed temporary ZIP file, which leaves no copy of a face on disk."""
     file = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it has been sent
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(folder.rglob("*")):

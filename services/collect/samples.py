@@ -18,11 +18,11 @@ from affectline.services.collect.quality_checks import FaceCrop, Rejection
 Label = Annotated[str, Field(pattern="^(" + "|".join(LABELS) + ")$")]
 NAME: Final = "[A-Za-z0-9][A-Za-z0-9._-]*"
 PicturePath = Annotated[str, Field(pattern=rf"^people/{NAME}/{NAME}\.png$")]
-"""Path of a picture, relative to the collection's folder."""
+"""Path of an image, relative to the collection's folder."""
 
 
 class TableRow(BaseModel):
-    """What the rows of both tables share."""
+    """Base of the rows of both tables."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -31,13 +31,13 @@ class Sample(TableRow):
     """A row of ``manifest.csv``. Its fields are the columns, in this order."""
 
     file: PicturePath
-    """The face in colour, upright, at the size that it had in the picture."""
+    """The face in colour, upright, at its size in the frame."""
     label: Label
     person: Name
     time: str
-    """When the picture was captured: UTC, ISO 8601, to the nanosecond."""
+    """Capture time of the frame: UTC, ISO 8601, to the nanosecond."""
     time_ns: Nanoseconds
-    """The same, since the Unix epoch."""
+    """The same time, since the Unix epoch."""
     stream: Name
     epoch: Count
     seq: Count
@@ -47,8 +47,8 @@ class Sample(TableRow):
     blur: Annotated[float, Field(ge=0)]
     brightness: Annotated[float, Field(ge=0, le=1)]
     status: Literal["new", "kept"] = "new"
-    """``kept``: somebody has reviewed it and kept it. What was rejected or deleted has no row here,
-    because training uses everything that is listed."""
+    """``kept``: reviewed and kept. Rejected and deleted samples have no row here, because training
+    uses everything that is listed."""
     file_48: PicturePath
     """The face in gray at 48x48 pixels."""
 
@@ -66,7 +66,7 @@ class Sample(TableRow):
 
 
 class RejectedSample(TableRow):
-    """A row of ``left_out.csv``: a sample of which no picture is there."""
+    """A row of ``left_out.csv``: a sample without images."""
 
     time: str
     time_ns: Nanoseconds
@@ -85,7 +85,7 @@ T = TypeVar("T", bound=TableRow)
 
 
 def iso(time_ns: int) -> str:
-    """A time as ISO 8601 has it, in UTC, with all its nanoseconds."""
+    """Format a time as ISO 8601 in UTC, to the nanosecond."""
     seconds, rest = divmod(time_ns, 1_000_000_000)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
 
@@ -94,7 +94,7 @@ def check_label(label: str) -> str:
     """Check that a label is one of the seven.
 
     Raises:
-        AffectlineError: There is no such label.
+        AffectlineError: It is not.
     """
     if label not in LABELS:
         raise AffectlineError(f"{label[:40]!r}: no such label", f"one of {', '.join(LABELS)}")
@@ -102,7 +102,7 @@ def check_label(label: str) -> str:
 
 
 def write_table(kind: type[TableRow], rows: Iterable[TableRow]) -> bytes:
-    """A table as CSV."""
+    """Convert rows to a CSV file."""
     text = io.StringIO(newline="")
     writer = row_writer(text)
     writer.writerow(kind.model_fields)
@@ -113,10 +113,10 @@ def write_table(kind: type[TableRow], rows: Iterable[TableRow]) -> bytes:
 
 
 def read_table(kind: type[T], data: bytes, name: str) -> list[T]:
-    """Rows of a table as `write_table` writes it.
+    """Parse rows of a table written by `write_table`.
 
     Raises:
-        AffectlineError: It is malformed.
+        AffectlineError: The table is malformed.
     """
     rows: list[T] = []
     try:
@@ -141,12 +141,12 @@ def read_table(kind: type[T], data: bytes, name: str) -> list[T]:
 
 
 def _plain(cell: Any) -> Any:
-    """A cell as it was given; a row of another length has lists and nothing among them."""
+    """A cell unescaped; rows of the wrong length contain lists and None, which stay."""
     return unescape_text(cell) if isinstance(cell, str) else cell
 
 
 def make_sample(person: str, label: str, face_crop: FaceCrop) -> Sample:
-    """The row of a face that is about to be stored."""
+    """Make the row of a face about to be stored."""
     emotion = face_crop.emotion
     stamp = iso(emotion.captured_at).replace("-", "").replace(":", "")
     stem = f"people/{person}/{stamp}-{face_crop.track}"
@@ -160,7 +160,7 @@ def make_sample(person: str, label: str, face_crop: FaceCrop) -> Sample:
 
 
 def rejected_row(person: str, label: str, at_ns: int, rejection: Rejection) -> RejectedSample:
-    """The row of a picture that did not pass the checks."""
+    """Make the row of a frame that did not pass the checks."""
     return RejectedSample(
         time=iso(at_ns), time_ns=at_ns, person=person, label=label, status="refused",
         reason=rejection.reason, size=rejection.size, blur=rejection.blur,
@@ -169,7 +169,7 @@ def rejected_row(person: str, label: str, at_ns: int, rejection: Rejection) -> R
 
 
 def deleted_row(sample: Sample, now_ns: int) -> RejectedSample:
-    """The row of a sample that was deleted just now."""
+    """Make the row of a sample that was just deleted."""
     return RejectedSample(
         time=sample.time, time_ns=sample.time_ns, person=sample.person, label=sample.label,
         status="deleted", reason=f"deleted at {iso(now_ns)}", size=sample.size, blur=sample.blur,

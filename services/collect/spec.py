@@ -11,15 +11,15 @@ class CollectProcess(ProcessSettings):
     """Settings of the process."""
 
     page: DashboardSettings
-    """Where the page is served."""
+    """Settings of the page."""
     folder: Path
-    """Where the faces go."""
+    """Folder for the faces."""
     hub: HubSettings
     """The hub whose frames are shown."""
 
     @property
     def process_name(self) -> str:
-        return "booth"  # as tools know it on the bus
+        return "booth"  # its name for tools on the bus
 
 
 SPEC = ServiceSpec(
@@ -28,5 +28,5 @@ SPEC = ServiceSpec(
     settings=CollectProcess,
     stage="affectline.services.collect.stage:Collect",
     role="page",
-    delivery="live",  # nobody waits for it, and it for nobody
+    delivery="live",  # no process waits for it, and it waits for none
 )

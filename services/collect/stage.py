@@ -1,6 +1,6 @@
-"""The stage of the collect process: the web server beside the runtime's own loop.
+"""The stage of the collect process: a web server in parallel to the runtime's own loop.
 
-It subscribes to the hub's outlet, like any other tool.
+It subscribes to the hub's outlet like any other tool.
 """
 
 import sys
@@ -50,7 +50,7 @@ class Collect(Stage):
             self._collection.close()
 
     def _announce(self) -> None:
-        """Print where the page is, and how to get in; open it where there is a screen."""
+        """Print the page's address, and how to log in; open the page if there is a screen."""
         lines = self._web.announce("collect")
         lines += [f"samples are stored in {self._folder}; end with Ctrl-C"]
         sys.stdout.write("\n".join(lines) + "\n")

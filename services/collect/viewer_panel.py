@@ -1,4 +1,4 @@
-"""What viewers see: the camera's video, and how many faces there are of each emotion."""
+"""The viewers' page: the camera's video, and the number of samples of each emotion."""
 
 from collections import Counter
 from typing import Final
@@ -14,10 +14,10 @@ REFRESH_S: Final = 1.0
 
 
 class ViewerPanel:
-    """The whole page of a viewer, without the names of people.
+    """The whole page of a viewer, without people's names.
 
     Args:
-        collector: What all pages share.
+        collector: State shared by all pages.
     """
 
     def __init__(self, collector: Collector) -> None:

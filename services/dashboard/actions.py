@@ -1,4 +1,4 @@
-"""What visitors of the page do: each act is allowed to operators alone, and noted in the audit."""
+"""Actions of the page's visitors, for operators only; the audit logs them."""
 
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -15,25 +15,25 @@ REPLAY: Final = "replay sessions"
 
 
 class DashboardActions:
-    """The acts of one visitor. What they raise is an `AffectlineError`, for viewers as well.
+    """The actions of one visitor. They raise `AffectlineError`, also for viewers.
 
     Args:
-        state: What all pages share.
-        visitor: Whose acts they are.
+        state: State shared by all pages.
+        visitor: The visitor.
     """
 
     def __init__(self, state: AppState, visitor: Visitor) -> None:
         self._state, self._visitor = state, visitor
 
     def publish_marker(self, label: str) -> str:
-        """Publish a marker at what the page shows now; returns that moment in words."""
+        """Publish a marker at the time that the page shows now; return that time in words."""
         self._visitor.require_operator("set markers")
         return self._state.publish_marker(label)
 
     def start_recording(
         self, typed: str, consent: str, privacy: Privacy, study: Mapping[str, str]
     ) -> str:
-        """Start recording into a new session; returns its name, made of the typed one."""
+        """Start recording into a new session; return its name, derived from the typed one."""
         self._visitor.require_operator("record")
         recorder = self._state.recorder
         name = recorder.start(safe_name(typed), consent, privacy, study, typed[:MOST_TYPED])
@@ -41,7 +41,7 @@ class DashboardActions:
         return name
 
     def stop_recording(self) -> None:
-        """Have the recording finished."""
+        """Finish the recording."""
         self._visitor.require_operator("stop recordings")
         running = self._state.recorder.current
         self._state.recorder.stop()
@@ -71,12 +71,12 @@ class DashboardActions:
     def edit(
         self, name: str, did: str, change: Callable[[SessionEdits], SessionEdits]
     ) -> SessionEdits:
-        """Say something of a session afterwards; returns all that was said.
+        """Edit a session; return all of its edits.
 
         Args:
             name: The session.
-            did: What it is, for the audit, such as ``marker moved``.
-            change: Does it.
+            did: Text for the audit log, such as ``marker moved``.
+            change: Makes the change.
         """
         self._visitor.require_operator("annotate sessions")
         edits = self._state.sessions.edit(name, change)
@@ -84,7 +84,7 @@ class DashboardActions:
         return edits
 
     def generate_report(self, name: str) -> None:
-        """Start generating the report on a session."""
+        """Start generating a session's report."""
         self._visitor.require_operator("make reports")
         self._state.sessions.generate_report(name)
         self._add_audit_line("report made", name)

@@ -25,15 +25,15 @@ RECORDER_PATIENCE_S: Final = 0.5
 
 
 class AppState:
-    """What the pages show and do. Lives in the server's event loop.
+    """State behind the pages. Lives in the server's event loop.
 
     Args:
-        settings: The pipeline's, as far as they are known here.
-        delivery: The pipeline's.
+        settings: The pipeline's settings, as far as known here.
+        delivery: The pipeline's delivery.
         publish: Publishes a marker on the live hub.
-        now: The hub's time, in ns since the Unix epoch.
-        aggregators: Make what the pages' panels need of each hub, besides its status.
-        has_player: Whether a recording is being replayed on the live hub.
+        now: Returns the hub's time, in ns since the Unix epoch.
+        aggregators: Make the panels' aggregators for each hub, besides its status.
+        has_player: Returns whether a recording is being replayed on the live hub.
     """
 
     live_hub: HubClient
@@ -59,11 +59,11 @@ class AppState:
             lambda: [*self._make_aggregators(), StatusTracker(is_replay=True)],
         )
         self.curves = CurveStore(self.sessions.find)
-        """Of the sessions that are replayed."""
+        """Curves of the replayed sessions."""
         self.status = StatusTracker()
-        """How the live pipeline is."""
+        """Status of the live pipeline."""
         self.required = RequiredStreams(settings.require)
-        """What has to be there before a recording starts."""
+        """Streams that must be present before a recording starts."""
 
     async def open(self) -> None:
         """Start listening to the live hub."""
@@ -77,7 +77,7 @@ class AppState:
             ServiceLogger("dashboard").info("retention: %s", done)
 
     async def close(self) -> None:
-        """Close everything that was opened."""
+        """Close everything."""
         self._ticking.cancel()
         await self._pruning
         await self.replays.close_all()
@@ -88,7 +88,7 @@ class AppState:
 
     @property
     def viewers(self) -> int:
-        """Pages that are open."""
+        """Number of open pages."""
         hubs = [self.live_hub, *(replay.hub for replay in self.replays)]
         return sum(len(hub.broadcaster.clients) for hub in hubs)
 
@@ -97,14 +97,14 @@ class AppState:
         return self.viewers > 0
 
     def hub_client(self, feed: str) -> HubClient | None:
-        """The hub behind a feed; None where there is none."""
+        """The hub behind a feed; None if there is none."""
         return self.live_hub if feed == "live" else self.replays.hub(feed)
 
     def may_save_pictures(self, feed: str) -> bool:
-        """Whether a snapshot may hold what is on the screen.
+        """Whether a snapshot may contain images.
 
-        Not while the live pictures are recorded without faces, or without pictures. A replay shows
-        nothing but what was recorded.
+        It may not while the live session is recorded with pixelated faces or without images. A
+        replay shows only what was recorded.
         """
         running, recording = self.recorder.current, self.settings.recording
         kept = {running.privacy} if running else set()
@@ -114,7 +114,7 @@ class AppState:
 
     @property
     def finished_session(self) -> str | None:
-        """The session that the pipeline has finished; None: it has not, or it is elsewhere."""
+        """The session that the pipeline has finished; None if unfinished or stored elsewhere."""
         out = self.settings.sink.out
         is_here = out is not None and out.parent == self.sessions.folder
         return out.name if out and is_here and self.status.has_finished else None
@@ -125,19 +125,19 @@ class AppState:
         self.replays.disconnect_clients()
 
     def publish_marker(self, label: str) -> str:
-        """Publish a marker at what the page shows now: a film's own time, or a camera's.
+        """Publish a marker at the time that the page shows now: the film's or the camera's.
 
         Returns:
-            That moment, in words.
+            That time, in words.
 
         Raises:
-            AffectlineError: Its label is too long.
+            AffectlineError: The label is too long.
         """
         label = label.strip() or "marker"
         if len(label) > MARKER_LABEL_MAX:
             raise AffectlineError(
                 f"the marker's label has {len(label)} characters",
-                f"{MARKER_LABEL_MAX} characters at most",
+                f"use at most {MARKER_LABEL_MAX} characters",
             )
         session = self.recorder.current.name if self.recorder.current else "session"
         at, moment = self.live_hub.listener.read_session_time(is_replay=self._has_player())
@@ -145,7 +145,7 @@ class AppState:
         return moment
 
     def _make_aggregators(self) -> list[Aggregator]:
-        # The status comes after them: it completes what pages clear when curves begin again
+        # The status comes last: it restores what pages clear when curves restart
         return [make() for make in self._aggregators]
 
     async def _tick(self) -> None:
@@ -162,6 +162,6 @@ class AppState:
         if self.recorder.current:
             reasons[self.recorder.current.name] = "is being recorded"
         for replay in self.replays:
-            if replay.is_watched:  # one that was left ends by itself
+            if replay.is_watched:  # an unwatched replay is closed soon
                 reasons[replay.control.name] = "is being replayed"
         return reasons

@@ -1,4 +1,4 @@
-"""The curves of sessions, read in the background and kept while they are looked at."""
+"""Reads the curves of sessions in the background, and caches them while they are shown."""
 
 import asyncio
 from collections import OrderedDict
@@ -12,11 +12,11 @@ from affectline.common.recording.reader import FILE
 from affectline.services.sessions.session_curves import CurvesReading
 
 KEPT: Final = 12
-"""Readings, each of some 100 kB: whole sessions, and parts of them."""
+"""Cached readings of whole sessions and parts of them, each of about 100 kB."""
 
 
 class ReadingKey(NamedTuple):
-    """What was read: of a file that has grown meanwhile it is another reading."""
+    """Identifies a reading: a file that has grown meanwhile has another key."""
 
     name: str
     span: tuple[float, float] | None
@@ -25,10 +25,10 @@ class ReadingKey(NamedTuple):
 
 
 class StoredReading:
-    """A reading, and the task that reads.
+    """A reading and its task.
 
     Args:
-        reading: Its result, so far.
+        reading: The reading, with its result so far.
     """
 
     def __init__(self, reading: CurvesReading) -> None:
@@ -59,10 +59,10 @@ class StoredReading:
 
 
 class CurveStore:
-    """Readings of the curves of sessions. Lives in the server's event loop.
+    """Cache of the curves of sessions. Lives in the server's event loop.
 
     Args:
-        find: The folder of a session; an `AffectlineError` where there is none.
+        find: Returns the folder of a session; raises `AffectlineError` if there is none.
     """
 
     def __init__(self, find: Callable[[str], Path]) -> None:
@@ -70,15 +70,16 @@ class CurveStore:
         self._kept: OrderedDict[ReadingKey, StoredReading] = OrderedDict()
 
     async def read(self, name: str, span: tuple[float, float] | None = None) -> CurvesReading:
-        """The curves of a session, or of a part of it, as far as they have been read.
+        """The curves of a session or a part of it, as far as they have been read.
 
         Args:
             name: The session.
-            span: In seconds of the session; None: all of it, which goes on being read.
+            span: Begin and end in seconds of the session; None: the whole session, which continues
+                to be read.
 
         Raises:
-            AffectlineError: There is no such session, or it cannot be read.
-            OSError: Likewise.
+            AffectlineError: The session does not exist, or cannot be read.
+            OSError: The session does not exist, or cannot be read.
         """
         folder = self._find(name)
         about = await asyncio.to_thread((folder / FILE).stat)
@@ -103,7 +104,7 @@ class CurveStore:
             oldest.is_stopping = True
 
     async def close(self) -> None:
-        """Stop what is still being read."""
+        """Stop all readings in progress."""
         tasks = [stored.task for stored in self._kept.values()]
         for stored in self._kept.values():
             stored.is_stopping = True

@@ -1,4 +1,4 @@
-"""The curves of the last minutes: their history, and updates as new points come."""
+"""The curves of the last minutes: their history, and updates as new points arrive."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -14,19 +14,20 @@ from affectline.services.web.status import USABLE_QUALITY
 
 KEPT_MS: Final = 300_000
 STEP_MS: Final = 200
-"""Minimum distance of a curve's points: a curve of a minute cannot show more."""
+"""Minimum interval between a curve's points: a curve of a minute cannot show more."""
 BACK_MS: Final = 2_000
-"""A point so much earlier than the last one begins another time line: a looped film restarts."""
+"""A point earlier than the last one by more than this starts a new time line, as when a looped film
+restarts."""
 MARKERS_KEPT: Final = 200
 FROM_BEATS: Final = "bpm, from beats"
 SIGNALS: Final = ("heart_rate", "skin_conductance")
 UNITS: Final = {"/min": "bpm", "uS": "µS"}
-"""Units as people write them, of these signals."""
+"""Display units of these signals."""
 
 Point = list[float | None]
-"""Milliseconds since the Unix epoch, and one value, two (valence and arousal; percent that each eye
-is open), three (yaw, pitch and roll of the head) or eight (percent of the seven emotions, and the
-doubts as bits)."""
+"""Milliseconds since the Unix epoch, and one value, two (valence and arousal; per cent that each
+eye is open), three (yaw, pitch and roll of the head) or eight (per cent of the seven emotions, and
+the doubts as bits)."""
 
 
 class SignalCurve:
@@ -38,7 +39,7 @@ class SignalCurve:
         self.unsent: list[Point] = []
 
     def add(self, at_ms: float, values: list[float | None]) -> bool:
-        """Add a point, unless it is too close to the last one; False where time went back."""
+        """Add a point, unless it is too close to the last one; False if time went back."""
         last = self.points[-1][0] if self.points else None
         if last is not None and at_ms < last - BACK_MS:
             return False
@@ -52,14 +53,14 @@ class SignalCurve:
         return True
 
     def to_dict(self) -> dict[str, Any]:
-        """What the browser writes beside it."""
+        """The attributes that the browser shows."""
         return {"unit": self.unit, "synthetic": self.synthetic}
 
 
 class EmotionCurve(SignalCurve):
-    """Seven percentages, and behind them the doubts about the face, as bits in their order.
+    """Seven percentages, followed by the doubts about the face as bits, in order.
 
-    A doubt between two points is told with the later one: a blink is shorter than a step.
+    A doubt between two points is added to the later one, because a blink is shorter than a step.
     """
 
     def __init__(self) -> None:
@@ -76,7 +77,7 @@ class EmotionCurve(SignalCurve):
 
 
 CurvePoint = tuple[str, SignalCurve, float, list[float | None]]
-"""Name of a curve, the curve if it is new, the time in ms, and its values."""
+"""Name of a curve, the curve to use if it is new, the time in ms, and the values."""
 
 
 class Curves:
@@ -88,8 +89,8 @@ class Curves:
         self._unsent_markers: list[dict[str, Any]] = []
         self._is_reset = False
         self._zero_ms: float | None = None
-        """Zero of the session's time line, where films are shown: their axis counts seconds. None
-        beside cameras, whose axis shows the time of day."""
+        """Zero of the session's time line for films, whose axis counts seconds. None for cameras,
+        whose axis shows the time of day."""
 
     def add(self, message: Message) -> None:
         self._find_zero(message)
@@ -118,7 +119,7 @@ class Curves:
         return self._to_dict(series, markers, is_reset=is_reset)
 
     def history(self) -> dict[str, Any]:
-        """Everything but what `update` will still return."""
+        """Everything except what `update` will still return."""
         series = self._series(lambda curve: list(curve.points)[: -len(curve.unsent) or None])
         markers = list(self._markers)[: -len(self._unsent_markers) or None]
         return self._to_dict(series, markers, is_reset=True)
@@ -135,12 +136,12 @@ class Curves:
         if isinstance(message, StreamStart) and message.kind in ("film", "pictures"):
             self._zero_ms = message.session_start / 1e6
         elif self._zero_ms is None and isinstance(message, Emotion):
-            # Its start may have been before we listened
+            # The stream may have started before we listened
             into = message.media_time
             self._zero_ms = None if into is None else (message.captured_at - into) / 1e6
 
     def _series(self, points: Callable[[SignalCurve], list[Point]]) -> dict[str, Any]:
-        """Those curves that have such points, as the browser reads them."""
+        """The curves that have such points, for the browser."""
         selected = {name: (curve, points(curve)) for name, curve in self._curves.items()}
         return {
             name: curve.to_dict() | {"points": some}
@@ -190,7 +191,7 @@ class Curves:
         unit = UNITS.get(samples.unit, samples.unit)
         curve = SignalCurve(unit, synthetic=samples.synthetic)
         name = f"{samples.signal}/{samples.subject}"
-        if name in self._curves:  # fusion's estimate came first
+        if name in self._curves:  # fusion's estimate may have come first
             self._curves[name].unit = unit
         for at, value in zip(sample_times(samples), samples.values, strict=True):
             yield name, curve, at / 1e6, [round(value, 3)]
@@ -202,7 +203,7 @@ class Curves:
             curve = SignalCurve("0 to 100", synthetic=state.synthetic)
             yield f"nervousness/{state.subject}", curve, at_ms, [round(state.nervousness, 1)]
         heart = state.signals.get("heart")
-        # Of devices that send beats or waves alone, show fusion's estimate
+        # For devices that send only beats or waves, show fusion's estimate
         if heart is None or heart.quality < USABLE_QUALITY:
             return
         if heart.value is not None and heart.unit == "/min":

@@ -1,4 +1,4 @@
-"""The page of the dashboard, made of its panels."""
+"""The dashboard's page, made of its panels."""
 
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -18,7 +18,7 @@ STYLE_URL: Final = "/dashboard-style"
 
 
 def add_to(state: AppState, panels: Sequence[type[Panel]]) -> Callable[[FastAPI], None]:
-    """What has a server show the page at ``/``, with its snapshots and reports."""
+    """Return a function that adds the page ``/``, with snapshots and reports, to a server."""
 
     def add(app: FastAPI) -> None:
         add_routes(app, state)
@@ -41,7 +41,7 @@ def build_page(view: PageView, panels: Sequence[type[Panel]]) -> None:
         for panel in shown:
             if panel.area == "tools":
                 panel.build()
-    with ui.element("div").classes("af-main"):  # the toolkit's own element is the main one
+    with ui.element("div").classes("af-main"):  # NiceGUI adds the <main> element
         for panel in shown:
             if panel.area == "main":
                 build_panel(panel)
@@ -53,6 +53,6 @@ def build_panel(panel: Panel) -> None:
     if not panel.title:
         panel.build()
         return
-    # What stands side by side needs no headings for the eye
+    # Panels side by side need no visible headings
     with components.card(panel.title, "af-wide" if panel.is_wide else "af-beside"):
         panel.build()

@@ -1,7 +1,7 @@
-"""The panels that the page is made of.
+"""The interface of the page's panels.
 
-A panel is one module in ``affectline.services.dashboard.panels`` with a class that is decorated
-with `register`. Nothing else has to know it.
+A panel is a module in ``affectline.services.dashboard.panels`` with a class decorated with
+`register`. No other code refers to it.
 """
 
 import importlib
@@ -17,60 +17,60 @@ from affectline.services.web.hub_client import Aggregator
 from affectline.services.web.logins import LOCAL, Visitor
 
 STATIC: Final = Path(__file__).parent / "static"
-"""Scripts and styles of the panels; to scripts it is the module ``affectline-dashboard``."""
+"""Scripts and styles of the panels; scripts import it as ``affectline-dashboard``."""
 Area = Literal["tools", "main"]
 P = TypeVar("P", bound="Panel")
 
 
 class PageView:
-    """The page as one browser shows it.
+    """The page in one browser.
 
     Args:
-        state: What all browsers share.
-        visitor: Who has opened it.
+        state: State shared by all browsers.
+        visitor: Who has opened the page.
     """
 
     def __init__(self, state: AppState, visitor: Visitor = LOCAL) -> None:
         self.state, self.visitor = state, visitor
         self.actions = DashboardActions(state, visitor)
-        """All that panels do to what browsers share goes through here."""
+        """Panels change shared state only through these actions."""
         self.feed = "live"
-        """The hub that it shows."""
+        """The feed that it shows."""
         self._refreshers: list[Callable[[], None]] = []
 
     def on_refresh(self, refresh: Callable[[], None]) -> None:
-        """Have a function called regularly."""
+        """Call a function regularly."""
         self._refreshers.append(refresh)
 
     def refresh(self) -> None:
-        """Show what has changed."""
+        """Show changes."""
         for refresh in self._refreshers:
             refresh()
 
 
 class Panel(ABC):
-    """One part of the page, for one browser; made anew for each.
+    """One part of the page; every browser gets its own instance.
 
-    Subclasses add their NiceGUI elements in `build`, which is called inside of the card, and
-    describe themselves with the class variables.
+    Subclasses add their NiceGUI elements in `build`, which is called inside the card, and describe
+    themselves with the class variables.
 
     Args:
-        view: The page that the panel is on.
+        view: The panel's page.
     """
 
     area: ClassVar[Area] = "main"
-    """``tools``: in the bar at the top. ``main``: below it."""
+    """``tools``: in the top bar. ``main``: below it."""
     title: ClassVar[str] = ""
     """Heading of its card; a panel without one draws its own frame."""
     order: ClassVar[int]
-    """Place among the panels of its area, the smallest first."""
+    """Position among the panels of its area, smallest first."""
     is_wide: ClassVar[bool] = False
-    """Whether its card takes the whole width. Others stand side by side on a wide screen; their
+    """Whether its card takes the whole width. Other cards are side by side on a wide screen; their
     titles are for screen readers."""
     for_operators: ClassVar[bool] = False
-    """Whether the pages of viewers lack it."""
+    """Whether only operators see it."""
     aggregator: ClassVar[Callable[[], Aggregator] | None] = None
-    """Makes what turns a hub's messages into updates for the panel's script, one for each hub."""
+    """Makes an aggregator per hub, which turns messages into updates for the panel's script."""
 
     def __init__(self, view: PageView) -> None:
         self.view = view
@@ -84,13 +84,13 @@ _registered: Final[list[type[Panel]]] = []
 
 
 def register(panel: type[P]) -> type[P]:
-    """Class decorator: have the panel shown on every page."""
+    """Class decorator: show the panel on every page."""
     _registered.append(panel)
     return panel
 
 
 def load_panels() -> Sequence[type[Panel]]:
-    """All registered panels in the order in which they are shown."""
+    """All registered panels in display order."""
     from affectline.services.dashboard import panels
 
     for module in pkgutil.iter_modules(panels.__path__, f"{panels.__name__}."):

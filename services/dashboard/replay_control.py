@@ -1,4 +1,4 @@
-"""The replay of a recorded session on a hub of its own, to which the page subscribes."""
+"""Replays a recorded session on its own hub, to which the page subscribes."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from affectline.services.supervisor.process import ManagedProcess, ProcessSpec
 
 RATES: Final = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 PORT_OFFSET: Final = 100
-"""How far above the live hub's port the first one is that is tried."""
+"""Offset from the live hub's port to the first port to try."""
 PORT_RANGES_TRIED: Final = 200
 
 
@@ -40,12 +40,12 @@ class ReplayControl:
 
     Args:
         folder: The session's folder.
-        live_hub: Ports near its ports are chosen.
-        is_paused: It begins paused, at its first frame.
+        live_hub: The live hub; nearby ports are used.
+        is_paused: Start paused, at the first frame.
         others: First ports of hubs that may still be starting.
 
     Raises:
-        AffectlineError: The session holds no recording, or no ports are free.
+        AffectlineError: The session has no recording, or no ports are free.
     """
 
     def __init__(
@@ -58,21 +58,21 @@ class ReplayControl:
     ) -> None:
         described = describe(folder)
         if not described["topics"]:
-            raise AffectlineError(f"session {folder.name} holds no message", "choose another one")
+            raise AffectlineError(f"session {folder.name} has no messages", "choose another one")
         self.name, self._folder = folder.name, folder
         self.described = described
-        """What is known of the session (`services.sessions.catalog.describe`)."""
+        """Description of the session (`services.sessions.catalog.describe`)."""
         self.title = str(described.get("title") or folder.name)
-        """The session's name as it was typed."""
+        """The session's name as typed."""
         self.zero_ns: int = described["zero"]
         """Zero of its time line in ns since the Unix epoch."""
         self.seconds: float = max(0.0, described["last_s"])
-        """The second of the last message, on the recording's time line."""
+        """Time of the last message in s, on the recording's time line."""
         self.hub = find_free_hub(live_hub, others)
         self.progress = ReplayProgress()
         self.problem = ""
         self._bus = OutletSubscriber(self.hub, ())
-        """The way to the player, for commands."""
+        """Sends commands to the player."""
         self._hub_process = ManagedProcess(
             ProcessSpec(HUB, HubProcess()), self.hub, "lossless", None
         )
@@ -82,10 +82,10 @@ class ReplayControl:
         self.play_from(0.0)
 
     def position(self, at_ns: int) -> float:
-        """Where the replay is, in seconds of the recording's time line.
+        """Position of the replay, in seconds of the recording's time line.
 
         Args:
-            at_ns: Event time of the newest picture; 0 where there is none yet.
+            at_ns: Event time of the newest frame; 0 if there is none yet.
         """
         progress = self.progress
         if progress.has_ended:
@@ -98,7 +98,7 @@ class ReplayControl:
 
         Args:
             begin_s: Seconds of the recording's time line.
-            rate: Multiple of the speed of what happened; None: as before.
+            rate: Multiple of real time; None: as before.
         """
         progress = self.progress
         begin_s = min(max(0.0, begin_s), max(0.0, self.seconds - 0.1))
@@ -136,14 +136,14 @@ class ReplayControl:
         self._publish_outgoing()
 
     def _publish_outgoing(self) -> None:
-        """Publish the commands that wait, in order, once the player can receive them."""
+        """Publish queued commands in order, once the player can receive them."""
         while self._outgoing and self._bus.is_ready(REPLAY):
             if not self._bus.publish(self._outgoing[0]):
                 return
             self._outgoing.pop(0)
 
     def tick(self) -> None:
-        """Check on the processes, and send what they have not received yet."""
+        """Check the processes, and send queued commands."""
         self._publish_outgoing()
         if self._player:
             code = self._player.poll()
@@ -158,10 +158,10 @@ class ReplayControl:
             self.progress.has_ended = True
 
     def close(self) -> None:
-        """End its processes."""
+        """Stop its processes."""
         self._bus.close()
         if self._player:
-            # At once, so that it does not publish that the streams end
+            # Killed, so that it does not publish the end of the streams
             self._player.kill()
             self._player.wait(1.0)
             self._player = None
@@ -172,14 +172,14 @@ class ReplayControl:
 
 
 def find_free_hub(near: HubSettings, others: Collection[int] = ()) -> HubSettings:
-    """A hub on this machine with seven free ports.
+    """Settings of a hub on this machine with seven free ports.
 
     Args:
-        near: Ports above its ports are tried.
+        near: A hub; ports above its ports are tried.
         others: First ports of hubs that may still be starting.
 
     Raises:
-        AffectlineError: There are none near by.
+        AffectlineError: No nearby ports are free.
     """
     first = near.port + PORT_OFFSET
     count = len(near.ports)

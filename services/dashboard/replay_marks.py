@@ -1,4 +1,4 @@
-"""Markers and annotations of a session, as the page of its replay shows and changes them."""
+"""Shows and changes markers and annotations of a session on its replay page."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -21,26 +21,26 @@ from affectline.services.sessions.marker_edits import recorded_of
 from affectline.services.supervisor.replay_plan import parse_time
 
 CLOCK: Final = re.compile(r"(?:(\d+):)?(\d+):(\d{1,2}(?:\.\d+)?)")
-"""Hours, minutes and seconds, as a player shows them."""
+"""Hours, minutes and seconds, as in a player."""
 Change = Callable[[SessionEdits], SessionEdits]
 M = TypeVar("M", Annotation, EditedMarker)
 
 
 class MarkerRow(NamedTuple):
-    """A marker as it is now."""
+    """A marker after its edits."""
 
     key: str
-    """Names it to the browser."""
+    """Identifies it for the browser."""
     now: EditedMarker
     recorded: RecordedMarker | None
-    """As it was recorded; None: it was added afterwards."""
+    """The marker as recorded; None if it was added afterwards."""
     edit: MarkerEdit | None
-    """What was done to it."""
+    """Its edit, if any."""
     was_s: float | None
-    """When it was recorded, in seconds of the session."""
+    """Its recorded time in seconds of the session."""
 
     def to_dict(self) -> dict[str, Any]:
-        """As the browser reads it."""
+        """The marker for the browser."""
         recorded = self.recorded
         was = None
         if recorded is not None and self.edit is not None and self.was_s is not None:
@@ -53,18 +53,18 @@ class MarkerRow(NamedTuple):
 
 
 class Act(NamedTuple):
-    """A change of what is said of a session, and how to take it back."""
+    """A change of a session's edits, and how to undo it."""
 
     did: str
-    """For the audit, such as ``marker moved``."""
+    """Text for the audit log, such as ``marker moved``."""
     told: str
-    """For who has done it."""
+    """Text for the user."""
     change: Change
     undo: Change
 
 
 def format_session_time(seconds: float) -> str:
-    """Hours, minutes and seconds, such as ``0:01:02.5``."""
+    """Format hours, minutes and seconds, such as ``0:01:02.5``."""
     tenths = round(abs(seconds) * 10)
     sign = "\N{MINUS SIGN}" if seconds < 0 and tenths else ""
     minutes, rest = divmod(tenths, 600)
@@ -72,14 +72,14 @@ def format_session_time(seconds: float) -> str:
 
 
 def parse_clock(text: str, name: str) -> float:
-    """Seconds, from ``1:02.5``, ``62.5`` or ``1m2.5s``.
+    """Parse ``1:02.5``, ``62.5`` or ``1m2.5s`` to seconds.
 
     Args:
-        text: What was typed.
-        name: Of the field, for the message.
+        text: The typed text.
+        name: Name of the field, for the message.
 
     Raises:
-        AffectlineError: It is no time.
+        AffectlineError: The text is not a time.
     """
     if match := CLOCK.fullmatch(text.strip()):
         hours, minutes, seconds = match.groups()
@@ -93,12 +93,12 @@ def parse_clock(text: str, name: str) -> float:
 
 
 def list_markers(recorded: Sequence[Marker], edits: SessionEdits, zero: int) -> list[MarkerRow]:
-    """A session's markers as they are now, in the order of their times.
+    """A session's markers after their edits, sorted by time.
 
     Args:
-        recorded: In the order of their times.
-        edits: What was said of the session afterwards.
-        zero: Of its time line, in ns since the Unix epoch.
+        recorded: Recorded markers, sorted by time.
+        edits: Edits of the session.
+        zero: Zero of the session's time line, in ns since the Unix epoch.
     """
     by_recorded = {
         _fingerprint(edit.recorded): edit for edit in edits.markers if edit.recorded is not None
@@ -120,7 +120,7 @@ def list_markers(recorded: Sequence[Marker], edits: SessionEdits, zero: int) -> 
 
 
 def list_annotations(edits: SessionEdits) -> list[dict[str, Any]]:
-    """A session's annotations, as the browser reads them."""
+    """A session's annotations for the browser."""
     return [
         {
             "key": f"n{_fingerprint(one)}", "at": one.begin_s, "end": one.end_s,
@@ -133,18 +133,18 @@ def list_annotations(edits: SessionEdits) -> list[dict[str, Any]]:
 def make_act(
     asked: Mapping[str, Any], recorded: Sequence[Marker], edits: SessionEdits, zero: int
 ) -> Act:
-    """What a page asks for.
+    """Make the change that a page requests.
 
     Args:
         asked: ``of`` (``marker``, ``annotation``), ``do`` (``add``, ``change``, ``delete``), the
-            ``key`` of what is changed, and its new ``at``, ``end``, ``label`` and ``excluded``.
-            Times are seconds, or texts as they were typed.
-        recorded: The session's markers, in the order of their times.
-        edits: What was said of it so far.
-        zero: Of its time line, in ns since the Unix epoch.
+            ``key`` of the changed item, and its new ``at``, ``end``, ``label`` and ``excluded``.
+            Times are seconds, or texts as typed.
+        recorded: The session's markers, sorted by time.
+        edits: Its edits so far.
+        zero: Zero of its time line, in ns since the Unix epoch.
 
     Raises:
-        AffectlineError: It cannot be done.
+        AffectlineError: The request is invalid.
     """
     if asked.get("of") == "annotation":
         return _annotation_act(asked, edits)
@@ -169,7 +169,7 @@ def _marker_act(asked: Mapping[str, Any], rows: Sequence[MarkerRow]) -> Act:
         moved = row is not None and now.time_s != row.now.time_s
         what = "added" if row is None else "moved" if moved else "renamed"
         if row and row.recorded and (now.label, now.time_s) == (row.recorded.label, row.was_s):
-            after = None  # as it was recorded
+            after = None  # back to the recorded marker
     label = row.now.label if row else _label(asked, "marker")
     return Act(
         f"marker {what}",
@@ -231,7 +231,9 @@ def _label(asked: Mapping[str, Any], before: str) -> str:
     if not label:
         raise AffectlineError("a label is needed", "enter a label")
     if len(label) > LABEL_MAX:
-        raise AffectlineError(f"the label has {len(label)} characters", f"{LABEL_MAX} at most")
+        raise AffectlineError(
+            f"the label has {len(label)} characters", f"use at most {LABEL_MAX} characters"
+        )
     return label
 
 

@@ -29,16 +29,16 @@ from affectline.services.web import components
 from affectline.services.web.logins import Visitor, visitor_of
 
 SCRIPTS: Final = STATIC / "replay"
-"""To scripts it is the module ``affectline-replay``."""
+"""Scripts import it as ``affectline-replay``."""
 STYLE_URL: Final = "/replay-style"
 REFRESH_S: Final = 1.0
-"""How often somebody else's edits are looked for."""
+"""How often the page checks for edits made elsewhere."""
 UNDOS_KEPT: Final = 50
 STUDY: Final = ("participant", "session", "task", "run", "condition")
 
 
 def add_to(app: FastAPI, state: AppState) -> None:
-    """Have a server show the page at ``/replay/<session>``."""
+    """Add the page ``/replay/<session>`` to a server."""
     components.add_style(app, STYLE_URL, STATIC, "replay.css")
 
     @ui.page("/replay/{name}", title="Replay · Affectline")
@@ -50,7 +50,7 @@ def add_to(app: FastAPI, state: AppState) -> None:
 
 
 def _read_early(state: AppState, visitor: Visitor, name: str) -> None:
-    """Have the curves read, and sent, while the browser still loads the page's scripts."""
+    """Read and send the curves while the browser still loads the page's scripts."""
     with suppress(AffectlineError, OSError):
         state.sessions.find(name)
         if visitor.may_operate:
@@ -64,7 +64,7 @@ class ReplayView(
     component=SCRIPTS / "view.js",
     esm={"affectline-replay": str(SCRIPTS), "affectline-dashboard": str(STATIC)},
 ):
-    """One session; all that is seen of it is drawn in the browser."""
+    """One session, drawn entirely in the browser."""
 
     def __init__(self, replay: OpenReplay, sides: int) -> None:
         super().__init__()
@@ -84,24 +84,24 @@ class ReplayView(
 
 
 class BesideChoice(Element, component=SCRIPTS / "beside.js"):
-    """Another session beside the one that is shown."""
+    """Selects another session to show beside this one."""
 
     def __init__(self, name: str, beside: str) -> None:
         super().__init__()
         self._props.update(name=name, beside=beside, others=[])
 
     def offer(self, others: Sequence[dict[str, str]]) -> None:
-        """Sessions to choose from."""
+        """Offer sessions to choose from."""
         self._props["others"] = list(others)
         self.update()
 
 
 class ReplayPage:
-    """The page as one browser shows it.
+    """The page in one browser.
 
     Args:
-        state: What all browsers share.
-        visitor: Who has opened it.
+        state: State shared by all browsers.
+        visitor: Who has opened the page.
         names: The sessions, one or two.
     """
 
@@ -111,7 +111,7 @@ class ReplayPage:
 
     async def build(self) -> None:
         """Open the replays, and build the page."""
-        components.KeyBindings({})  # makes the shared scripts known to the browser
+        components.KeyBindings({})  # loads the shared scripts in the browser
         with components.header("replay", self._visitor):
             ui.link("Live page", "/").props('aria-label="Back to the live page"')
             if self._visitor.may_operate:
@@ -146,10 +146,10 @@ class ReplaySide:
     """One session on the page.
 
     Args:
-        state: What all browsers share.
-        actions: Those of who has opened the page.
-        replay: The session's.
-        sides: How many sessions are on the page.
+        state: State shared by all browsers.
+        actions: Actions of the visitor who has opened the page.
+        replay: The session's replay.
+        sides: Number of sessions on the page.
     """
 
     def __init__(
@@ -158,7 +158,7 @@ class ReplaySide:
         self._state, self._actions, self._sides = state, actions, sides
         self._replay, self._name = replay, replay.control.name
         self._undo: list[tuple[str, Change]] = []
-        """What takes back what was done on this page, the newest last."""
+        """Undo steps for the changes made on this page, newest last."""
         self._edited_at = 0
 
     async def build(self) -> None:
@@ -169,7 +169,7 @@ class ReplaySide:
         ui.timer(REFRESH_S, self._refresh)
 
     async def _act(self, event: GenericEventArguments) -> None:
-        """Do what the page asks for."""
+        """Carry out a request from the page."""
         asked = event.args if isinstance(event.args, dict) else {}
         try:
             await self._do(asked)
@@ -198,7 +198,7 @@ class ReplaySide:
                 await self._edit(asked)
 
     async def _step_back(self, position: float) -> None:
-        """A paused replay that is moved shows the first frame there: the one before this."""
+        """Seek to the previous frame: a paused replay shows the first frame at its position."""
         before = await run.io_bound(self._replay.facts.frame_before, position - 0.0005)
         await self._actions.pause(self._name, paused=True)
         await self._actions.seek(self._name, before or 0.0)
@@ -234,13 +234,13 @@ class ReplaySide:
         }
 
     async def _refresh(self) -> None:
-        """Show what somebody else has said of the session."""
+        """Show edits made elsewhere."""
         if self._edit_time() != self._edited_at:
             with suppress(AffectlineError, OSError):
                 await self._show_marks()
 
     def _edit_time(self) -> int:
-        """When the session's edits were last written; 0 where there are none."""
+        """When the session's edits were last written; 0 if there are none."""
         path: Path = self._state.sessions.folder / self._name / EDITS
         try:
             return path.stat().st_mtime_ns
@@ -261,7 +261,7 @@ def _rate(asked: dict[str, Any]) -> float | None:
 
 
 def _describe(described: dict[str, Any]) -> list[str]:
-    """What is told of a session below its name."""
+    """Facts about a session, shown below its name."""
     begun = str(described["begun"]).replace("T", " ")[:19]
     study = described["study"] or {}
     place = [f"{name} {study[name]}" for name in STUDY if study.get(name)]

@@ -1,4 +1,4 @@
-"""The sessions that are being replayed, each on a hub of its own; all pages share them."""
+"""The open replays, each on its own hub; all pages share them."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -17,15 +17,15 @@ from affectline.services.sessions.session_curves import SessionFacts
 from affectline.services.web.hub_client import Aggregator, HubClient
 
 FEED: Final = "replay:"
-"""What the feed of a replay is called, before its session's name."""
+"""Prefix of a replay's feed, followed by the session's name."""
 REPLAYS_MAX: Final = 4
-"""At once; each has two processes."""
+"""Maximum of open replays; each has two processes."""
 UNWATCHED_S: Final = 15.0
-"""A replay that no page has shown for so long is closed; pages reconnect within ten seconds."""
+"""A replay that no page has shown for this long is closed; pages reconnect within ten seconds."""
 
 
 class ReplayProgressUpdates:
-    """Tells pages where a replay is, and what it does. An `Aggregator` of its hub's client.
+    """Sends pages the position and state of a replay. An `Aggregator` of its hub's client.
 
     Args:
         control: The replay.
@@ -38,12 +38,12 @@ class ReplayProgressUpdates:
 
     @property
     def position(self) -> float:
-        """Where the replay is, in seconds of the session."""
+        """Position of the replay in seconds of the session."""
         return self._control.position(self._face_ns or self._other_ns)
 
     @property
     def has_shown(self) -> bool:
-        """Whether something has come since the replay was moved."""
+        """Whether a message has arrived since the replay was moved."""
         return bool(self._face_ns or self._other_ns)
 
     def add(self, message: Message) -> None:
@@ -51,7 +51,7 @@ class ReplayProgressUpdates:
 
     @singledispatchmethod
     def _add(self, message: Message) -> None:
-        """Other kinds may lie anywhere."""
+        """Times of other kinds do not show the position."""
 
     @_add.register
     def _(self, emotion: Emotion) -> None:
@@ -60,7 +60,7 @@ class ReplayProgressUpdates:
     @_add.register(Samples)
     @_add.register(State)
     def _(self, message: Samples | State) -> None:
-        """Sessions without faces."""
+        """Use signals and states for sessions without faces."""
         self._other_ns = max(self._other_ns, message.at)
 
     def clear(self) -> None:
@@ -86,9 +86,9 @@ class OpenReplay:
     """A session that is being replayed.
 
     Args:
-        folder: The session's.
-        control: Plays it.
-        aggregators: What pages are sent besides its frames.
+        folder: The session folder.
+        control: Plays the session.
+        aggregators: Make the updates that pages receive besides frames.
     """
 
     def __init__(
@@ -99,10 +99,10 @@ class OpenReplay:
         self.updates = ReplayProgressUpdates(control)
         self.hub = HubClient(control.hub, [*aggregators, self.updates])
         self.lock = asyncio.Lock()
-        """Held while it is moved or closed: several pages may try to at once."""
+        """Held while the replay is moved or closed, because several pages may try at once."""
         self.seeks = 0
         self.watched_at: float | None = None
-        """When a page last showed it; None: none has yet."""
+        """When a page last showed it; None if no page has yet."""
 
     @property
     def is_watched(self) -> bool:
@@ -110,29 +110,29 @@ class OpenReplay:
         return bool(self.hub.broadcaster.clients)
 
     def is_left(self) -> bool:
-        """Whether all pages that showed it were closed: they do not tell us."""
+        """Whether all pages that showed it are closed; pages do not report that themselves."""
         if self.is_watched:
             self.watched_at = monotonic()
         return self.watched_at is not None and monotonic() - self.watched_at > UNWATCHED_S
 
     def begin_again(self) -> None:
-        """What follows is another time line, where the player has to be started again."""
+        """Prepare for another time line if the player has to be restarted."""
         if self.control.progress.has_ended:
             self.hub.clear()
 
     async def close(self) -> None:
-        """End its processes."""
+        """Stop its processes."""
         await self.hub.close()
         await asyncio.to_thread(self.control.close)
 
 
 class Replays:
-    """All of them, by their sessions' names. Lives in the server's event loop.
+    """All open replays, by session name. Lives in the server's event loop.
 
     Args:
-        find: The folder of a session; an `AffectlineError` where there is none.
-        live_hub: Ports near its ports are chosen.
-        make_aggregators: Makes what the pages need of each hub.
+        find: Returns the folder of a session; raises `AffectlineError` if there is none.
+        live_hub: The live hub; nearby ports are used.
+        make_aggregators: Makes the aggregators of each hub.
     """
 
     def __init__(
@@ -152,23 +152,23 @@ class Replays:
         return iter(self._open.values())
 
     def get(self, name: str) -> OpenReplay | None:
-        """The replay of a session; None where it is not replayed."""
+        """The replay of a session; None if it is not open."""
         return self._open.get(name)
 
     def hub(self, feed: str) -> HubClient | None:
-        """The hub behind a feed; None where there is none."""
+        """The hub behind a feed; None if there is none."""
         found = self._open.get(feed.removeprefix(FEED)) if feed.startswith(FEED) else None
         return found.hub if found else None
 
     async def open(self, name: str, *, is_paused: bool = False) -> OpenReplay:
-        """Replay a session; one that is being replayed goes on as it does.
+        """Open the replay of a session; an open replay continues unchanged.
 
         Args:
             name: The session.
-            is_paused: It begins paused.
+            is_paused: Start paused.
 
         Raises:
-            AffectlineError: It cannot be replayed, or too many others are.
+            AffectlineError: It cannot be replayed, or too many others are open.
         """
         folder = self._find(name)
         async with self._opening:
@@ -199,14 +199,14 @@ class Replays:
                 await found.close()
 
     async def close_all(self) -> None:
-        """Close all of them."""
+        """Close all replays."""
         await asyncio.gather(*(self.close(name) for name in list(self._open)))
 
     async def seek(self, name: str, seconds: float, rate: float | None = None) -> None:
         """Continue at another position, or at another rate.
 
-        A key that is held down asks for many positions in a row: of those that come while the
-        replay is being moved, only the last one is gone to.
+        A key held down requests many positions in a row: of those that arrive while the replay is
+        being moved, only the last one counts.
         """
         found = self._open.get(name)
         if found is None:
@@ -229,7 +229,7 @@ class Replays:
                     found.begin_again()
                 await asyncio.to_thread(found.control.pause, paused=paused)
                 if paused and not found.updates.has_shown:
-                    # A player that has just begun would pause without a frame
+                    # A player that has just started would pause without a frame
                     begin_s = found.control.progress.begin_s
                     await asyncio.to_thread(found.control.play_from, begin_s)
 
@@ -241,7 +241,7 @@ class Replays:
                 await asyncio.to_thread(found.control.step)
 
     async def tick(self) -> None:
-        """Check on their processes, and close those that nobody watches."""
+        """Check the processes, and close replays that nobody watches."""
         for name, found in list(self._open.items()):
             if not found.lock.locked():
                 found.control.tick()
@@ -249,6 +249,6 @@ class Replays:
                     await self.close(name)
 
     def disconnect_clients(self) -> None:
-        """Close all their sockets."""
+        """Close all clients' sockets."""
         for found in self._open.values():
             found.hub.broadcaster.close()

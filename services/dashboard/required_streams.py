@@ -1,4 +1,4 @@
-"""Which of the streams that a recording requires the page sees."""
+"""Tracks which required streams are present."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ class RequiredStreams:
     """Watches the live hub for the streams of the setting ``require``.
 
     Args:
-        required: Their names.
+        required: Names of the required streams.
     """
 
     def __init__(self, required: tuple[str, ...]) -> None:
@@ -20,14 +20,14 @@ class RequiredStreams:
 
     @property
     def missing(self) -> list[str]:
-        """Those that are not there."""
+        """Names of missing streams."""
         return self._presence.missing(monotonic())
 
     def add(self, message: Message) -> None:
         self._presence.observe(Packet(message), monotonic())
 
     def clear(self) -> None:
-        """What is there, is there on every time line."""
+        """Do nothing: presence does not depend on the time line."""
 
     def update(self) -> dict[str, Any] | None:
         return None

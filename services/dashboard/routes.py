@@ -1,4 +1,4 @@
-"""What the server offers beside the pages: snapshots, reports, tables, and curves of sessions."""
+"""Routes besides the pages: snapshots, reports, tables, and curves of sessions."""
 
 import asyncio
 import io
@@ -26,16 +26,16 @@ from affectline.services.web.logins import visitor_of
 FRAMES_MAX: Final = 16
 SECONDS_MAX: Final = 10_000_000.0
 SPAN_MAX_S: Final = 1000.0
-"""Of a part of a session: what the page asks for is three times what it shows."""
+"""Maximum part of a session: the page requests three times what it shows."""
 LOOK_S: Final = 0.1
-"""How often it is looked whether a report is there."""
+"""How often to check whether a report is finished."""
 NOTE: Final = "affectline-note"
-"""Response header: what the page says about a snapshot."""
+"""Response header with the page's note on a snapshot."""
 REPORT_POLICY: Final = (
     "sandbox allow-scripts allow-downloads; default-src 'none'; script-src 'unsafe-inline'; "
     "style-src 'unsafe-inline'; img-src data:"
 )
-"""A report may come from anywhere: it gets no origin, no cookie, no network."""
+"""Reports are untrusted: they get no origin, no cookies and no network."""
 
 
 def add_routes(app: FastAPI, state: AppState) -> None:
@@ -46,7 +46,7 @@ def add_routes(app: FastAPI, state: AppState) -> None:
 
 
 def add_snapshots(app: FastAPI, state: AppState) -> None:
-    """Serve what a page has on its screen."""
+    """Serve snapshots of the frames that a page shows."""
 
     @app.get("/snapshot")
     async def snapshot(
@@ -78,9 +78,9 @@ def add_snapshots(app: FastAPI, state: AppState) -> None:
             pack_snapshot(results, with_pictures=has_pictures),
             media_type="application/zip",
             headers={
-                "content-disposition": "attachment",  # the page gives it its name
+                "content-disposition": "attachment",  # the page sets the file name
                 "cache-control": "no-store",
-                NOTE: "" if has_pictures else "numbers only, as the recording's privacy asks",
+                NOTE: "" if has_pictures else "numbers only, because of the recording's privacy",
             },
         )
 
@@ -108,7 +108,7 @@ def add_tables(app: FastAPI, state: AppState) -> None:
 
 
 def add_reports(app: FastAPI, state: AppState) -> None:
-    """Serve the report on a session, which is made if there is none."""
+    """Serve a session's report, which is generated if there is none."""
 
     @app.get("/report/{name}")
     async def report(request: Request, name: str) -> Response:
@@ -151,10 +151,10 @@ def add_curves(app: FastAPI, state: AppState) -> None:
 
 
 async def make_report(actions: DashboardActions, state: AppState, name: str) -> None:
-    """Have the report on a session written, and wait for it.
+    """Generate a session's report, and wait for it.
 
     Raises:
-        AffectlineError: Nobody may, or there is no such session.
+        AffectlineError: The visitor may not, or the session does not exist.
     """
     actions.generate_report(name)
     while state.sessions.report_state(name) == "generating":
@@ -162,7 +162,7 @@ async def make_report(actions: DashboardActions, state: AppState, name: str) -> 
 
 
 def parse_identity(text: str) -> tuple[str, int, int] | None:
-    """A frame's identity, from ``stream:epoch:seq``; None where that is malformed."""
+    """A frame's identity from ``stream:epoch:seq``; None if malformed."""
     parts = text.split(":")
     if len(parts) != 3 or not all(part.isdecimal() and len(part) < 20 for part in parts[1:]):
         return None
@@ -170,7 +170,7 @@ def parse_identity(text: str) -> tuple[str, int, int] | None:
 
 
 def pack_tables(folder: Path) -> Path | None:
-    """A temporary ZIP file with a session's tables and its description; None where it has none."""
+    """A temporary ZIP file with a session's tables and its ``session.json``; None without any."""
     files = [one for one in sorted(folder.iterdir()) if one.is_file() and not one.is_symlink()]
     tables = [one for one in files if one.suffix == ".csv" or one.name == "session.json"]
     if not tables:
@@ -186,7 +186,7 @@ def pack_tables(folder: Path) -> Path | None:
 
 
 def pack_snapshot(results: list[FrameResult], *, with_pictures: bool = True) -> bytes:
-    """A ZIP file with each picture as it was analysed, if wanted, and its results as JSON."""
+    """A ZIP file with each frame's results as JSON and, if wanted, its image as analysed."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:  # JPEG files do not shrink
         for result in results:

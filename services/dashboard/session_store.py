@@ -1,4 +1,4 @@
-"""The sessions folder: all access of the dashboard goes through here."""
+"""The sessions folder; all of the dashboard's access goes through here."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -27,8 +27,8 @@ class SessionStore:
     """The sessions below one folder.
 
     Args:
-        folder: That folder; it need not exist yet.
-        in_use: Names of sessions that must not be deleted, and why.
+        folder: The folder; it need not exist yet.
+        in_use: Returns the names of sessions that must not be deleted, and why.
     """
 
     def __init__(self, folder: Path, in_use: Callable[[], dict[str, str]] = dict) -> None:
@@ -39,10 +39,10 @@ class SessionStore:
         """Several pages may annotate at once."""
 
     def path(self, name: str) -> Path:
-        """The folder of a session, whether it exists or not: a direct child of the sessions folder.
+        """The folder of a session, existing or not: a direct child of the sessions folder.
 
         Raises:
-            AffectlineError: The name is invalid, or leads elsewhere.
+            AffectlineError: The name is invalid, or points outside the sessions folder.
         """
         try:
             NAMES.validate_python(name)
@@ -59,10 +59,10 @@ class SessionStore:
         return path
 
     def find(self, name: str) -> Path:
-        """The folder of a session that exists.
+        """The folder of an existing session.
 
         Raises:
-            AffectlineError: There is none.
+            AffectlineError: The session does not exist.
         """
         path = self.path(name)
         if not path.is_dir():
@@ -74,7 +74,7 @@ class SessionStore:
         return (self.folder / name / RECORDING).is_file()
 
     def list_sessions(self) -> list[dict[str, Any]]:
-        """All sessions, the newest first."""
+        """All sessions, newest first."""
         if not self.folder.is_dir():
             return []
         rows = []
@@ -93,14 +93,14 @@ class SessionStore:
         """Delete a session with everything in it.
 
         Raises:
-            AffectlineError: It is in use, or not there.
+            AffectlineError: The session is in use, or does not exist.
         """
         self.find(name)
         remover = SessionRemover(self.folder, self._reasons_to_stay)
         remover.remove(remover.find_named(name), "page")
 
     def apply_retention(self, retention: RetentionSettings) -> str:
-        """Remove sessions that are older than the settings want; returns what was done."""
+        """Remove sessions older than the settings allow; return what was done."""
         return apply_retention(retention, self.folder, self._reasons_to_stay)
 
     def _reasons_to_stay(self) -> dict[str, str]:
@@ -108,7 +108,7 @@ class SessionStore:
         return dict.fromkeys(generating, "has a report that is being generated") | self._in_use()
 
     def report_state(self, name: str) -> ReportState:
-        """Whether there is a report on a session; empty: neither there nor being generated."""
+        """State of a session's report; empty if there is none and none is being generated."""
         command = self._reports.get(name)
         if command is not None and command.is_running:
             return "generating"
@@ -118,25 +118,25 @@ class SessionStore:
         """Start a process that writes the report.
 
         Raises:
-            AffectlineError: There is no such session.
+            AffectlineError: The session does not exist.
         """
         path = self.find(name)
         if self.report_state(name) != "generating":
             self._reports[name] = BackgroundCommand("report", str(path))
 
     def edits(self, name: str) -> SessionEdits:
-        """What was said of a session afterwards.
+        """Edits of a session.
 
         Raises:
-            AffectlineError: There is no such session, or its file cannot be read.
+            AffectlineError: The session does not exist, or its edits cannot be read.
         """
         return read_edits(self.find(name))
 
     def edit(self, name: str, change: Callable[[SessionEdits], SessionEdits]) -> SessionEdits:
-        """Change what is said of a session; returns all of it.
+        """Change the edits of a session; return all of them.
 
         Raises:
-            AffectlineError: There is no such session, or it cannot be written.
+            AffectlineError: The session does not exist, or its edits cannot be written.
         """
         folder = self.find(name)
         with self._editing:
@@ -149,7 +149,7 @@ class SessionStore:
             except OSError as error:
                 raise AffectlineError(
                     f"{folder / EDITS}: cannot be written ({error.strerror or error})",
-                    "free some space, or check who may write there",
+                    "free some space, or check the permissions",
                 ) from error
         return edits
 
@@ -160,7 +160,7 @@ class SessionStore:
 
 
 def _read_consent(path: Path) -> str:
-    """The recorded note on consent; empty where there is none."""
+    """The recorded note on consent; empty if there is none."""
     try:
         with SessionReader(path) as reader:
             return str(reader.about.get("consent", ""))

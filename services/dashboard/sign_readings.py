@@ -1,4 +1,4 @@
-"""What faces say besides their emotion, and drowsiness and looks away, as rows of words."""
+"""Head pose, eyes, gaze and doubts of faces, and drowsiness and looking away, as rows of text."""
 
 from collections import deque
 from functools import singledispatchmethod
@@ -11,13 +11,13 @@ from affectline.common.wire.face_signs import FaceSigns
 from affectline.common.wire.messages import Emotion, FaceEmotion
 
 GONE_NS: Final = 2_000_000_000
-"""A face that has not been seen for so long is no longer shown."""
+"""A face that has not been seen for this long is no longer shown."""
 BLINKS_NS: Final = 60_000_000_000
-"""Blinks are counted over this time, as PERCLOS is."""
+"""Blinks are counted over this time, as for PERCLOS."""
 NEEDED_S: Final = 20.0
-"""Known seconds of eyes from which on there is a rate of blinks, and a PERCLOS."""
+"""Minimum seconds of known eye opening for a blink rate and PERCLOS."""
 AHEAD: Final = 2.0
-"""Degrees below which a head counts as straight."""
+"""Angles below this, in degrees, count as straight."""
 
 Row = dict[str, str]
 """``name``, ``value`` and ``note``."""
@@ -34,9 +34,9 @@ class SeenSigns:
         self.doubts: list[str] = []
 
     def add(self, face: FaceSigns, at: int) -> None:
-        """Take a frame into account."""
+        """Add the face of one frame."""
         self.at = at
-        if face.blink is not None and face.eyes_unknown != "learning":  # as PERCLOS counts
+        if face.blink is not None and face.eyes_unknown != "learning":  # as for PERCLOS
             self.blinks.append((face.blink.at, face.blink.duration_ms))
         while self.blinks and self.blinks[0][0] < at - BLINKS_NS:
             self.blinks.popleft()
@@ -57,7 +57,7 @@ class SignReadings:
 
     @singledispatchmethod
     def _add(self, message: Message) -> None:
-        """Other kinds say nothing of it."""
+        """Other kinds are ignored."""
 
     @_add.register
     def _(self, emotion: Emotion) -> None:
@@ -67,7 +67,7 @@ class SignReadings:
                 seen.add(face, emotion.captured_at)
                 self._is_changed = True
         for key, seen in list(self._faces.items()):
-            # Back in time: a looped film has begun again
+            # The time may also go back when a looped film restarts
             if key[0] == emotion.stream and abs(emotion.captured_at - seen.at) > GONE_NS:
                 del self._faces[key]
                 self._is_changed = True
@@ -97,7 +97,7 @@ class SignReadings:
 
 
 def is_measured(face: FaceEmotion) -> bool:
-    """Whether a face says anything besides its emotion."""
+    """Whether anything besides the emotion was measured for a face."""
     return face.yaw is not None or face.eyes_unknown is not None or bool(face.doubts)
 
 
@@ -105,7 +105,7 @@ def describe_face(face: FaceSigns, blinks: list[float]) -> list[Row]:
     """Rows about a face.
 
     Args:
-        face: As the newest frame shows it.
+        face: The face in the newest frame.
         blinks: Durations of its blinks in the last minute, in ms.
     """
     rows = [
@@ -120,7 +120,7 @@ def describe_face(face: FaceSigns, blinks: list[float]) -> list[Row]:
 
 
 def describe_person(drowsiness: Drowsiness | None, off_road: OffRoad | None) -> list[Row]:
-    """Rows about a person's drowsiness and looks away."""
+    """Rows about a person's drowsiness and looking away."""
     rows = []
     if drowsiness is not None:
         level = drowsiness.level

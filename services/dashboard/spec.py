@@ -21,7 +21,7 @@ class DashboardProcess(ProcessSettings):
     """Settings of the dashboard process."""
 
     settings: PipelineSettings
-    """The pipeline's, as far as they are known here."""
+    """The pipeline's settings, as far as known here."""
 
     @property
     def process_name(self) -> str:
@@ -33,9 +33,9 @@ def configure(
     delivery: Delivery,
     bind: Annotated[
         str | None,
-        Flag("Where the page is served.", default="127.0.0.1:8080", metavar="[HOST:]PORT"),
+        Flag("Address of the page.", default="127.0.0.1:8080", metavar="[HOST:]PORT"),
     ] = None,
-    ask_token: Annotated[bool, Flag("Require the token on this machine, too.")] = False,
+    ask_token: Annotated[bool, Flag("Require the token on this machine too.")] = False,
     no_open: Annotated[bool, Flag("Do not open the page in a browser.")] = False,
     tls: TlsFlag = False,
     certificate: CertificateFlag = None,
@@ -62,7 +62,7 @@ def configure(
 
 
 def planned(run: Run) -> Iterator[DashboardProcess]:
-    """One where the browser is the display."""
+    """One process if the browser is the display."""
     if run.settings.sink.display == "browser":
         yield DashboardProcess(settings=run.settings.without_secrets())
 
@@ -74,7 +74,7 @@ SPEC = ServiceSpec(
     stage="affectline.services.dashboard.stage:Dashboard",
     role="page",
     outputs=("marker",),
-    delivery="live",  # nobody waits for it, and it for nobody
+    delivery="live",  # no process waits for it, and it waits for none
     planned=planned,
     configure=configure,
     example="affectline dashboard --hub 192.168.1.20",

@@ -1,7 +1,7 @@
-"""The stage of the dashboard process: the web server beside the runtime's own loop.
+"""The stage of the dashboard process: a web server in parallel to the runtime's own loop.
 
-It subscribes to the hub's outlet, like any other tool, so that it can never delay the pipeline;
-markers that are set on the page are published on the bus.
+It subscribes to the hub's outlet like any other tool, so it can never delay the pipeline. Markers
+set on the page are published on the bus.
 """
 
 import sys
@@ -18,7 +18,7 @@ from affectline.common.wire.messages import Marker, Packet
 from affectline.services.dashboard.spec import DashboardProcess
 
 MARKERS_KEPT: Final = 100
-"""Markers that wait for a hub that is away."""
+"""Maximum of markers queued while the hub is unavailable."""
 
 
 class Dashboard(Stage):
@@ -56,9 +56,9 @@ class Dashboard(Stage):
     def tick(self) -> Iterator[Packet]:
         if self._web.failure or not self._web.is_alive():
             raise AffectlineError(f"the web server stopped: {self._web.failure}", "start it again")
-        for _ in range(len(self._markers)):  # one that cannot be sent comes back
+        for _ in range(len(self._markers)):  # a marker that cannot be sent is queued again
             yield Packet(self._markers.popleft())
-        hub = getattr(self._state, "live_hub", None)  # created when the server has started
+        hub = getattr(self._state, "live_hub", None)  # exists once the server has started
         if hub:
             self.context.counters["in"] = hub.listener.received
             self.context.counters["viewers"] = self._state.viewers
@@ -79,7 +79,7 @@ class Dashboard(Stage):
         self.context.wake()
 
     def _announce(self) -> None:
-        """Print where the page is, and how to get in."""
+        """Print the page's address, and how to log in."""
         sys.stdout.write("\n".join(self._web.announce("dashboard")) + "\n")
         sys.stdout.flush()
         self._web.open_browser()

@@ -1,4 +1,4 @@
-"""Blinks and longer closures of the eyes, in event time."""
+"""Detects blinks and longer closures of the eyes, in event time."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -9,29 +9,30 @@ from typing import Final
 from affectline.common.wire.face_signs import Blink
 
 SLOWEST_S: Final = 0.11
-"""Longest time from one frame to the next at which blinks are told: at 9 frames a second one of
-median length, 0.15 s (Caffier et al. 2003), may lie between two frames."""
+"""Longest time between frames at which blinks are detected: at 9 frames a second a blink of median
+length, 0.15 s (Caffier et al. 2003), may fall between two frames."""
 LONGEST_BLINK_S: Final = 0.5
-"""A closure that lasts longer is no blink (Caffier et al. 2003) but counts as long, and must be
-deeper: slow movements of the lids follow the gaze."""
+"""A longer closure is not a blink (Caffier et al. 2003) but a long closure, and must be deeper:
+slow movements of the lids follow the gaze."""
 
 _LEVEL_S: Final = 0.7
-"""Lids fall from the level of so many seconds before: people who laugh narrow their eyes."""
+"""A fall is measured from the level of this many seconds before: people who laugh narrow their
+eyes."""
 _LEAST_LEVEL: Final = 0.45
-"""Openings below it are no open eyes that could shut."""
+"""At openings below this level the eyes do not count as open, so they cannot shut."""
 _FALL: Final = 0.8
 """A fall begins below this share of the level ..."""
 _RISE: Final = 0.6
 """... and ends when the lids are up again by this share of its depth."""
 _LEAST_DEPTH: Final = 0.25
-"""Least depth of a blink in shares of the level. Films of 24 frames a second often miss the lids at
-their lowest: the shallowest of the labelled blinks was 0.3 deep (docs/signs.md)."""
+"""Least depth of a blink as a share of the level. Films of 24 frames a second often miss the lids
+at their lowest: the shallowest of the labelled blinks was 0.3 deep (docs/signs.md)."""
 _BEFORE: Final = 4
-"""Frames before a fall in which lids may already have begun to fall."""
+"""Frames before a fall in which the lids may already have begun to fall."""
 _SHUT: Final = 0.35
-"""In a long closure the opening is below it most of the time."""
+"""In a long closure the opening is below this most of the time."""
 _LEAST_BLINK_S: Final = 0.03
-"""What is shorter is an error of one frame."""
+"""Anything shorter is an error in a single frame."""
 _LONGEST_S: Final = 60.0
 
 
@@ -40,13 +41,13 @@ class _Fall:
     """Lids that are on their way down, or down."""
 
     level: float
-    """Opening before it."""
+    """Opening before the fall."""
     before: list[tuple[int, float]]
     """Time and opening of the frames just before it."""
     samples: list[tuple[int, float]]
     """The same from its first frame on."""
     is_known: bool = True
-    """Whether the eyes were seen to be shut all the while, not lowered by a lowered head."""
+    """Whether the eyes were known to be shut throughout, not lowered with the head."""
 
     @property
     def lowest(self) -> float:
@@ -66,13 +67,13 @@ class _Fall:
 class BlinkDetector:
     """Finds blinks in the opening of the eyes, frame by frame.
 
-    A blink is a fall below 0.8 of the opening of the last 0.7 s, by at least 0.25 of it, from which
-    it recovers within half a second. It lasts from when the lids were half-way down, of its own
-    depth, until they were half-way up again, between frames by a straight line.
+    A blink is a fall below 0.8 of the opening of the last 0.7 s, by at least 0.25 of it, which
+    recovers within half a second. It lasts from when the lids are half-way down, by its own depth,
+    until they are half-way up again, interpolated linearly between frames.
     """
 
     _open: deque[tuple[int, float]] = field(default_factory=deque)
-    """Of the last seconds without a fall: time and opening."""
+    """Time and opening of the last seconds without a fall."""
     _fall: _Fall | None = None
     _risen_at: int = 0
     """When the last fall ended."""
@@ -85,11 +86,11 @@ class BlinkDetector:
 
         Args:
             at: Nanoseconds on the session's time line.
-            opening: Of the eyes, 1 as usual, not limited to 0 to 1; None: not seen.
-            is_known: Whether low lids mean shut eyes, rather than a lowered gaze.
+            opening: Opening of the eyes, 1 as usual, not limited to 0 to 1; None: not seen.
+            is_known: Whether low lids mean shut eyes rather than a lowered gaze.
 
         Returns:
-            The blink that is known by this frame to have ended.
+            A blink that this frame shows to have ended.
         """
         if self._last is not None:
             self._steps.append((at - self._last) / 1e9)
@@ -105,7 +106,7 @@ class BlinkDetector:
 
     @property
     def is_fast_enough(self) -> bool:
-        """Whether frames come often enough to tell blinks."""
+        """Whether frames come often enough to detect blinks."""
         return not self._steps or 0 < median(self._steps) <= SLOWEST_S
 
     def _watch(self, at: int, opening: float) -> None:
@@ -114,7 +115,7 @@ class BlinkDetector:
             self._open.popleft()
         level = median(value for _, value in self._open) if len(self._open) >= 2 else 0.0
         before = [one for one in self._open if one[0] >= self._risen_at][-_BEFORE:]
-        # After a blink lids rise slowly to the end: that is no other one
+        # Lids rise slowly at the end of a blink: that is not another one
         has_risen = any(value >= _FALL * level for _, value in before)
         if has_risen and level >= _LEAST_LEVEL and opening < _FALL * level:
             self._fall = _Fall(level, before, [(at, opening)])
@@ -145,7 +146,7 @@ class BlinkDetector:
 
 
 def _time(fall: _Fall, half: float) -> Blink:
-    """When the lids passed half-way down for the last time before the lowest, and up at last."""
+    """A blink from the last half-way crossing before the lowest point to the last one after it."""
     origin = fall.before[0][0]  # a float of nanoseconds since 1970 would be off by 256
     frames = [(at - origin, opening) for at, opening in fall.before + fall.samples]
     lowest = min(frames, key=lambda frame: frame[1])[0]

@@ -1,4 +1,4 @@
-"""Whether a hand covers a part of a face."""
+"""Detects whether a hand covers a part of a face."""
 
 from typing import Final
 
@@ -11,16 +11,16 @@ from affectline.common.vision.preprocessing import FER_SIZE
 from affectline.services.detector.face_mesh import frame_by_landmarks
 
 COVERED: Final = 1.5
-"""Logit from which a face is covered: 1 % of held-out faces of FER2013 exceed it, some of which do
-have hands before them, and nobody in the labelled films who has none (docs/signs.md)."""
+"""Logit from which a face counts as covered. 1 % of held-out FER2013 faces exceed it, some of which
+do have hands in front; in the labelled films no uncovered face does (docs/signs.md)."""
 STILL_COVERED: Final = 0.5
-"""Logit from which a face that was covered still is."""
+"""Logit from which a covered face still counts as covered."""
 _FRAME: Final = 1 / 0.979
-"""Side of FER2013's pictures in sides of a face's square (docs/detection.md)."""
+"""Side of FER2013's images in sides of a face's square (docs/detection.md)."""
 
 
 class CoverDetector:
-    """A small network on the face as the classifier sees it, framed like FER2013's.
+    """A small network on the face as the classifier sees it, framed like those of FER2013.
 
     Raises:
         AffectlineError: The network's files are missing or damaged.
@@ -30,7 +30,7 @@ class CoverDetector:
         self._network = load_network("covered-face")
 
     def score(self, gray: NDArray[np.uint8], points: NDArray[np.float32]) -> float:
-        """How sure it is that something covers a part of a face, as a logit.
+        """The logit of something covering a part of a face.
 
         Args:
             gray: ``(H, W) uint8``.

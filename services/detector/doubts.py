@@ -1,7 +1,7 @@
-"""Why not to trust the emotion of a face: measured limits of the classifier, in one place.
+"""Reasons not to trust the emotion of a face: the measured limits of the classifier.
 
-Each limit is where the included model's accuracy on FER2013's public test set is about ten points
-below that on the same pictures undegraded, 60 % instead of 70 % (docs/signs.md).
+At each limit, the included model's accuracy on FER2013's public test set is about ten points below
+that on the same images undegraded: 60 % instead of 70 % (docs/signs.md).
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ TURNED_YAW: Final = 40.0
 LOWERED_PITCH: Final = -30.0
 """Degrees. Fewer than 2 % of FER2013's training faces are lowered farther."""
 LIFTED_PITCH: Final = 25.0
-"""Degrees. Fewer than 1 % are lifted farther."""
+"""Degrees. Fewer than 1 % of them are lifted farther."""
 COVERED_SCORE: Final = 0.5
 """Score of the face mesh below which something covers most of the face."""
 BLURRED: Final = 75.0
@@ -28,7 +28,7 @@ TOO_SMALL: Final = 22
 
 
 def doubt_crop(quality: Quality) -> Iterator[Doubt]:
-    """What speaks against a crop as a picture."""
+    """Doubts about the image quality of a crop."""
     if quality.blur < BLURRED:
         yield "blurred"
     if quality.brightness < DARK:
@@ -38,5 +38,5 @@ def doubt_crop(quality: Quality) -> Iterator[Doubt]:
 
 
 def is_turned_away(pose: HeadPose) -> bool:
-    """Whether a head is turned beyond the angles to which the model was tried."""
+    """Whether a head is turned beyond the angles for which the model was tested."""
     return abs(pose.yaw) > TURNED_YAW or not LOWERED_PITCH <= pose.pitch <= LIFTED_PITCH

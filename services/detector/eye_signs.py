@@ -11,63 +11,63 @@ from affectline.services.detector.perclos import Perclos, PerclosMeter
 from affectline.services.detector.running_quantile import RunningQuantile
 
 SHUT_GAP: Final = 0.06
-"""Gap of the lids that the network gives for shut eyes, in widths of the eye: between 0.00 (lids
-that rest) and 0.10 (blinks) in the labelled films (docs/signs.md)."""
+"""The lid gap that the network gives for shut eyes, in widths of the eye: between 0.00 (resting
+lids) and 0.10 (blinks) in the labelled films (docs/signs.md)."""
 USUAL_GAP: Final = 0.33
-"""The gap of most people: what is reckoned with while a person's own is being learnt."""
+"""The gap of most people, used until a person's own is learnt."""
 LEAST_USUAL_GAP: Final = 0.2
-"""Whose eyes are narrower is reckoned with as if they were not: else lowered lids would become the
-usual of somebody who is asleep."""
+"""The usual gap is never taken to be less: otherwise lowered lids would become the usual of
+somebody who is asleep."""
 LEARNING_S: Final = 3.0
 """Seconds of open eyes after which a person's usual gap is known."""
 TOO_NARROW_PX: Final = 8.0
-"""Below this width in pixels open and shut eyes are not told apart (docs/signs.md)."""
+"""Eyes narrower than this, in pixels, are not classified as open or shut (docs/signs.md)."""
 TOO_DARK: Final = 0.06
-"""The same of the mean brightness of the face, 0 to 1."""
+"""The same limit for the mean brightness of the face, 0 to 1."""
 FARTHEST_YAW: Final = 55.0
 """Degrees to either side beyond which the nearer eye is not read either: landmarks of faces seen
-from the side are a guess."""
+from the side are guessed."""
 
 _USUAL_SHARE: Final = 0.8
-"""The usual gap is this quantile of the gaps of open eyes: a person whose lids droop half of the
-time is still measured by the other half."""
+"""The usual gap is this quantile of the gaps of open eyes: if a person's lids droop half of the
+time, the other half still sets it."""
 _HALF_LIFE_S: Final = 120.0
 _OPEN_GAP: Final = 0.15
 """Least gap of eyes that may be open."""
 _LOWERED: Final = 8.0
-"""Degrees by which a head is lowered below the pitch at which this person's eyes are usually open,
-from where lowered lids may be a lowered gaze ..."""
+"""Lowered lids may be a lowered gaze once the head is this many degrees below the pitch at which
+this person's eyes are usually open ..."""
 _RAISED: Final = 4.0
-"""... until it is up again to so many below, or the eyes open."""
+"""... until it is back within this many degrees, or the eyes open."""
 _PITCH_S: Final = 2.0
 _OPEN: Final = 0.6
-"""Opening from which eyes are open, wherever they look."""
+"""Opening from which eyes count as open, wherever they look."""
 _NEARLY_SHUT: Final = 0.25
-"""Below this opening the iris is not seen, and its place is a guess."""
+"""Below this opening the iris is not visible, and its place is a guess."""
 _HELD_NS: Final = 400_000_000
-"""A low iris between half-open lids is a lowered gaze from this time on, longer than a blink takes
-to pass there."""
+"""A low iris between half-open lids counts as a lowered gaze after this time, longer than a blink
+takes to pass through."""
 _ONE_SHUT: Final = 0.2
 _ONE_OPEN: Final = 0.35
-"""One eye that is as good as shut while the other one is open is a covered eye, if it lasts: a wink
-is shorter."""
+"""An eye that is nearly shut while the other one is open counts as covered if that lasts: a wink is
+shorter."""
 _SPLIT_NS: Final = 500_000_000
 _LONGEST_STEP_NS: Final = 500_000_000
-"""What lies between two frames farther apart than this is unknown."""
+"""The time between two frames farther apart than this counts as unknown."""
 
 LEVEL_ABOVE: Final = 0.07
-"""Iris above the line of the corners, in widths of the eye, of a gaze that is level with the head
-(median of open eyes in the labelled films)."""
+"""Height of the iris above the line of the corners, in widths of the eye, at a gaze level with the
+head (median of open eyes in the labelled films)."""
 REACH_ACROSS: Final = 0.28
-"""As far as eyes go: 45 degrees of an eyeball of 12 mm radius in an eye that is 30 mm wide."""
+"""The farthest that eyes turn: 45 degrees of an eyeball of 12 mm radius in an eye 30 mm wide."""
 REACH_ALONG: Final = 0.2
-"""Upwards and downwards: 30 degrees."""
+"""The same upwards and downwards: 30 degrees."""
 AVERTED: Final = 0.35
-"""Gaze from which a direction has its word: about 15 degrees across, 10 up and down."""
+"""Gaze from which its direction is named: about 15 degrees across, 10 up and down."""
 
 
 class EyeSigns(NamedTuple):
-    """What is known of the eyes in one frame."""
+    """What is known about the eyes in one frame."""
 
     left: float | None = None
     """Opening, 0 to 1."""
@@ -81,7 +81,7 @@ class EyeSigns(NamedTuple):
 
 
 class EyeState:
-    """The eyes of one person: what is usual of them, and what has just happened."""
+    """The eyes of one person: their usual state and recent history."""
 
     def __init__(self) -> None:
         self._usual = {
@@ -97,11 +97,11 @@ class EyeState:
         self._split = _Lasting(_SPLIT_NS)
 
     def skip(self, at: int, why: EyesUnknown) -> EyeSigns:
-        """Pass over a frame in which the eyes cannot be seen at all.
+        """Skip a frame in which the eyes cannot be seen at all.
 
         Args:
             at: Nanoseconds on the session's time line.
-            why: Why not.
+            why: Why they cannot be seen.
         """
         self._lowered.add(at, holds=False)
         self._split.add(at, holds=False)
@@ -113,8 +113,8 @@ class EyeState:
 
         Args:
             at: Nanoseconds on the session's time line.
-            eyes: As they were read; at least one is visible.
-            pose: Of the head.
+            eyes: The eyes as read; at least one is visible.
+            pose: Pose of the head.
         """
         length = self._step(at)
         openings = {side: self._to_opening(side, getattr(eyes, side)) for side in self._usual}
@@ -132,14 +132,14 @@ class EyeState:
         )
         if unknown == "looking_down":
             return signs
-        is_shut = opening <= _NEARLY_SHUT  # by most people's usual where this one's is not known
+        is_shut = opening <= _NEARLY_SHUT  # by most people's usual gap if this one's is unknown
         if unknown is not None:
             return signs._replace(is_shut=is_shut)
         left, right = (_limit(openings[side]) for side in ("left", "right"))
         return signs._replace(left=left, right=right, is_shut=is_shut)
 
     def _step(self, at: int) -> int:
-        """Nanoseconds since the frame before, 0 where too much is missing in between."""
+        """Nanoseconds since the last frame; 0 if too much is missing in between."""
         length = 0 if self._last is None else at - self._last
         self._last = at
         return length if 0 < length <= _LONGEST_STEP_NS else 0
@@ -158,7 +158,7 @@ class EyeState:
         gaze: tuple[float, float],
         pose: HeadPose | None,
     ) -> EyesUnknown | None:
-        """Why the openings do not say whether the eyes are shut."""
+        """Why the openings do not show whether the eyes are shut."""
         left, right = openings.values()
         if self._split.add(at, holds=_are_split(left, right)):
             return "covered"
@@ -178,7 +178,7 @@ class EyeState:
         return pose.pitch < usual - (_RAISED if self._is_down else _LOWERED)
 
     def _learn(self, eyes: Eyes, opening: float, pose: HeadPose | None, seconds: float) -> None:
-        """Learn from open eyes what is usual."""
+        """Learn the usual gap and pitch from open eyes."""
         for side, usual in self._usual.items():
             eye: Eye = getattr(eyes, side)
             if eye.is_visible and eye.gap >= _OPEN_GAP and not self._is_lowered(pose):
@@ -188,14 +188,14 @@ class EyeState:
 
 
 class _Lasting:
-    """Tells what has held for some time without a break."""
+    """Detects a condition that has held for some time without a break."""
 
     def __init__(self, least: int) -> None:
         self._least = least
         self._since: int | None = None
 
     def add(self, at: int, *, holds: bool) -> bool:
-        """Whether it has held for as long, by this frame."""
+        """Add a frame; return whether the condition has held long enough by now."""
         if not holds:
             self._since = None
         elif self._since is None:
@@ -206,7 +206,7 @@ class _Lasting:
 def to_gaze(eyes: Eyes) -> tuple[float, float]:
     """Where eyes look relative to the head.
 
-    Without calibration: each person's eyes are built a little differently.
+    It is not calibrated: each person's eyes are built slightly differently.
 
     Returns:
         Across, positive to the person's own left, and upwards; -1 to 1.
@@ -218,7 +218,7 @@ def to_gaze(eyes: Eyes) -> tuple[float, float]:
 
 
 def name_gaze(across: float, up: float) -> Gaze:
-    """A gaze in a word: the direction in which it is averted most."""
+    """A gaze in a word: the direction in which it is averted the most."""
     if max(abs(across), abs(up)) < AVERTED:
         return "ahead"
     if abs(across) >= abs(up):

@@ -1,4 +1,4 @@
-"""The eyes of a face: how far the lids are apart, and where the iris is between them."""
+"""Measures the eyes of a face: how far apart the lids are, and where the iris is between them."""
 
 import math
 from typing import Final, NamedTuple
@@ -13,52 +13,52 @@ from affectline.services.detector.foreshortening import Opening
 from affectline.services.detector.head_pose import HeadPose
 
 _RIGHT: Final = (33, 133)
-"""Landmarks of the outer and the inner corner of the person's own right eye, which is the left one
-in the picture."""
+"""Landmarks of the outer and inner corner of the person's own right eye, which is on the left in
+the image."""
 _LEFT: Final = (263, 362)
 _RIGHT_LIDS: Final = (159, 145)
 """Landmarks in the middle of its upper and lower lid."""
 _LEFT_LIDS: Final = (386, 374)
 
 _ROI: Final = 2.3
-"""Side of the square that the network looks at, in widths of the eye (MediaPipe's iris graph)."""
+"""Side of the network's input square, in widths of the eye (MediaPipe's iris graph)."""
 
-# Of the network's eye contour, whose points 0 to 8 run along the lower lid from the outer to the
-# inner corner, and 9 to 15 along the upper lid between the corners
+# Points of the network's eye contour: 0 to 8 run along the lower lid from the outer to the inner
+# corner, 9 to 15 along the upper lid between the corners
 _OUTER: Final = 0
 _INNER: Final = 8
 _UPPER: Final = (11, 12, 13)
 _LOWER: Final = (3, 4, 5)
 
 _STILL: Final = 0.03
-"""Widths of the eye by which the gap of a still eye seems to change from frame to frame: a tenth of
-an open eye's."""
+"""Apparent change of a still eye's gap from frame to frame, in widths of the eye: a tenth of an
+open eye's gap."""
 _WIDE: Final = 0.2
-"""Gap above which an eye is surely open; usual gaps are 0.27 to 0.34 (docs/signs.md)."""
+"""Gap above which an eye is certainly open; usual gaps are 0.27 to 0.34 (docs/signs.md)."""
 _LONGEST_TURN_NS: Final = 60_000_000
-"""Time between frames up to which eyes are read in turn: at 17 frames a second and more, so that
-what is known of each is never older than 120 ms."""
+"""Longest time between frames at which eyes are read in turn: at 17 frames a second and more, so
+that the reading of an eye is never older than 120 ms."""
 
 NARROWEST: Final = 0.6
-"""An eye that is seen narrower than this share of its width from the front tells nothing: the lids
-of a far eye are hidden behind their own curve. It is where the head is turned by 40 degrees."""
+"""An eye that appears narrower than this share of its frontal width cannot be measured: the lids of
+a far eye are hidden behind their own curve. It is reached when the head is turned by 40 degrees."""
 
 
 class Eye(NamedTuple):
     """One eye."""
 
     gap: float
-    """Distance of the lids in the middle, in widths of the eye, as seen from the front; a little
-    below 0 where the network's lids cross."""
+    """Distance of the lids in the middle, in widths of the eye, as seen from the front; slightly
+    below 0 if the network's lids cross."""
     across: float
-    """How far the iris is from the middle of the eye towards the picture's right, which is the
+    """How far the iris is from the middle of the eye towards the image's right, which is the
     person's own left, in widths of the eye."""
     above: float
-    """How far it is above the line between the corners, in widths of the eye."""
+    """How far the iris is above the line between the corners, in widths of the eye."""
     width: float
-    """In pixels, as it is seen."""
+    """Apparent width in pixels."""
     is_visible: bool
-    """Whether it is turned enough to the camera for all of this to mean something."""
+    """Whether it faces the camera enough for these measures to be meaningful."""
 
 
 class Eyes(NamedTuple):
@@ -69,31 +69,32 @@ class Eyes(NamedTuple):
 
 
 class EyePlace(NamedTuple):
-    """Where an eye is, and how it is seen."""
+    """Where an eye is, and how it appears."""
 
     x: float
     y: float
     """Its middle, in pixels."""
     width: float
-    """In pixels, as it is seen."""
+    """Apparent width in pixels."""
     angle: float
     """Roll in degrees, positive counter-clockwise on the screen."""
     opening: float
-    """What the head's pose makes of an eye's proportions, relative to one seen from the front."""
+    """The eye's proportions in this head pose, relative to those seen from the front."""
     is_visible: bool
-    """Whether it is turned enough to the camera to tell anything."""
+    """Whether it faces the camera enough to be measured."""
     mirrored: bool
-    """Whether it is the eye on the right of the picture."""
+    """Whether it is the eye on the right of the image."""
 
 
 class EyeReader:
     """Reads the eyes of a face with MediaPipe's iris network (Ablavatski et al. 2020).
 
-    The face mesh's own lids do not do: they hardly move when the eyes shut (docs/signs.md).
+    The lids of the face mesh are no substitute: they hardly move when the eyes shut
+    (docs/signs.md).
 
     Args:
-        network: It; None: the one that is included.
-        face: The canonical face; None: the one that is included.
+        network: The iris network; None: the included one.
+        face: The canonical face; None: the included one.
 
     Raises:
         AffectlineError: A file is missing or damaged.
@@ -110,11 +111,11 @@ class EyeReader:
     def locate(
         self, points: NDArray[np.floating], pose: HeadPose | None
     ) -> tuple[EyePlace, EyePlace]:
-        """Find out where the eyes are, left and right, which costs next to nothing.
+        """Locate the left and the right eye, at almost no cost.
 
         Args:
             points: ``(468, 3)`` landmarks of the face, in pixels.
-            pose: Of the head; None: its eyes are read as those of one that faces the camera.
+            pose: Pose of the head; None: it is assumed to face the camera.
         """
         pose = pose or HeadPose(0.0, 0.0, 0.0)
         left = _locate(points[_LEFT, :2], self._left, pose, mirrored=True)
@@ -125,13 +126,13 @@ class EyeReader:
 
         Args:
             gray: ``(H, W) uint8``.
-            places: Where they are.
+            places: Where the eyes are.
         """
         left, right = (self.read_one(gray, place) for place in places)
         return Eyes(left, right)
 
     def read_one(self, gray: NDArray[np.uint8], place: EyePlace) -> Eye:
-        """Read one eye; the network knows that on the left of the picture, so mirror the other."""
+        """Read one eye; the network expects the one on the image's left, so mirror the other."""
         if not place.is_visible:
             return Eye(0.0, 0.0, 0.0, place.width, is_visible=False)
         size = self._network.input_size[0]
@@ -144,12 +145,12 @@ class EyeReader:
 
 
 class EyeTurns:
-    """Reads one eye a frame, in turn, while both of one person are open and still.
+    """Reads one eye of a person per frame, in turn, while both are open and still.
 
-    Eyes blink together: when the one that is read has moved, so is the other, in the same frame.
+    Eyes blink together: if the eye that is read has moved, the other is read in the same frame.
 
     Args:
-        reader: What reads them.
+        reader: Reads the eyes.
     """
 
     def __init__(self, reader: EyeReader) -> None:
@@ -163,7 +164,7 @@ class EyeTurns:
 
         Args:
             gray: ``(H, W) uint8``.
-            places: Where they are.
+            places: Where the eyes are.
             at: Nanoseconds on the session's time line.
         """
         last, step = self._last, at - self._at
@@ -189,14 +190,14 @@ class EyeTurns:
 
 
 def _has_moved(before: Eye, now: Eye) -> bool:
-    """Whether an eye's lids are not as they were two frames before."""
+    """Whether an eye's lids have moved since two frames ago."""
     return abs(now.gap - before.gap) > _STILL or now.gap < _WIDE
 
 
 def _locate(
     corners: NDArray[np.floating], opening: Opening, pose: HeadPose, *, mirrored: bool
 ) -> EyePlace:
-    """Where an eye is, by its outer and its inner corner."""
+    """Where an eye is, by its outer and inner corner."""
     x, y = (float(value) for value in corners.mean(axis=0))
     across, down = (float(value) for value in corners[0] - corners[1])
     angle = math.degrees(math.atan2(-down, across) if mirrored else math.atan2(down, -across))
@@ -208,7 +209,7 @@ def _locate(
 
 
 def _measure_eye(contour: NDArray[np.float32], iris: NDArray[np.float32]) -> Eye:
-    """Measure an eye that is on the left of the picture, in its own crop."""
+    """Measure an eye on the left of the image, in its own crop."""
     outer, inner = contour[_OUTER], contour[_INNER]
     axis = inner - outer
     width = max(1e-3, float(np.hypot(*axis)))

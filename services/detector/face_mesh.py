@@ -1,4 +1,4 @@
-"""468 landmarks of a face, how sure they are of being a face's, and how they frame it."""
+"""468 landmarks of a face, the score that they are those of a face, and how they frame it."""
 
 import math
 from typing import Final, NamedTuple
@@ -15,9 +15,9 @@ SURE: Final = 0.5
 """Score from which landmarks are those of a face (MediaPipe's own threshold)."""
 
 _ROI_SIDE: Final = 1.40
-"""Side of the square that the network looks at, in sides of the face's square. 1.5 times the
-bounding box of the landmarks, as in MediaPipe, where that is 0.916 (median of FER2013's training
-faces) of FER2013's image and that 1.02 of the square."""
+"""Side of the network's input square, in sides of the face's square. As in MediaPipe, it is 1.5
+times the bounding box of the landmarks; the box is 0.916 of FER2013's image (median of its training
+faces), and the image 1.02 of the square."""
 _ROI_BELOW: Final = 0.042
 """How far its centre is below the square's, in sides of the square (from the same faces)."""
 
@@ -28,21 +28,21 @@ BASIS: Final = (
 """Points that expressions hardly move: MediaPipe's basis of the canonical face for Procrustes
 analysis."""
 _LEFT_CORNERS: Final = (33, 133)
-"""Of the eye on the picture's left."""
+"""Corners of the eye on the image's left."""
 _RIGHT_CORNERS: Final = (362, 263)
 _MOUTH_CORNERS: Final = (61, 291)
 _NOSE_TIP: Final = 4
 
-# Fitted on 3,420 of FER2013's training faces (every eighth row, where the score was above 0.9): how
-# the basis points lie in its pictures. docs/detection.md has the table.
+# Where the basis points are in FER2013's images, fitted on 3,420 training faces (every eighth row
+# with a score above 0.9). docs/detection.md has the table.
 _SIZE: Final = 0.352 / 0.979
 """Root mean square distance of the basis points from their centre, in space, in sides of a square.
-The square is 0.979 of FER2013's image, as the Haar cascade's."""
+The square is 0.979 of FER2013's image, like the Haar cascade's."""
 _BASIS_ABOVE: Final = 0.040 / 0.979
-"""How far above the square's centre theirs is, in sides of the square."""
+"""How far the basis points' centre is above the square's, in sides of the square."""
 _TURN: Final = 0.37
-"""When the head turns aside, FER2013's images follow the basis points' centre less this part of the
-distance of the tip of the nose from the middle between eyes and mouth."""
+"""When the head turns, FER2013's images follow the basis points' centre minus this share of the
+distance from the tip of the nose to the middle between eyes and mouth."""
 
 
 class Landmarks(NamedTuple):
@@ -52,28 +52,28 @@ class Landmarks(NamedTuple):
     """``(468, 3)``: x and y in pixels of the image, z (depth, less is nearer) on the same scale,
     from the head's middle."""
     score: float
-    """How sure it is that there is a face, 0 to 1."""
+    """Probability that there is a face, 0 to 1."""
 
 
 class FaceMesh:
     """MediaPipe's face mesh (Kartynnik et al. 2019) on grayscale images.
 
     Args:
-        network: It; None: the one that is included.
+        network: The face mesh; None: the included one.
 
     Raises:
-        AffectlineError: Its file is missing or damaged.
+        AffectlineError: The network's file is missing or damaged.
     """
 
     def __init__(self, network: FaceNetwork | None = None) -> None:
         self._network = network or load_network("face-mesh")
 
     def find(self, gray: NDArray[np.uint8], face: Detection) -> Landmarks:
-        """Find the landmarks of a face whose place is about known.
+        """Find the landmarks of a face at an approximately known place.
 
         Args:
             gray: ``(H, W) uint8``.
-            face: Where it is, to about a fifth of its side and 20 degrees.
+            face: Where the face is, to about a fifth of its side and 20 degrees.
         """
         size = self._network.input_size[0]
         side = _ROI_SIDE * face.side
@@ -90,7 +90,7 @@ class FaceMesh:
 
 
 def frame_by_landmarks(points: NDArray[np.float32]) -> Detection:
-    """The square of a face that lies on it as FER2013's images lie on theirs, upright.
+    """The upright square that frames a face as FER2013's images frame theirs.
 
     Args:
         points: ``(468, 3)``, as in `Landmarks`.

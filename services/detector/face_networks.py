@@ -1,4 +1,4 @@
-"""MediaPipe's two networks that find faces (Bazarevsky et al. 2019), on grayscale images."""
+"""MediaPipe's two face detection networks (Bazarevsky et al. 2019), on grayscale images."""
 
 import math
 from collections.abc import Sequence
@@ -17,22 +17,22 @@ Range = Literal["full", "short"]
 two metres, which fill a good part of it."""
 
 SCORE: Final = 0.5
-"""Least score at which something is a face; landmarks confirm it."""
+"""Least score of a face; landmarks confirm it."""
 
 CLEAR: Final = 4.8
-"""Evidence of a network, of a score of 0.6, with which one look is enough."""
+"""Evidence of a network, for a score of 0.6, with which one detection is enough."""
 
 _EVIDENCE: Final = 8.0
-"""Evidence of a score of 1: too little to confirm a face without its landmarks."""
+"""Evidence for a score of 1: too little to confirm a face without its landmarks."""
 
 _ANCHORS: Final[dict[Range, tuple[tuple[int, int], ...]]] = {
     "full": ((4, 1),), "short": ((8, 2), (16, 6)),
 }  # fmt: skip
-"""Pixels from one anchor to the next in each layer, and anchors at each of these places
+"""Pixels from one anchor to the next in each layer, and the number of anchors at each place
 (MediaPipe's ``face_detection_*_common.pbtxt``)."""
 
 _SAME_FACE: Final = 0.3
-"""Boxes that overlap by as much, intersection over union, are of one face."""
+"""Boxes with this intersection over union, or more, belong to one face."""
 
 # Where MediaPipe's eyes and mouth are in the square of a face, by the landmarks of FER2013's
 # training faces (docs/detection.md)
@@ -45,16 +45,16 @@ class FaceFinder:
     """Finds all faces of a square image.
 
     Args:
-        reach: Which of the two networks.
+        reach: Which of the two networks to use.
 
     Raises:
-        AffectlineError: Its file is missing or damaged.
+        AffectlineError: The network's file is missing or damaged.
     """
 
     def __init__(self, reach: Range) -> None:
         self._network = load_network(f"face-detection-{reach}-range")  # type: ignore[arg-type]
         self.size = self._network.input_size[0]
-        """Side in pixels of the images that it wants."""
+        """Side in pixels of the images that it expects."""
         self._anchors = _make_anchors(self.size, _ANCHORS[reach])
 
     def find(self, square: NDArray[np.uint8]) -> list[Detection]:
@@ -64,7 +64,7 @@ class FaceFinder:
             square: ``(size, size) uint8``.
 
         Returns:
-            The faces, the surest first, in pixels of this image.
+            The faces, the highest score first, in pixels of this image.
         """
         boxes, logits = self._network.run(square)
         logits = logits.reshape(-1)
@@ -84,7 +84,7 @@ def find_in_frame(
     """Find the faces in a part of an image.
 
     Args:
-        network: What finds them.
+        network: Finds the faces.
         gray: ``(H, W) uint8``.
         area: ``(x, y, width, height)`` of the part, in pixels.
     """
@@ -108,10 +108,10 @@ def find_in_frame(
 def find_near(
     network: FaceFinder, gray: NDArray[np.uint8], last: Detection, span: float
 ) -> list[Detection]:
-    """Find the faces near a place, in a patch that is turned as the face was.
+    """Find the faces near a place, in a patch rotated like the face.
 
     Args:
-        network: What finds them.
+        network: Finds the faces.
         gray: ``(H, W) uint8``.
         last: The place.
         span: Side of the patch in sides of the face.
@@ -140,7 +140,7 @@ def _make_anchors(size: int, layers: Sequence[tuple[int, int]]) -> NDArray[np.fl
 def _merge(
     faces: NDArray[np.float64], scores: NDArray[np.float64]
 ) -> list[tuple[NDArray[np.float64], float]]:
-    """Boxes of the same face as one, the mean weighted by score (as MediaPipe does).
+    """Merge boxes of the same face into their mean weighted by score (as MediaPipe does).
 
     Args:
         faces: ``(N, 8, 2)``: centre, size, six points.
@@ -166,13 +166,13 @@ def _to_detection(points: NDArray[np.float64], score: float) -> Detection:
     """Frame a face as the cascade does.
 
     Args:
-        points: ``(6, 2)``: the eye on the picture's left, the other eye, nose, mouth, two ears.
+        points: ``(6, 2)``: the eye on the image's left, the other eye, nose, mouth, two ears.
         score: 0 to 1.
     """
     eyes, mouth = points[:2].mean(axis=0), points[3]
     across = points[1] - points[0]
     angle = math.atan2(-across[1], across[0])
-    # A head turned aside brings its eyes together but not its eyes and mouth; a nod the reverse
+    # Turning the head brings the eyes together but not eyes and mouth; a nod does the reverse
     apart, down = float(np.hypot(*across)), float(np.hypot(*(mouth - eyes)))
     side = max(apart / _EYES_APART, down / _EYES_TO_MOUTH, 1.0)
     below = _EYES_ABOVE * side

@@ -1,4 +1,4 @@
-"""One face over time: where it is, whether it is one, and how its landmarks frame it."""
+"""One face over time: where it is, whether it is a face, and how its landmarks frame it."""
 
 import math
 from dataclasses import dataclass
@@ -12,31 +12,30 @@ _FAIR: Final = 9.0
 """Mean evidence with which three detections in a row confirm a face."""
 
 _ROLLED: Final = 4.0
-"""Additional evidence for a face that was found rolled: more directions, more errors."""
+"""Additional evidence needed for a face that was found rolled: more angles, more errors."""
 
 _MAX_ROLL: Final = 40.0
-"""Degrees. Heads roll no farther, and a search would end up on its side."""
+"""Degrees. Heads roll no farther, and a search beyond that could end up with the face sideways."""
 
 _LIKE: Final = 1.67
-"""Factor by which the size of a face may change until it is another one."""
+"""Factor by which the size of a face may change before it counts as another face."""
 
 _PLAIN: Final = 0.9
-"""Score of landmarks with which one look is enough: 95 % of FER2013's training faces have more."""
+"""Score of landmarks that confirms a face at once: 95 % of FER2013's training faces exceed it."""
 
 _ASTRAY: Final = 0.45
-"""Sides of a face by which its landmarks may lie beside where it was detected."""
+"""How far landmarks may be from the detection of their face, in sides of the face."""
 
 _GRID: Final = 64
-"""A face is searched for, and its landmarks are, on a grid of so many steps to its side (more or
-less), where a shift by half a step changes nothing that matters. So what is found does not depend
-on the last bits of what was found before, and trackers that began apart come together
-(decision 19)."""
+"""Steps per side, approximately, of the grid on which a face and its landmarks are searched for.
+A shift by half a step changes nothing that matters. So a result does not depend on the last bits of
+the one before, and trackers that began at different frames converge (decision 19)."""
 
 _GRID_ANGLE: Final = 0.5
-"""Degrees: the same of the roll. It moves the rim of the square by half a step."""
+"""The same for the roll, in degrees. It moves the edge of the square by half a step."""
 
 _STILL: Final = 0.05
-"""Sides of a face within which it has not moved, for all that a detector can tell."""
+"""A smaller move, in sides of a face, is beyond what a detector can measure."""
 
 
 class _Framing(NamedTuple):
@@ -44,14 +43,14 @@ class _Framing(NamedTuple):
 
     across: float = 0.0
     down: float = 0.0
-    """From centre to centre, in sides of the framed face."""
+    """Offset between the centres, in sides of the framed face."""
     growth: float = 1.0
     turn: float = 0.0
     """In degrees."""
 
     @classmethod
     def between(cls, detection: Detection, framed: Detection) -> "_Framing":
-        """What makes the framed face of the detection."""
+        """The framing that turns the detection into the framed face."""
         across = (framed.x - detection.x) / framed.side
         down = (framed.y - detection.y) / framed.side
         return cls(across, down, framed.side / detection.side, framed.angle - detection.angle)
@@ -63,7 +62,7 @@ class _Framing(NamedTuple):
         return detection._replace(x=x, y=y, side=side, angle=detection.angle + self.turn)
 
     def undo(self, framed: Detection) -> Detection:
-        """The detection that is framed so."""
+        """The detection that this framing turns into ``framed``."""
         x, y = framed.x - self.across * framed.side, framed.y - self.down * framed.side
         side, angle = framed.side / self.growth, framed.angle - self.turn
         return framed._replace(x=x, y=y, side=side, angle=angle)
@@ -74,30 +73,30 @@ class FaceTrack:
     """A face over time."""
 
     face: Detection
-    """Where it is, smoothed."""
+    """Its place, smoothed."""
     number: int | None = None
     """None until it is confirmed."""
     hits: int = 1
     misses: int = 0
     """Frames since it was last visible."""
     evidence: float = 0.0
-    """Sum over all its detections."""
+    """Sum of the evidence of all its detections."""
     velocity: tuple[float, float] = (0.0, 0.0)
     """Pixels per frame."""
     is_changing: bool = True
     """Whether the last measurement of size and roll differed much from the one before."""
     framing: _Framing | None = None
-    """By its landmarks, when these were last looked for; None where they were not sure."""
+    """Framing by its landmarks at the last search for them; None if their score was too low."""
     framed_at: int = 1
-    """The number of ``hits`` when landmarks were last looked for."""
+    """The number of ``hits`` at the last search for landmarks."""
     sure_hits: int = 0
     """Images in which its landmarks were those of a face."""
     unsure: int = 0
-    """Frames in a row in which a network saw it, but no landmarks of a face."""
+    """Frames in a row in which a network found it, but no landmarks of a face."""
     landmarks: Landmarks | None = None
-    """Of the last image in which it was visible; None where nobody looked for them."""
+    """Landmarks in the last image in which it was visible; None if they were not searched for."""
     every_frame: bool = False
-    """Whether landmarks are looked for in every frame."""
+    """Whether landmarks are searched for in every frame."""
 
     @classmethod
     def begin(
@@ -123,32 +122,32 @@ class FaceTrack:
 
     @property
     def is_sure(self) -> bool:
-        """Whether its last landmarks are those of a face."""
+        """Whether its latest landmarks are those of a face."""
         return self.landmarks is not None and self.landmarks.score >= SURE
 
     @property
     def may_be_face(self) -> bool:
-        """Whether it is worth a track: what a network alone has found needs its landmarks."""
+        """Whether it may start a track: a face found only by a network needs its landmarks."""
         return self.is_sure or self.face.view == "frontal"
 
     @property
     def _is_plain(self) -> bool:
-        """Whether one look is enough: neither its landmarks nor the network are in doubt."""
+        """Whether one detection confirms it: neither its landmarks nor the network are in doubt."""
         is_clear = self.face.view == "frontal" or self.evidence >= CLEAR * self.hits
         return self.landmarks is not None and self.landmarks.score >= _PLAIN and is_clear
 
     def predict(self) -> Detection:
-        """Where the face should be in the next frame."""
+        """The expected place of the face in the next frame."""
         x, y = self.face.x + self.velocity[0], self.face.y + self.velocity[1]
         return self.face._replace(x=x, y=y)
 
     def predict_detection(self) -> Detection:
-        """Where and how the detector should find it there."""
+        """The detection that is expected in the next frame."""
         expected = self.predict()
         return self._on_grid(self.framing.undo(expected) if self.framing else expected)
 
     def expect(self, detection: Detection) -> Detection:
-        """The face that was detected, as its last landmarks framed it."""
+        """The detected face, framed as by its last landmarks."""
         if self.framing is None:
             return self._on_grid(detection)
         framed = self.framing.apply(detection)
@@ -156,7 +155,7 @@ class FaceTrack:
         return self._on_grid(self.face if is_where_it_was else framed)
 
     def _on_grid(self, face: Detection) -> Detection:
-        """Where to look for a face; while it is no track yet every bit of evidence counts."""
+        """Where to search for a face: on the grid, except before its track is confirmed."""
         return on_grid(face) if self.every_frame and self.number else face
 
     def miss(self) -> None:
@@ -166,17 +165,17 @@ class FaceTrack:
         self.velocity = (0.8 * self.velocity[0], 0.8 * self.velocity[1])
 
     def continue_with(self, found: "FaceTrack") -> None:
-        """Go on where the face was found again."""
+        """Continue with a face that was found again."""
         self.face, self.landmarks, self.framing = found.face, found.landmarks, found.framing
         self.velocity, self.misses = (0.0, 0.0), 0
 
     def update(self, detection: Detection, landmarks: Landmarks | None = None) -> None:
-        """Move to a detection, framed by its landmarks where they are sure.
+        """Move to a detection, framed by its landmarks if their score is high enough.
 
         Args:
-            detection: Its jitter is damped, a movement followed at once.
-            landmarks: Of this image; they do not jitter. None where nobody looked for them: it is
-                framed relative to the detection as by the last ones.
+            detection: The new detection; its jitter is damped, but movements are followed at once.
+            landmarks: Landmarks in this image; they do not jitter. None if they were not searched
+                for: the detection is then framed as by the last ones.
         """
         before = self.face
         framed = _frame(detection, landmarks)
@@ -200,11 +199,11 @@ class FaceTrack:
         self.evidence += detection.evidence
 
     def _relate(self, detection: Detection, framed: Detection) -> _Framing:
-        """How landmarks frame a detection, which need not have measured its size and roll.
+        """How landmarks frame a detection whose size and roll may not have been measured.
 
-        Where it has not, it is as it was expected: as the face in this frame turns, so must the
-        search in the next one. Where landmarks tell size and roll in every frame, it is searched
-        for as they do, and nothing of older frames is kept.
+        Then these are the expected ones, and the next search must turn as the face does in this
+        frame. If landmarks give size and roll in every frame, the search follows them, and nothing
+        of older frames is kept.
         """
         found = _Framing.between(detection, framed)
         if self.framing is None or detection.angle != self.predict_detection().angle:
@@ -214,7 +213,7 @@ class FaceTrack:
         return found._replace(turn=self.framing.turn)
 
     def _damp(self, seen: Detection) -> Detection:
-        """A face between where it is expected and where it is seen."""
+        """A face between its expected and its detected place."""
         before, expected = self.face, self.predict()
         gain = _gain(math.hypot(seen.x - expected.x, seen.y - expected.y) / before.side)
         x = expected.x + gain * (seen.x - expected.x)
@@ -226,13 +225,13 @@ class FaceTrack:
         return Detection(x, y, side, angle, 0.0, seen.view)
 
     def is_within_reach(self, detection: Detection) -> bool:
-        """Whether it can have come so far while it was missing: its width, and 0.2 more a frame."""
+        """Whether it can have moved there while missing: by its width, plus 0.2 a frame."""
         ratio = detection.side / self.face.side
         far = detection.distance_to(self.face) / self.face.side
         return 1 / _LIKE < ratio < _LIKE and far < 1 + 0.2 * self.misses
 
     def is_confirmed(self) -> bool:
-        """Whether this is a face and no false detection."""
+        """Whether this is a face rather than a false detection."""
         if self.is_sure and (self.sure_hits >= 2 or self._is_plain):
             return True
         if self.face.view == "any":
@@ -243,7 +242,7 @@ class FaceTrack:
 
 
 def _frame(detection: Detection, landmarks: Landmarks | None) -> Detection | None:
-    """The face as its landmarks frame it; None where there are none that are sure, or another's."""
+    """The face as its landmarks frame it; None if their score is low or they are another face's."""
     if landmarks is None or landmarks.score < SURE:
         return None
     framed = frame_by_landmarks(landmarks.points)
@@ -255,7 +254,7 @@ def _frame(detection: Detection, landmarks: Landmarks | None) -> Detection | Non
 
 
 def on_grid(face: Detection) -> Detection:
-    """The same face at the nearest place, size and roll of a grid that goes by its size."""
+    """The face at the nearest place, size and roll of a grid that depends on its size."""
     step = 2.0 ** round(math.log2(max(face.side, 1.0))) / _GRID
     x, y, side = (round(value / step) * step for value in (face.x, face.y, face.side))
     angle = round(face.angle / _GRID_ANGLE) * _GRID_ANGLE
@@ -263,5 +262,5 @@ def on_grid(face: Detection) -> Detection:
 
 
 def _gain(change: float) -> float:
-    """Part of a change to apply at once: 0.4 for a jitter, all from a tenth of a face on."""
+    """Share of a change to apply at once: 0.4 for jitter, all of it from a tenth of a face on."""
     return min(1.0, max(0.4, change / 0.1))

@@ -1,4 +1,4 @@
-"""Openings as they would look from the front: what turning the head does to their proportions."""
+"""Foreshortening: how turning the head changes the proportions of eyes and mouth."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from affectline.services.detector.head_pose import HeadPose
 
 
 class Proportions(NamedTuple):
-    """What a pose makes of an opening, against the same opening seen from the front."""
+    """The proportions of an opening in a pose, relative to those seen from the front."""
 
     width: float
     """Its width on the screen; 0: seen from the side."""
@@ -19,12 +19,12 @@ class Proportions(NamedTuple):
 
 
 class Opening:
-    """An opening of the canonical face, an eye or the mouth, as it looks from any direction.
+    """An opening of the canonical face, an eye or the mouth, as seen from any direction.
 
     Args:
         face: The canonical face.
         corners: The landmarks at its two ends.
-        edges: The landmarks at the middle of its upper and lower edge.
+        edges: The landmarks in the middle of its upper and lower edge.
     """
 
     def __init__(
@@ -36,13 +36,13 @@ class Opening:
         self._width, self._opening = _measure(self._vectors)
 
     def seen_from(self, pose: HeadPose) -> Proportions:
-        """Its proportions in a pose."""
+        """Proportions of the opening in a pose."""
         width, opening = _measure(self._vectors @ pose.rotation().T)
         return Proportions(width / self._width, opening / self._opening)
 
 
 def _measure(vectors: NDArray[np.float64]) -> tuple[float, float]:
-    """Width on the screen, and the gap at right angles to it as a share of it."""
+    """Width on the screen, and the gap at right angles to it as a share of the width."""
     (x, y, _), (up_x, up_y, _) = vectors
     squared = max(float(x * x + y * y), 1e-6)
     return float(np.sqrt(squared)), float(abs(x * up_y - y * up_x)) / squared

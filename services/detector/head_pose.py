@@ -1,4 +1,4 @@
-"""Where a head points: three angles from the landmarks of its face."""
+"""Head pose: three angles from the landmarks of a face."""
 
 import math
 from typing import Final, NamedTuple
@@ -10,34 +10,34 @@ from numpy.typing import NDArray
 from affectline.common.model.canonical_face import CanonicalFace, load_canonical_face
 
 _DISTANCE: Final = 16.0
-"""How far away a face is taken to be, in root mean square radii of the basis points: 1 m. The true
-distance is unknown, as the camera's focal length is; from 45 cm to 4 m the error that this makes is
-least with it, below 0.6 degrees (docs/signs.md)."""
+"""Assumed distance of a face, in root mean square radii of the basis points: 1 m. The true distance
+is unknown, because the camera's focal length is. This value keeps the error smallest from 45 cm to
+4 m: below 0.6 degrees (docs/signs.md)."""
 _TO_PICTURE: Final = np.diag((1.0, -1.0, -1.0))
-"""From the axes of a camera (y down, z away) to those of the canonical face (y up, z near)."""
+"""From a camera's axes (y down, z away) to those of the canonical face (y up, z near)."""
 _NO_LENS: Final = np.eye(3)
 _NO_DISTORTION: Final = np.zeros(4)
 
 
 class HeadPose(NamedTuple):
-    """Angles of a head in degrees; all are zero for one that faces the camera upright.
+    """Angles of a head in degrees; all are zero for an upright head that faces the camera.
 
-    The head is turned about the picture's vertical by ``yaw``, then lifted by ``pitch``, then
-    rolled about the axis along which its nose points by ``roll`` (intrinsic y, x, z). So yaw and
-    pitch alone say where the nose points, and a head without roll has its eyes level on the screen.
+    The head is turned about the image's vertical by ``yaw``, then lifted by ``pitch``, then rolled
+    about the axis of its nose by ``roll`` (intrinsic y, x, z). So yaw and pitch alone determine
+    where the nose points, and a head without roll has its eyes level on the screen.
     """
 
     yaw: float
-    """-180 to 180, positive to the right of the picture: to the person's own left."""
+    """-180 to 180, positive to the right of the image: to the person's own left."""
     pitch: float
     """-90 to 90, positive upwards."""
     roll: float
     """-180 to 180, positive counter-clockwise on the screen."""
 
     def rotation(self) -> NDArray[np.float64]:
-        """``(3, 3)``, from the canonical face's axes to the picture's.
+        """``(3, 3)``, from the canonical face's axes to the image's.
 
-        The picture's are x to the right, y up and z towards the viewer.
+        The image's axes are x to the right, y up and z towards the viewer.
         """
         yaw, pitch, roll = (math.radians(angle) for angle in self)
         cos_y, sin_y, cos_p, sin_p = math.cos(yaw), math.sin(yaw), math.cos(pitch), math.sin(pitch)
@@ -49,7 +49,7 @@ class HeadPose(NamedTuple):
 
 
 def to_pose(rotation: NDArray[np.float64]) -> HeadPose:
-    """The angles of a rotation, as `HeadPose.rotation` makes it."""
+    """The angles of a rotation, the inverse of `HeadPose.rotation`."""
     forward = rotation[:, 2]
     return HeadPose(
         math.degrees(math.atan2(forward[0], forward[2])),
@@ -61,16 +61,16 @@ def to_pose(rotation: NDArray[np.float64]) -> HeadPose:
 class HeadPoseEstimator:
     """Fits the canonical face to a face's landmarks (Perspective-n-Point).
 
-    Only points count that expressions hardly move (MediaPipe's basis for Procrustes analysis), and
-    only where they are in the picture: the depth of the landmarks is a guess of the network's.
-    The face is moved to the middle of the view first. So the angles are relative to the line from
-    the camera to the face, and do not depend on where in the picture it is.
+    It uses only points that expressions hardly move (MediaPipe's basis for Procrustes analysis),
+    and only their place in the image, because the network guesses the depth of landmarks. The face
+    is first moved to the middle of the view. So the angles are relative to the line from the camera
+    to the face, and do not depend on the face's place in the image.
 
     Args:
-        face: The canonical face; None: the one that is included.
+        face: The canonical face; None: the included one.
 
     Raises:
-        AffectlineError: Its file is missing or damaged.
+        AffectlineError: The file of the canonical face is missing or damaged.
     """
 
     def __init__(self, face: CanonicalFace | None = None) -> None:
@@ -83,10 +83,10 @@ class HeadPoseEstimator:
         """The pose of a head.
 
         Args:
-            points: Its landmarks, ``(468, 2)`` or ``(468, 3)``, in pixels.
+            points: Landmarks of its face, ``(468, 2)`` or ``(468, 3)``, in pixels.
 
         Returns:
-            It, or None where the points are not those of any view of a face.
+            The pose, or None if the points do not match any view of a face.
         """
         seen = points[self._basis, :2].astype(np.float64)
         seen -= seen.mean(axis=0)
@@ -94,8 +94,8 @@ class HeadPoseEstimator:
         if not 0 < radius < math.inf:
             return None
         seen /= _DISTANCE * radius
-        # SQPNP (Terzakis & Lourakis 2020) has no starting point to depend on, and does not flip
-        # between two poses from one frame to the next
+        # SQPNP (Terzakis & Lourakis 2020) needs no starting point, and does not flip between two
+        # poses from frame to frame
         found, turn, _ = cv2.solvePnP(
             self._points, seen, _NO_LENS, _NO_DISTORTION, flags=cv2.SOLVEPNP_SQPNP
         )

@@ -1,7 +1,7 @@
-"""A detector's networks and searches behind `Measurements`: asked once of each frame and place.
+"""A detector's networks and searches behind `Measurements`: each runs once per frame and place.
 
-They depend on nothing but the image and their arguments, which a detector of another package must
-promise as well (`FaceDetector`).
+Their results depend only on the image and the arguments, which detectors of other packages must
+guarantee as well (`FaceDetector`).
 """
 
 from collections.abc import Hashable, Sequence
@@ -22,7 +22,7 @@ from affectline.services.detector.face_mesh import FaceMesh, Landmarks
 
 
 class MeasuredDetector(FaceDetector):
-    """A detector that searches the whole of every image."""
+    """A detector that searches the whole of every image, with stored results."""
 
     def __init__(self, detector: FaceDetector, measurements: Measurements) -> None:
         self._all, self._measurements = detector, measurements
@@ -34,7 +34,7 @@ class MeasuredDetector(FaceDetector):
 
 
 class MeasuredIncrementalDetector(MeasuredDetector, IncrementalFaceDetector):
-    """A detector that scans in parts, and searches near known faces."""
+    """A detector that scans in parts and searches near known faces, with stored results."""
 
     def __init__(self, detector: IncrementalFaceDetector, measurements: Measurements) -> None:
         super().__init__(detector, measurements)
@@ -57,19 +57,19 @@ class MeasuredIncrementalDetector(MeasuredDetector, IncrementalFaceDetector):
 
 
 class MeasuredMesh(FaceMesh):
-    """A face mesh."""
+    """A face mesh with stored results."""
 
     def __init__(self, mesh: FaceMesh, measurements: Measurements) -> None:
         self._mesh, self._measurements = mesh, measurements
 
     def find(self, gray: NDArray[np.uint8], face: Detection) -> Landmarks:
-        # The evidence for a face is nothing that its landmarks depend on
+        # The landmarks do not depend on the evidence for the face
         question: Hashable = ("mesh", gray.shape, face[:4])
         return self._measurements.find(question, lambda: self._mesh.find(gray, face))
 
 
 class MeasuredEyeReader(EyeReader):
-    """A reader of eyes."""
+    """An eye reader with stored results."""
 
     def __init__(self, measurements: Measurements) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class MeasuredEyeReader(EyeReader):
 
 
 def measured(detector: FaceDetector, measurements: Measurements) -> FaceDetector:
-    """The same detector behind measurements."""
+    """Wrap a detector, so that it uses stored measurements."""
     if isinstance(detector, IncrementalFaceDetector):
         return MeasuredIncrementalDetector(detector, measurements)
     return MeasuredDetector(detector, measurements)

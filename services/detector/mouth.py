@@ -1,4 +1,4 @@
-"""The mouth of a face: how far it is open, and whether it speaks."""
+"""Measures the mouth of a face: how far it is open, and whether the person speaks."""
 
 import math
 from collections import deque
@@ -19,17 +19,17 @@ _UPPER: Final = (82, 13, 312)
 _LOWER: Final = (87, 14, 317)
 
 _STEP: Final = 0.08
-"""Least movement that counts, as a share of the mouth's width: more than the opening of a resting
-mouth, or of one held open, jitters by once it is smoothed (docs/signs.md)."""
+"""Least movement that counts, as a share of the mouth's width: more than the smoothed opening of a
+resting mouth, or of one held open, jitters (docs/signs.md)."""
 _STEP_PX: Final = 2.0
-"""The same in pixels: landmarks of small faces jitter by as many."""
+"""The same in pixels: the jitter of small faces' landmarks."""
 _SMOOTHING_NS: Final = 80e6
 """Time constant over which the opening is smoothed, shorter than a syllable."""
 _TURNS: Final = 3
-"""Speech turns between opening and shutting so often ..."""
+"""Changes between opening and shutting that count as speech ..."""
 _TURNS_NS: Final = 1_500_000_000
-"""... in 1.5 s; syllables come at 2 to 8 a second (Poeppel & Assaneo 2020). A yawn, a smile or a
-laugh turns once or twice."""
+"""... within 1.5 s. Syllables come at 2 to 8 a second (Poeppel & Assaneo 2020); a yawn, a smile or
+a laugh changes direction once or twice."""
 
 
 class Mouth(NamedTuple):
@@ -38,14 +38,14 @@ class Mouth(NamedTuple):
     opening: float
     """Gap between the lips as a share of the mouth's width, as seen from the front, 0 to 1."""
     width: float
-    """In pixels, as it is seen."""
+    """Apparent width in pixels."""
 
 
 class MouthReader:
     """Measures how far a mouth is open.
 
     Args:
-        face: The canonical face; None: the one that is included.
+        face: The canonical face; None: the included one.
     """
 
     def __init__(self, face: CanonicalFace | None = None) -> None:
@@ -56,7 +56,7 @@ class MouthReader:
 
         Args:
             points: ``(468, 3)`` landmarks of the face, in pixels.
-            pose: Of the head; None: it is taken to face the camera.
+            pose: Pose of the head; None: it is assumed to face the camera.
         """
         gaps = points[_UPPER, :2] - points[_LOWER, :2]
         across = points[_CORNERS[1], :2] - points[_CORNERS[0], :2]
@@ -68,23 +68,23 @@ class MouthReader:
 
 
 class SpeechDetector:
-    """Tells a mouth that speaks from one that is merely open: its opening alternates."""
+    """Distinguishes speech from an open mouth by the alternating opening of the mouth."""
 
     def __init__(self) -> None:
         self._smooth: float | None = None
         self._last = 0
         self._extreme = 0.0
-        """Of the movement that goes on: the greatest opening so far, or the least."""
+        """The greatest, or the least, opening of the current movement so far."""
         self._is_rising = True
         self._turns: deque[int] = deque()
 
     def add(self, at: int, opening: float, width: float) -> bool:
-        """Add a frame; whether the person speaks.
+        """Add a frame; return whether the person speaks.
 
         Args:
             at: Nanoseconds on the session's time line.
-            opening: Of the mouth, in shares of its width.
-            width: Of the mouth, in pixels.
+            opening: Opening of the mouth as a share of its width.
+            width: Width of the mouth in pixels.
         """
         while self._turns and at - self._turns[0] > _TURNS_NS:
             self._turns.popleft()

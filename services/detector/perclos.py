@@ -1,13 +1,13 @@
-"""PERCLOS: the share of time in which the eyes are shut by at least 80 %."""
+"""PERCLOS: the share of time for which the eyes are shut by at least 80 %."""
 
 from collections import deque
 from typing import Final, NamedTuple
 
 SHUT: Final = 0.2
-"""Opening at which eyes are shut by 80 % (Wierwille et al. 1994, P80)."""
+"""Opening of eyes that are shut by 80 % (Wierwille et al. 1994, P80)."""
 WINDOW_S: Final = 60.0
 LEAST_KNOWN_S: Final = 20.0
-"""Seconds of the window in which the opening must be known: a third."""
+"""Seconds of the window for which the opening must be known: a third."""
 
 
 class Perclos(NamedTuple):
@@ -16,11 +16,11 @@ class Perclos(NamedTuple):
     share: float | None
     """0 to 1, of the known time; None while less than 20 s are known."""
     known_s: float
-    """Seconds in which the opening was known, 0 to 60."""
+    """Seconds for which the opening was known, 0 to 60."""
 
 
 class PerclosMeter:
-    """Adds up in event time for how long the eyes were shut, and for how long that was known."""
+    """Sums up, in event time, how long the eyes were shut and how long their opening was known."""
 
     def __init__(self) -> None:
         self._spans: deque[tuple[int, int, bool]] = deque()
@@ -32,8 +32,8 @@ class PerclosMeter:
 
         Args:
             at: Nanoseconds on the session's time line.
-            opening: Of the eyes, 0 to 1; None: unknown.
-            length: Nanoseconds for which this held, until now.
+            opening: Opening of the eyes, 0 to 1; None: unknown.
+            length: Nanoseconds for which this opening held, until now.
         """
         if opening is not None and length > 0:
             self._count((at, length, opening <= SHUT), 1)

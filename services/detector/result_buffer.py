@@ -1,4 +1,4 @@
-"""Each frame's one result: awaited, put in order, smoothed, and cached for repeats."""
+"""Waits for the result of each frame, puts results in order, smooths and caches them."""
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -23,13 +23,13 @@ from affectline.common.wire.messages import (
 )
 
 CACHE_SIZE: Final = 256
-"""Results cached for consumers that missed them: eight seconds at 30 frames a second."""
+"""How many results are cached for consumers that missed them: 8 s at 30 frames a second."""
 PATIENCE_S: Final = {"live": 0.5, "lossless": 1.0}
 """How long to wait for a classifier before giving up (live) or sending again (lossless)."""
 MAX_PATIENCE_S: Final = 8.0
 REPEAT_S: Final = 0.25
-"""A result is published again at most this often, however many consumers ask for it: all of them
-get it. They ask every 0.3 s."""
+"""The least time between repeats of a result, however many consumers ask for it: each repeat
+reaches all of them. They ask every 0.3 s."""
 
 
 @dataclass
@@ -38,7 +38,7 @@ class PendingFrame:
 
     frame: FrameMessage
     faces: Packet[Faces] | None = None
-    """What was sent to the classifiers; None where there was nothing to classify."""
+    """The faces sent to the classifiers; None if there was nothing to classify."""
     sent_at: int = 0
     patience_s: float = 1.0
     scores: Scores | None = None
@@ -50,7 +50,7 @@ class PendingFrame:
 
 
 class ResultBuffer:
-    """The frames of one stream and epoch, from their arrival to a while after their result."""
+    """The frames of one stream and epoch, from arrival until some time after their result."""
 
     def __init__(self, *, lossless: bool) -> None:
         self._lossless = lossless
@@ -58,15 +58,15 @@ class ResultBuffer:
         self._pending: OrderedDict[int, PendingFrame] = OrderedDict()
         self._published: OrderedDict[int, Packet] = OrderedDict()
         self._repeated_at: dict[int, int] = {}
-        """When results were last published again, by their number."""
+        """When each result was last published again, by seq."""
         self._smoother, self._labels = EmotionSmoother(), LabelHysteresis()
 
     def cached_result(self, seq: int) -> Packet | None:
-        """The result of a frame that comes a second time, if there is one already."""
+        """The result of a frame that arrives a second time, if it is published already."""
         return self._published.get(seq)
 
     def is_known(self, seq: int) -> bool:
-        """True for a frame that was received before."""
+        """Whether a frame was received before."""
         return seq in self._published or seq in self._pending
 
     @property
@@ -75,7 +75,7 @@ class ResultBuffer:
         return sum(not entry.resolved for entry in self._pending.values())
 
     def add(self, faces: Packet[Faces], now: int) -> None:
-        """Add a frame that is sent to the classifiers (or need not be: no face)."""
+        """Add a frame that is sent to the classifiers, or that has no face to classify."""
         message = faces.message
         sent = faces if message.faces else None
         self._pending[message.seq] = PendingFrame(message, sent, now, self._patience_s)
@@ -86,7 +86,7 @@ class ResultBuffer:
         entry.missing = why
 
     def resolve(self, scores: Scores) -> bool:
-        """Add a classifier's scores; False where they fit no frame that was sent."""
+        """Add a classifier's scores; False if they match no frame that was sent."""
         entry = self._pending.get(scores.seq)
         if entry is None or entry.faces is None:
             return scores.seq in self._published  # sent twice, answered twice
@@ -97,7 +97,7 @@ class ResultBuffer:
         return True
 
     def overdue(self, now: int) -> Iterator[Packet]:
-        """Faces to send again (lossless); in live delivery they are given up instead."""
+        """Faces to send again (lossless); live delivery gives them up instead."""
         for entry in self._pending.values():
             if entry.resolved or entry.faces is None:
                 continue
@@ -111,10 +111,10 @@ class ResultBuffer:
             yield entry.faces
 
     def repeat(self, wanted: Resend, now: int) -> list[Packet]:
-        """Results that a consumer missed, as far as they are cached and were not just repeated.
+        """Results that a consumer missed, unless they have left the cache or were just repeated.
 
         Args:
-            wanted: What it asks for.
+            wanted: The consumer's request.
             now: Monotonic time in ns.
         """
         first, last = wanted.first_seq, wanted.last_seq
@@ -148,7 +148,7 @@ class ResultBuffer:
         distributions: Sequence[tuple[float, ...] | None] = (
             scores.distributions if scores and not missing else (None,) * len(faces)
         )
-        # A frame that was analysed keeps its faces: each then has the reason why it has no emotion
+        # An analysed frame keeps its faces; each then says why it has no emotion
         return Emotion(
             **frame.identity,
             detected_at=frame.detected_at if isinstance(frame, Faces) else None,

@@ -1,4 +1,4 @@
-"""A quantile of what was measured lately, in event time: deterministic and cheap."""
+"""A quantile of recent values, in event time: deterministic and cheap."""
 
 from typing import Final
 
@@ -8,13 +8,13 @@ _BINS: Final = 128
 
 
 class RunningQuantile:
-    """A quantile over a histogram that forgets: older seconds weigh ever less.
+    """A quantile over a histogram that forgets: older seconds have less and less weight.
 
     Args:
-        low: Least value that is told apart.
-        high: Greatest.
+        low: Least value of the histogram.
+        high: Greatest value of the histogram.
         share: Which quantile, 0 to 1.
-        half_life_s: Seconds after which a second weighs half.
+        half_life_s: Seconds after which a second has half its weight.
     """
 
     def __init__(self, low: float, high: float, share: float, half_life_s: float) -> None:
@@ -25,7 +25,7 @@ class RunningQuantile:
         """How many seconds were added, forgotten ones included."""
 
     def add(self, value: float, seconds: float) -> None:
-        """Add a value that held for so many seconds."""
+        """Add a value that held for ``seconds``."""
         if seconds <= 0:
             return
         self._weights *= 0.5 ** (seconds / self._half_life_s)
@@ -35,7 +35,7 @@ class RunningQuantile:
 
     @property
     def value(self) -> float:
-        """The quantile; the least value while nothing was added."""
+        """The quantile; the least value as long as nothing was added."""
         below = np.cumsum(self._weights)
         wanted = self._share * below[-1]
         place = int(np.searchsorted(below, wanted))

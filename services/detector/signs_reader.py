@@ -1,4 +1,4 @@
-"""What faces say besides emotion, from their landmarks: `FaceSigns` of each face of each frame."""
+"""What faces show besides emotion, from their landmarks: the `FaceSigns` of each face."""
 
 from collections.abc import Container, Iterator
 from typing import Final
@@ -30,14 +30,14 @@ from affectline.services.detector.head_pose import HeadPose, HeadPoseEstimator
 from affectline.services.detector.mouth import MouthReader, SpeechDetector
 
 _COVER_INTERVAL_NS: Final = 200_000_000
-"""Hands stay longer than this before a face."""
+"""Hands stay in front of a face for longer than this."""
 
 _FORGOTTEN_NS: Final = 60_000_000_000
-"""A track that was not seen for so long begins anew, if it ever comes back."""
+"""A track that has not been seen for this long starts over if it returns."""
 
 
 class _Person:
-    """What is remembered of a track."""
+    """What is remembered about a track."""
 
     def __init__(self) -> None:
         self.eyes = EyeState()
@@ -49,14 +49,14 @@ class _Person:
 
 
 class SignsReader:
-    """Reads heads, eyes and mouths.
+    """Reads the signs of heads, eyes and mouths.
 
     It remembers each track, in event time: the same frames give the same signs.
 
     Args:
-        pose: Whether to say where heads point.
-        eyes: Whether to look at the eyes, which takes most of the time.
-        eye_reader: What reads them; None: a new one.
+        pose: Whether to report head pose.
+        eyes: Whether to read the eyes, which takes most of the time.
+        eye_reader: Reads the eyes; None: a new one.
 
     Raises:
         AffectlineError: A file that it needs is missing or damaged.
@@ -86,11 +86,11 @@ class SignsReader:
 
         Args:
             gray: The frame, ``(H, W) uint8``.
-            landmarks: Of the face, in pixels of the frame; None: not looked for.
-            quality: Measures of its quality.
-            track: Its number.
-            at: When the frame was, in nanoseconds on the session's time line; None: a picture by
-                itself, of which nothing is known before and nothing is remembered.
+            landmarks: Landmarks of the face, in pixels of the frame; None: not searched for.
+            quality: Measures of its image quality.
+            track: Number of its track.
+            at: Time of the frame in nanoseconds on the session's time line; None: a single picture,
+                for which nothing is known before and nothing is remembered.
         """
         doubts = set(doubt_crop(quality))
         if landmarks is None:
@@ -122,13 +122,13 @@ class SignsReader:
         """Forget the tracks that have ended.
 
         Args:
-            known: Those that have not.
+            known: The tracks that have not ended.
         """
         for track in [track for track in self._people if track not in known]:
             del self._people[track]
 
     def _remember(self, track: int, at: int | None) -> _Person:
-        """What is known of a track."""
+        """What is known about a track."""
         if at is None:
             return _Person()
         person = self._people.get(track)
@@ -140,7 +140,7 @@ class SignsReader:
     def _is_covered(
         self, gray: NDArray[np.uint8], landmarks: Landmarks, person: _Person, at: int | None
     ) -> bool:
-        """Whether a hand or the like covers a part of the face; looked at five times a second."""
+        """Whether a hand or the like covers a part of the face; checked five times a second."""
         since = None if at is None or person.cover_at is None else at - person.cover_at
         if since is None or not 0 <= since < _COVER_INTERVAL_NS:
             least = STILL_COVERED if person.is_covered else COVERED
@@ -158,9 +158,9 @@ class SignsReader:
         person: _Person,
         at: int | None,
     ) -> EyeSigns:
-        """What the eyes of a person say in a frame; of a picture by itself, only where they look.
+        """The signs of a person's eyes in a frame; of a single picture, only their gaze.
 
-        Eyes that cannot be seen are not looked at, which saves most of the time.
+        Eyes that cannot be seen are not read, which saves most of the time.
         """
         places = reader.locate(landmarks.points, pose)
         unseen = _why_unseen(places, pose, quality)
@@ -174,7 +174,7 @@ class SignsReader:
     def _describe_covered(
         self, landmarks: Landmarks, track: int, at: int | None, doubts: set[Doubt]
     ) -> FaceSigns:
-        """A face of which too little is seen for anything else to be said."""
+        """The signs of a face that is covered too much for any other sign."""
         eyes = EyeSigns()
         if self._eyes is not None:
             person = self._remember(track, at)
@@ -189,7 +189,7 @@ class SignsReader:
 def _why_unseen(
     places: tuple[EyePlace, EyePlace], pose: HeadPose | None, quality: Quality
 ) -> EyesUnknown | None:
-    """Why eyes cannot be told to be open or shut, from the picture alone."""
+    """Why the image does not show whether the eyes are open or shut; None if it does."""
     is_visible = any(place.is_visible for place in places)
     if pose is None or not is_visible or abs(pose.yaw) > FARTHEST_YAW:
         return "turned_away"

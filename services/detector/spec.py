@@ -1,4 +1,4 @@
-"""The declaration of the detector process."""
+"""The service spec of the detector process."""
 
 from collections.abc import Iterator
 from typing import Annotated
@@ -15,7 +15,7 @@ class DetectorProcess(ProcessSettings):
     """Settings of one detector process."""
 
     name: str
-    """The stream whose faces it finds."""
+    """The stream in which it finds faces."""
     settings: DetectorSettings = Field(default_factory=default_detector)
 
     @property

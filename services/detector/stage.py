@@ -1,4 +1,4 @@
-"""The detector process of one stream: finds faces, has them classified, publishes the results."""
+"""The stage of the detector process: finds faces, has them classified, publishes the results."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -36,13 +36,13 @@ from affectline.services.detector.tracking import FaceTracker, TrackedFace
 
 FULL_DECODE_WIDTH: Final = 960
 """Wider JPEGs are decoded at half or a quarter of their size, which costs less; a face that fills
-a tenth of the frame's width then still has 48 pixels."""
+a tenth of the frame's width still has 48 pixels then."""
 LARGEST_CROP: Final = 160
-"""Larger crops are scaled down to this side in pixels: no included model uses more, and a crop of
-300 pixels costs as much to send as everything else about the frame."""
+"""Larger crops are scaled down to this side in pixels: no included model uses more, and sending a
+crop of 300 pixels costs as much as everything else about the frame."""
 MAX_PENDING: Final = 2
-"""Live delivery: while so many frames wait for a classifier, new frames are skipped, which keeps
-results recent when the classifiers cannot keep up."""
+"""Live delivery: new frames are skipped while this many wait for a classifier, which keeps results
+recent when the classifiers cannot keep up."""
 
 
 class Detector(Stage):
@@ -55,11 +55,11 @@ class Detector(Stage):
         self.stream, self._settings = process.name, process.settings
         self._epoch = -1
         self.measurements: Measurements | None = None
-        """What was measured before of the same frames, set before `setup` (decision 19)."""
+        """Earlier measurements of the same frames, set before `setup` (decision 19)."""
 
     def setup(self) -> None:
         self._lossless = self.context.delivery == "lossless"
-        cv2.setNumThreads(1)  # one core a process: the pipeline's parallelism is its processes
+        cv2.setNumThreads(1)  # one core per process: the pipeline runs processes in parallel
         self._detector = make_detector(self._settings)
         needs_mesh = self._settings.mesh or getattr(self._detector, "needs_landmarks", False)
         self._mesh = FaceMesh() if needs_mesh else None
@@ -77,12 +77,12 @@ class Detector(Stage):
 
     @cached_property
     def _picture_tracker(self) -> FaceTracker:
-        """What searches pictures: nothing waits for them, so smaller faces are found, too."""
+        """The tracker for pictures: nothing waits for them, so it finds smaller faces as well."""
         settings = for_pictures(self._settings)
         return FaceTracker(make_detector(settings), settings, self._mesh)
 
     def _begin(self, epoch: int, first_seq: int) -> None:
-        """Start anew: another epoch's frames have nothing to do with what was before."""
+        """Start over: frames of a new epoch are unrelated to earlier ones."""
         self._epoch = epoch
         self._tracker = FaceTracker(
             self._detector,
@@ -91,8 +91,8 @@ class Detector(Stage):
             every_frame=self._settings.mesh,
             first_frame=first_seq,
         )
-        # A detector that joins in the middle must not give a track number a second time: the one
-        # before it can have given at most so many
+        # A detector that joins in the middle must not reuse a track number: this is the most that
+        # the one before it can have given
         self._first_track = first_seq * self._settings.max_faces
         self._results = ResultBuffer(lossless=self._lossless)
         self._signs.forget(())
@@ -105,7 +105,7 @@ class Detector(Stage):
 
     @on(Scores)
     def on_scores(self, packet: Packet[Scores]) -> Iterator[Packet]:
-        """A classifier's result: publish what can be published in order now."""
+        """Add a classifier's result, and publish what can now be published in order."""
         if packet.message.epoch == self._epoch:
             self.context.counters["invalid"] += not self._results.resolve(packet.message)
         else:
@@ -114,7 +114,7 @@ class Detector(Stage):
 
     @on(Resend)
     def on_resend(self, packet: Packet[Resend]) -> Iterator[Packet]:
-        """A consumer has missed results: publish them again."""
+        """Publish again the results that a consumer has missed."""
         if packet.message.epoch == self._epoch:
             repeated = self._results.repeat(packet.message, monotonic_ns())
             self.context.counters["results_repeated"] += len(repeated)
@@ -188,7 +188,7 @@ class Detector(Stage):
         parts: list[bytes] = []
         if frame.file is None:
             tracked, first = self._tracker.track(image), self._first_track
-        else:  # a picture by itself
+        else:  # a single picture
             tracked, first = self._picture_tracker.search(image), 0
         sharp = self._sharpest(packet, image, tracked)
         for found in tracked:
@@ -212,14 +212,14 @@ class Detector(Stage):
         image: NDArray[np.uint8],
         sharp: NDArray[np.uint8],
     ) -> tuple[Face, list[bytes]]:
-        """A face and its parts.
+        """A face and its message parts.
 
         Args:
-            frame: Where it is.
-            found: It, in pixels of ``image``.
-            track: Its number in the stream.
-            image: What was searched.
-            sharp: What it is cropped from.
+            frame: The frame with the face.
+            found: The face, in pixels of ``image``.
+            track: Its track number in the stream.
+            image: The image that was searched.
+            sharp: The image to crop from.
         """
         scale, more = frame.width / image.shape[1], sharp.shape[1] / image.shape[1]
         crop = crop_tracked(sharp, found, self._settings.margin, more)
@@ -246,7 +246,7 @@ class Detector(Stage):
         return face, parts
 
     def _scale_landmarks(self, found: TrackedFace, scale: float) -> Landmarks | None:
-        """A face's landmarks in the image that it is cropped from, where all faces have them."""
+        """A face's landmarks in the image that it is cropped from, if all faces have landmarks."""
         if found.landmarks is None or not self._settings.mesh or scale == 1:
             return found.landmarks if self._settings.mesh else None
         return found.landmarks._replace(points=found.landmarks.points * np.float32(scale))
@@ -256,8 +256,8 @@ class Detector(Stage):
     ) -> NDArray[np.uint8]:
         """The image to crop from.
 
-        Where a face has too few pixels in an image that was decoded at a fraction of its size, the
-        frame is decoded once more as a whole.
+        If a face has too few pixels in an image that was decoded at a fraction of its size, the
+        frame is decoded again at full size.
         """
         frame = packet.message
         is_small = any(found.face.side < FER_SIZE for found in tracked)
@@ -274,12 +274,12 @@ def crop_tracked(
 
     Args:
         image: ``(H, W) uint8``.
-        found: Where the face is, in an image of this or of another size.
-        margin: Added on each side, in sides of the face.
-        scale: Pixels of this image for each of that one.
+        found: The face, in an image of this or of another size.
+        margin: Margin on each side, in sides of the face.
+        scale: Pixels of this image per pixel of that one.
 
     Returns:
-        ``(S, S) uint8`` at the size that the face has in the image, but at most `LARGEST_CROP`.
+        ``(S, S) uint8`` at the face's size in the image, but at most `LARGEST_CROP`.
     """
     face = found.face
     side = scale * face.side * (1 + 2 * margin)
@@ -288,7 +288,7 @@ def crop_tracked(
 
 
 def for_pictures(settings: DetectorSettings) -> DetectorSettings:
-    """Settings for searching pictures: twice as fine as films, where the detector allows it."""
+    """Settings for searching pictures: twice as fine as for films, if the detector allows it."""
     finer = {}
     if "scan_size" in type(settings).model_fields:
         finer["scan_size"] = 2 * settings.scan_size  # type: ignore[attr-defined]
@@ -298,7 +298,7 @@ def for_pictures(settings: DetectorSettings) -> DetectorSettings:
 
 
 def make_detector(settings: DetectorSettings) -> FaceDetector:
-    """The detector that the settings are of.
+    """Create the detector that the settings name.
 
     Raises:
         AffectlineError: Its model file is missing or unreadable.
@@ -310,17 +310,17 @@ def make_detector(settings: DetectorSettings) -> FaceDetector:
 def decode_gray(
     data: bytes | memoryview, frame: Frame, largest: int = 2 * FULL_DECODE_WIDTH
 ) -> NDArray[np.uint8] | None:
-    """Decode a frame to grayscale, straight at the size that finding faces needs.
+    """Decode a frame to grayscale, directly at the size that face detection needs.
 
     Args:
-        data: The frame's part.
-        frame: Its header.
-        largest: Wider frames are decoded at a quarter of their size, those of more than half of
-            it at a half.
+        data: The frame's image part.
+        frame: The frame's header.
+        largest: Wider frames are decoded at a quarter of their size, and frames wider than half
+            of it at half.
 
     Returns:
-        ``(H, W) uint8``, whole or at half or a quarter of the frame's size; None where the bytes
-        are not an image of the size that the header says, or the image is too large.
+        ``(H, W) uint8``, at full size, half or a quarter of it; None if the bytes are not an image
+        of the size in the header, or the image is too large.
     """
     if not is_decodable(frame, data):
         return None

@@ -23,54 +23,54 @@ _MEASURE_INTERVAL: Final = 12
 """Frames between measurements of a steady face's size and roll, which cost two near searches."""
 
 _LOOK_INTERVAL: Final = 48
-"""Frames between looks at the landmarks of a steady face where they are not wanted in every one."""
+"""Frames between searches for the landmarks of a steady face, unless every frame needs them."""
 
 _SOON: Final = 12
-"""The same where it grows, rolls, or is hardly seen by the cascade."""
+"""The same for a face that grows, rolls, or is hardly found by the cascade."""
 
 _WEAK: Final = 6.0
-"""Evidence of the cascade below which a head may have rolled (usual: 8 to 14)."""
+"""Below this evidence of the cascade a head may have rolled (usual: 8 to 14)."""
 
 _IDLE_AFTER: Final = 48
-"""Frames without a face after which there is less hurry to find one."""
+"""Frames without a face after which finding one is less urgent."""
 
 _PROBATION: Final = 5
 """Frames within which a new track must be confirmed."""
 
 
 class TrackedFace(NamedTuple):
-    """A face that is visible in this very frame."""
+    """A face that is visible in the current frame."""
 
     track: int
     """Counts from 1 and is never reused."""
     box: tuple[int, int, int, int]
-    """``(x, y, width, height)`` in pixels of the image that was searched, within it; square
-    unless the image is smaller than the face."""
+    """``(x, y, width, height)`` in pixels of the searched image, inside it; square unless the image
+    is smaller than the face."""
     angle: float
     """Roll of the head in degrees, positive counter-clockwise on the screen."""
     face: Detection
-    """The same, not rounded, and not moved where it leaves the image."""
+    """The same, not rounded, and not moved into the image."""
     landmarks: Landmarks | None = None
-    """None where nobody asked for them."""
+    """None if they were not searched for."""
 
 
 class FaceTracker:
-    """Finds the faces of successive images and gives each a number that lasts.
+    """Finds the faces of successive images and gives each a lasting number.
 
-    Deterministic: the same images in the same order give the same faces. A detector that can search
-    near a known face does so, and scans a part of the image at a time; any other searches the whole
-    of every image.
+    It is deterministic: the same images in the same order give the same faces. A detector that can
+    search near a known face does so, and scans a part of the image at a time; any other detector
+    searches the whole of every image.
 
     Args:
-        detector: What finds the faces.
+        detector: Finds the faces.
         settings: How to track them.
-        mesh: Finds landmarks, which confirm and frame the faces; None: they are framed by the
-            detector, and confirmed by its evidence alone.
-        every_frame: Whether all faces have landmarks in every frame, or only new ones, so that they
-            are confirmed.
-        first_frame: How many frames of the stream were before: which part of a scan has its turn
-            goes by a frame's number, so that two trackers of one film, of which one began later,
-            soon do the same (decision 19).
+        mesh: Finds landmarks, which confirm and frame the faces; None: the detector frames them,
+            and its evidence alone confirms them.
+        every_frame: Whether all faces get landmarks in every frame, or only new ones to confirm
+            them.
+        first_frame: How many frames of the stream came before. The part of a scan to do depends on
+            a frame's number, so that two trackers of one film soon do the same even if one began
+            later (decision 19).
     """
 
     def __init__(
@@ -97,8 +97,8 @@ class FaceTracker:
             gray: ``(H, W) uint8`` grayscale image at full resolution.
 
         Returns:
-            The faces visible in this image, by track; a face that is missing is left out, and has
-            its track again if it comes back within ``max_misses`` frames.
+            The faces visible in this image, by track. A missing face is left out, and gets its
+            track back if it returns within ``max_misses`` frames.
         """
         self._rescale((gray.shape[0], gray.shape[1]))
         if isinstance(self._detector, IncrementalFaceDetector):
@@ -122,10 +122,10 @@ class FaceTracker:
         return [track.number for track in self._tracks if track.number]
 
     def search(self, gray: NDArray[np.uint8]) -> list[TrackedFace]:
-        """Find the faces of a picture that has nothing to do with any other.
+        """Find the faces of a single picture, unrelated to any other.
 
-        All of it is searched, for rolled heads too. A face needs the evidence with which a still
-        film of the picture would confirm it. Nothing is remembered.
+        All of it is searched, also for rolled heads. A face needs the evidence that would confirm
+        it in a still film of the picture. Nothing is remembered.
 
         Args:
             gray: ``(H, W) uint8`` grayscale image at full resolution.
@@ -160,7 +160,7 @@ class FaceTracker:
         self._shape = shape
 
     def _detect(self, gray: NDArray[np.uint8]) -> None:
-        """Search the whole image; detections that no track expects continue or begin others."""
+        """Search the whole image; a detection that no track expects continues or begins one."""
         detections = sorted(self._detector.detect(gray), key=lambda one: -one.side)
         predicted = [track.predict() for track in self._tracks]
         claims = [
@@ -194,11 +194,11 @@ class FaceTracker:
         claims: Sequence[tuple[int, Detection]],
         predicted: Sequence[Detection],
     ) -> None:
-        """Give each detection to one track only, of those that claim it.
+        """Assign each detection to one of the tracks that claim it.
 
-        Where two tracks could have a detection, the one whose face was visible has it, and of two
-        such tracks the one that expected it there: a face that passes in front of another takes
-        no track from it, nor gives its own away.
+        If two tracks claim a detection, the one with a visible face gets it; of two visible ones,
+        the one that expected it nearest. So a face that passes in front of another neither takes
+        that face's track nor loses its own.
         """
 
         def priority(claim: tuple[int, Detection]) -> tuple[int, float, int]:
@@ -245,10 +245,10 @@ class FaceTracker:
         return found
 
     def _effort(self, track: FaceTrack, place: int) -> SearchEffort:
-        """How closely to look for a known face: what landmarks tell need not be measured."""
+        """How closely to search for a known face: what landmarks give need not be measured."""
         if not track.number:
             return "confirm"
-        is_due = (self._frames + place) % _MEASURE_INTERVAL == 0  # faces have their turns
+        is_due = (self._frames + place) % _MEASURE_INTERVAL == 0  # faces take turns
         is_asked_again = track.face.view == "any" and is_due
         if track.framing and not is_asked_again:
             return "place" if self._every_frame else "fast"
@@ -257,7 +257,7 @@ class FaceTracker:
     def _is_doubtful(
         self, track: FaceTrack, detection: Detection, landmarks: Landmarks | None
     ) -> bool:
-        """Whether a network alone claims to see a face, without landmarks of one for too long."""
+        """Whether only a network finds the face, and landmarks have been missing for too long."""
         if landmarks is None:
             return False
         if landmarks.score >= SURE or detection.view == "frontal":
@@ -274,7 +274,7 @@ class FaceTracker:
             return None
         if track and track.number and not self._every_frame:
             is_weak = detection.view == "frontal" and detection.evidence < _WEAK
-            is_other_view = detection.view != track.face.view  # which frames it a little otherwise
+            is_other_view = detection.view != track.face.view  # framed slightly differently
             since = track.hits - track.framed_at
             is_soon = since >= _SOON and (is_weak or track.is_changing)
             if not (since >= _LOOK_INTERVAL or is_other_view or is_soon):
@@ -282,25 +282,25 @@ class FaceTracker:
         return self._mesh.find(gray, track.expect(detection) if track else detection)
 
     def _confirm(self, track: FaceTrack) -> None:
-        """Number a track as soon as it is certain to be a face."""
+        """Number a track as soon as it is confirmed to be a face."""
         if track.number is None and track.is_confirmed():
             self._last_number += 1
             track.number = self._last_number
 
     def _scan(self, detector: IncrementalFaceDetector, gray: NDArray[np.uint8]) -> None:
-        """Scan a part of the image if it is time, and all sizes when it is the first image."""
+        """Scan a part of the image when it is due, and all sizes in the first image."""
         scope = self._scope()
         known = [track.face for track in self._tracks if track.is_visible]
         steady = scope == "steady"
         interval = self._settings.scan_interval if steady else self._settings.search_interval
         if scope not in ("first", "lost") and self._frames % interval:
             return
-        turn = self._frames // interval + 1  # the first image had two
+        turn = self._frames // interval + 1  # the first image used two
         for detection in detector.scan(gray, known, scope, turn):
             self._add(gray, detection)
 
     def _scope(self) -> ScanScope:
-        """What a scan of this image is for."""
+        """The purpose of a scan of this image."""
         if self._frames == self._first:
             return "first"
         visible = [track for track in self._tracks if track.is_visible]
@@ -313,7 +313,7 @@ class FaceTracker:
         return "searching"
 
     def _add(self, gray: NDArray[np.uint8], detection: Detection) -> None:
-        """Continue the track that misses a new detection, or begin one."""
+        """Continue a track that has lost this face, or begin a new one."""
         if any(t.is_visible and detection.overlaps(t.face) for t in self._tracks):
             return
         landmarks = self._find_landmarks(gray, detection)
@@ -335,7 +335,7 @@ def _describe(
 
 
 def _to_box(face: Detection, shape: Sequence[int]) -> tuple[int, int, int, int]:
-    """The face's square in whole pixels, moved rather than cropped where it leaves the image."""
+    """The face's square in whole pixels, moved instead of cropped if it leaves the image."""
     height, width = shape
     side = max(1, round(face.side))
     across, down = min(side, width), min(side, height)

@@ -1,7 +1,7 @@
-"""The interface of exporters: one recorded session in, files in another format out.
+"""The interface of exporters: a recorded session in, files in another format out.
 
 An exporter is a module in `affectline.services.export.exporters`, or a class that another
-distribution adds through the entry-point group ``affectline.exporters`` (docs/extending.md).
+distribution registers in the entry-point group ``affectline.exporters`` (docs/extending.md).
 """
 
 from abc import ABC, abstractmethod
@@ -20,7 +20,7 @@ EXPORTERS: Final = Registry(
 
 
 class ExportSettings(FamilySettings):
-    """Settings of an exporter; each has a model of its own that extends this one."""
+    """Settings of an exporter; each exporter has its own model that extends this one."""
 
     registry = EXPORTERS
 
@@ -28,7 +28,7 @@ class ExportSettings(FamilySettings):
 
 
 class Requirement(NamedTuple):
-    """A package that an exporter needs beyond those that are always installed."""
+    """A package that an exporter needs and that is not always installed."""
 
     module: str
     extra: str
@@ -39,30 +39,30 @@ class Exporter(ABC):
     """Writes a recorded session in one format.
 
     Args:
-        settings: Its settings, an instance of `settings_model`.
+        settings: The exporter's settings, an instance of `settings_model`.
     """
 
     settings_model: ClassVar[type[ExportSettings]]
     summary: ClassVar[str]
     """What it writes, in a few words."""
     files: ClassVar[str]
-    """Names of the files that it writes, with ``<...>`` for what varies."""
+    """Names of the files it writes, with ``<...>`` for variable parts."""
     requires: ClassVar[Requirement | None] = None
     joins_sessions: ClassVar[bool] = False
-    """Several sessions go into one folder, and are told apart there."""
+    """Several sessions can go into one folder, where their files have different names."""
 
     def __init__(self, settings: Any) -> None:
         self.settings = settings
 
     @abstractmethod
     def export(self, recording: Recording, folder: Path) -> list[Path]:
-        """Write files to a folder that exists, replacing those of an earlier export.
+        """Write files to an existing folder, replacing those of an earlier export.
 
         Returns:
-            The files; none if the recording holds nothing for this format.
+            The files; none if the recording has no data for this format.
 
         Raises:
-            OSError: There is no room, or the folder cannot be written.
+            OSError: The disk is full, or the folder cannot be written.
         """
 
 
@@ -70,7 +70,7 @@ def make_exporter(name: str, options: Mapping[str, object] | None = None) -> Exp
     """Make an exporter from the values of its settings.
 
     Raises:
-        AffectlineError: There is no such exporter, or a package that it needs is not installed.
+        AffectlineError: The exporter does not exist, or needs a package that is not installed.
         ValidationError: A setting is unknown or has an invalid value.
     """
     found: type[Exporter] = EXPORTERS.load(name)

@@ -1,4 +1,4 @@
-"""A recording's results frame by frame, each face with the 68 landmarks that other tools expect."""
+"""A recording's results frame by frame, with the 68 face landmarks that other tools expect."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,10 +22,10 @@ MESH_TO_68: Final = (
     61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181, 78, 82, 13, 312, 308, 317, 14, 87,
 )  # fmt: skip
 """For each of the 68 points of iBUG's 300-W scheme (Sagonas et al. 2013): the nearest point of the
-face mesh. The jaw line is the mesh's outline, which lies a little further out than 300-W's."""
+face mesh. The jaw line is the mesh's outline, which lies slightly further out than 300-W's."""
 POINTS: Final = len(MESH_TO_68)
 MOST_WAITING: Final = 256
-"""Frames whose landmarks wait for their results at most."""
+"""Maximum of frames whose landmarks wait for their results."""
 
 
 class FaceInFrame(NamedTuple):
@@ -34,15 +34,15 @@ class FaceInFrame(NamedTuple):
     emotion: Emotion
     face: FaceEmotion | None
     landmarks: NDArray[np.float32] | None
-    """``(68, 2)`` in pixels of the frame; None where they were not recorded."""
+    """``(68, 2)`` in pixels of the frame; None if they were not recorded."""
     track: int = 0
-    """The face's, or the one that it was merged into afterwards; 0 without a face."""
+    """The face's track, or the track that it was merged into; 0 without a face."""
     name: str | None = None
-    """Whose face it is, where somebody has said so."""
+    """Name of the person, if one was entered."""
 
 
 def iterate_faces(packets: Iterable[Packet], edits: SessionEdits) -> Iterator[FaceInFrame]:
-    """Yield every face of every frame that was analysed, in order; of a frame without one, once."""
+    """Yield every face of every analysed frame, in order; a frame without a face comes once."""
     waiting: dict[tuple[str, int, int], list[NDArray[np.float32] | None]] = {}
     for packet in packets:
         message = packet.message
@@ -68,7 +68,7 @@ def _faces_of(
 
 
 def _read_landmarks(packet: Packet) -> list[NDArray[np.float32] | None]:
-    """Of each face the 68 points; a face has two parts, and a third one with landmarks."""
+    """The 68 points of each face; a face has two parts, and a third one if it has landmarks."""
     found: list[NDArray[np.float32] | None] = []
     at = 0
     message = packet.message
@@ -89,14 +89,14 @@ def write_stream_tables(
     header: Sequence[str],
     make_row: Callable[[FaceInFrame, float], Sequence[Any]],
 ) -> list[Path]:
-    """Write a table for each stream, a row at a time; all appear when all are complete.
+    """Write a table for each stream, row by row; the files appear when all are complete.
 
     Args:
         recording: The session.
-        folder: Where they go.
-        name: Of the files, behind the stream's: ``-fex.csv``.
+        folder: Folder for the files.
+        name: End of the file names, after the stream's name, such as ``-fex.csv``.
         header: Names of the columns.
-        make_row: A face's cells, from it and the time in s since the session's start.
+        make_row: Makes the cells from a face and the time in s since the session's start.
     """
     files: dict[str, tuple[Path, Any, Any]] = {}
     zero = recording.session_start
@@ -122,7 +122,7 @@ def write_stream_tables(
 
 
 def flat_landmarks(landmarks: NDArray[np.float32] | None) -> list[float | None]:
-    """``x_0`` to ``x_67``, then ``y_0`` to ``y_67``; None where they were not recorded."""
+    """``x_0`` to ``x_67``, then ``y_0`` to ``y_67``; all None if they were not recorded."""
     if landmarks is None:
         return [None] * (2 * POINTS)
     return [round(float(value), 2) for value in landmarks.T.ravel()]

@@ -1,4 +1,4 @@
-"""A session as tables, and what the exporters that write tables share."""
+"""Converts a session to tables, and the base class of exporters that write tables."""
 
 from abc import abstractmethod
 from collections import defaultdict
@@ -32,7 +32,7 @@ from affectline.services.sessions.table_column import Row, SessionTable
 from affectline.services.sessions.timeseries import SeriesBuilder
 
 Rows = dict[str, list[Row]]
-"""By name of a table (`services.sessions.columns`): its rows."""
+"""Rows by name of a table (`services.sessions.columns`)."""
 
 
 def make_tables(packets: Iterable[Packet], session_start: int | None = None) -> Rows:
@@ -40,11 +40,11 @@ def make_tables(packets: Iterable[Packet], session_start: int | None = None) -> 
 
     Args:
         packets: The session's messages.
-        session_start: Zero of ``time_s`` in ns since the Unix epoch; None: the first stream, or the
-            first message, tells it.
+        session_start: Zero of ``time_s`` in ns since the Unix epoch; None: taken from the first
+            stream or the first message.
 
     Returns:
-        The same tables as the sink writes. Those without rows are left out.
+        The same tables as the sink writes. Empty tables are left out.
     """
     builder = TableBuilder(session_start)
     for packet in packets:
@@ -53,7 +53,7 @@ def make_tables(packets: Iterable[Packet], session_start: int | None = None) -> 
 
 
 def responses_rows(responses: Iterable[MarkerResponse], session_start: int) -> Rows:
-    """The response of each signal to each marker, as the table ``responses`` if there are any."""
+    """The table ``responses``, with each signal's response to each marker; none if empty."""
     round_row = rounding(RESPONSES)
     rows = [
         round_row((
@@ -72,13 +72,13 @@ class TableBuilder:
         self.session_start = session_start
         self._rows: dict[str, list[Row]] = {table.name: [] for table in TABLES}
         self._frames: dict[tuple[str, int], dict[int, int]] = defaultdict(dict)
-        """By stream and epoch: the place of the first row of each frame."""
+        """By stream and epoch: the index of the first row of each frame."""
         self._last_seq: dict[tuple[str, int], int] = {}
-        """By stream and epoch: the last frame that its end names."""
+        """By stream and epoch: the last frame according to the stream's end message."""
 
     @singledispatchmethod
     def add(self, message: Message) -> None:
-        """Add a message; kinds without a place in the tables are ignored."""
+        """Add a message; kinds that are in no table are ignored."""
 
     @add.register
     def _(self, start: StreamStart) -> None:
@@ -119,7 +119,7 @@ class TableBuilder:
         return {name: rows for name, rows in made.items() if rows}
 
     def _with_lost_frames(self, rows: list[Row]) -> list[Row]:
-        """The same rows, and one for each frame whose result is missing, before the next frame."""
+        """Insert a row for each frame whose result is missing, before the next frame."""
         missing: dict[int, list[Row]] = defaultdict(list)
         for (stream, epoch), places in self._frames.items():
             expected = min(places)
@@ -140,7 +140,7 @@ class TableBuilder:
 
 
 class TableExporter(Exporter):
-    """Writes a session as tables, a file each."""
+    """Writes a session as tables, one file each."""
 
     def export(self, recording: Recording, folder: Path) -> list[Path]:
         series, tables = SeriesBuilder(), TableBuilder(recording.session_start)
@@ -154,7 +154,7 @@ class TableExporter(Exporter):
         return self.write(made, folder)
 
     def write(self, tables: Rows, folder: Path) -> list[Path]:
-        """Write each table as ``<name>.<name of the exporter>``; returns the files."""
+        """Write each table as ``<name>.<name of the exporter>``, and return the files."""
         paths = []
         for table in TABLES:
             if table.name not in tables:

@@ -8,25 +8,26 @@ from dataclasses import dataclass
 from typing import Final
 
 MEMORY_S: Final = 3600.0
-"""Seconds over which a continuous baseline forgets: an hour, longer than episodes of stress, and
-short enough for a day's drift of electrodes and of the body clock."""
+"""Seconds over which a continuous baseline forgets: an hour, which is longer than episodes of
+stress, but short enough to follow a day's drift of electrodes and of the body clock."""
 LOW_SMOOTHING_S: Final = 10.0
-"""The low is that of a mean over so many seconds, so that one bad second does not set it."""
+"""The low is the minimum of a mean over this many seconds, so that one bad second does not set
+it."""
 MATURE_S: Final = 120.0
-"""Seconds after which a baseline is trusted in full; short-term heart measures are taken over two
-to five minutes (Task Force of the European Society of Cardiology 1996)."""
+"""Seconds after which a baseline is fully trusted; short-term heart measures are taken over two to
+five minutes (Task Force of the European Society of Cardiology 1996)."""
 CALIBRATION_S: Final = 60.0
-"""The same for a calibration, in which the person is known to rest: at rest half a minute of beats
-tells what five minutes do (Baek et al. 2015, https://doi.org/10.1089/tmj.2014.0104). Also the
-default length of a calibration."""
+"""The same for a calibration, during which the person is known to rest: at rest, half a minute of
+beats shows the same as five minutes (Baek et al. 2015, https://doi.org/10.1089/tmj.2014.0104). Also
+the default length of a calibration."""
 
 
 class TimeSmoother:
     """An exponentially weighted moving average of values that come once a second.
 
     Args:
-        tau_s: Time constant in seconds. The first values weigh as in a plain mean, so that the
-            average does not stick to the first one.
+        tau_s: Time constant in seconds. The first values have the weight that they have in a plain
+            mean, so that the average does not stick to the first one.
     """
 
     def __init__(self, tau_s: float) -> None:
@@ -42,19 +43,19 @@ class TimeSmoother:
 
 @dataclass(frozen=True)
 class BaselinePrior:
-    """How much a signal's logarithm usually varies within a person, before this one is known."""
+    """How much a signal's logarithm usually varies within a person, until this one's is known."""
 
     spread: float
     """Standard deviation in natural-log units."""
     seconds: float
-    """Weight of the prior: that of so many seconds of the person's own data."""
+    """Weight of the prior, in seconds of the person's own data."""
 
 
 class Baseline:
     """Running mean, low and standard deviation of one signal's logarithm.
 
-    The standard deviation starts at the prior's and moves to the person's own as seconds gather, so
-    that small movements of the first minutes do not become large deviations.
+    The standard deviation starts at the prior's and moves to the person's own with time, so that
+    small changes in the first minutes do not become large deviations.
     """
 
     def __init__(self, prior: BaselinePrior) -> None:
@@ -67,7 +68,7 @@ class Baseline:
         self._count = self._running_mean = self._variance = self._location = 0.0
         self._low = math.inf
         self.seconds = 0.0
-        """Seconds that the mean rests on."""
+        """Seconds that the mean is based on."""
         self.frozen = False
 
     def add(self, value: float) -> None:
@@ -76,7 +77,7 @@ class Baseline:
         step = value - self._running_mean
         self._running_mean += step / self._count
         self._variance += (step * (value - self._running_mean) - self._variance) / self._count
-        # The low creeps towards the level, calibrated or not: electrodes drift within a session
+        # The low creeps up to the level, calibrated or not: electrodes drift within a session
         smooth = self._smoother.add(value)
         self._low += (smooth - self._low) / MEMORY_S if smooth > self._low else 0.0
         self._low = min(self._low, smooth)
@@ -90,12 +91,12 @@ class Baseline:
 
     @property
     def mean(self) -> float | None:
-        """The mean, or the one it was frozen at; None before the first value."""
+        """The current or frozen mean; None before the first value."""
         return self._location if self.seconds else None
 
     @property
     def low(self) -> float | None:
-        """Lowest level so far, creeping upwards within `MEMORY_S`."""
+        """The lowest level so far, which creeps up over `MEMORY_S`."""
         return self._low if self.seconds else None
 
     @property

@@ -15,25 +15,25 @@ from numpy.typing import NDArray
 BUFFER_S: Final = 8.0
 HOP_S: Final = 1.0
 MARGIN_S: Final = 0.6
-"""The end of the buffer is left to the next pass: filter and averages have not settled there."""
+"""The end of the buffer is left to the next pass, because filter and averages have not settled."""
 REFRACTORY_S: Final = 60.0 / 210.0
 """Shortest interval between two beats."""
 MIN_SAMPLING_RATE: Final = 20.0
-"""Samples a second, below which beats cannot be detected."""
+"""Fewest samples a second with which beats can be detected."""
 RATE_ESTIMATION_S: Final = 3.0
-"""Seconds of time stamps from which the sampling rate is estimated where a wave states none."""
+"""Seconds of time stamps from which the sampling rate of a wave is estimated if it states none."""
 
 
 def can_detect_beats() -> bool:
-    """Return whether SciPy, which the filters need, is installed."""
+    """Return whether SciPy is installed, which the filters need."""
     return find_spec("scipy") is not None
 
 
 def estimate_sampling_rate(times_s: list[float]) -> float | None:
     """Estimate a wave's sampling rate in Hz from its time stamps; None while there are too few.
 
-    Stamps are often rounded to milliseconds, and samples are missing: hence the mean of the steps
-    that are near the median.
+    It is the mean of the steps near the median, because stamps are often rounded to milliseconds,
+    and samples may be missing.
     """
     if len(times_s) < 3 or times_s[-1] - times_s[0] < RATE_ESTIMATION_S:
         return None
@@ -72,7 +72,7 @@ def detect_beats(wave: NDArray[np.float64], rate: float, kind: WaveformKind) -> 
     Returns:
         Indices of the peaks, ascending.
     """
-    # Heavy, and only waves need it: most devices find the beats themselves.
+    # A slow import that only waves need: most devices find the beats themselves
     from scipy.ndimage import uniform_filter1d
     from scipy.signal import butter, sosfiltfilt
 
@@ -101,7 +101,7 @@ class BeatDetector:
     """Detects beats causally, about a second after they happen.
 
     Args:
-        kind: Of what wave the samples are.
+        kind: Kind of wave of the samples.
         rate: Samples a second.
     """
 

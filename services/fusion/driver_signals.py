@@ -1,4 +1,4 @@
-"""Drowsiness and looks away of a person whom one camera or several see."""
+"""Drowsiness and looks away of a person, from one camera or several."""
 
 import math
 from typing import Final
@@ -9,11 +9,11 @@ from affectline.services.fusion.drowsiness_signal import DrowsinessSignal
 from affectline.services.fusion.look_signal import LookSignal
 
 PATIENCE_S: Final = 5.0
-"""Another camera is followed when the present one has not seen the person's face for so long."""
+"""Another camera is followed after the current one has not seen the person's face for this long."""
 
 
 class CameraView:
-    """A person as one camera sees them: angles depend on where it stands."""
+    """A person as seen by one camera: angles depend on the camera's place."""
 
     def __init__(self) -> None:
         self.look, self.drowsiness = LookSignal(), DrowsinessSignal()
@@ -21,14 +21,14 @@ class CameraView:
         """When a face was last seen."""
 
     def add_face(self, face: FaceSigns | None, at_s: float) -> None:
-        """Add what a frame shows."""
+        """Add the face in a frame, or None without one."""
         self.look.add_face(face, at_s)
         self.drowsiness.add_face(face, at_s)
         if face is not None:
             self.seen_s = max(self.seen_s, at_s)
 
     def clear_samples(self) -> None:
-        """Forget what was seen; keep what is usual."""
+        """Forget observations; keep what is usual."""
         self.look.clear_samples()
         self.drowsiness.clear_samples()
         self.seen_s = -math.inf
@@ -37,17 +37,17 @@ class CameraView:
 class DriverSignals:
     """Drowsiness and looks away of one person.
 
-    Each camera's are reckoned apart; those of one camera are published, the first that saw the
-    person, and of another only when that one has not for `PATIENCE_S`.
+    They are computed for each camera separately. Those of the first camera that saw the person are
+    published, and those of another one only after it has not seen the person for `PATIENCE_S`.
     """
 
     def __init__(self) -> None:
         self._views: dict[str, CameraView] = {}
-        """By stream."""
+        """The cameras' views, by stream."""
         self._followed = ""
 
     def add_face(self, stream: str, face: FaceSigns | None, at_s: float) -> None:
-        """Add what a frame shows: a face, or none."""
+        """Add the face in a frame, or None without one."""
         if stream not in self._views:
             if face is None:
                 return
@@ -55,29 +55,29 @@ class DriverSignals:
         self._views[stream].add_face(face, at_s)
 
     def close_second(self) -> None:
-        """Update what is usual with the second that ends."""
+        """Update the usual directions with the second that ends."""
         for view in self._views.values():
             view.look.close_second()
 
     def clear_samples(self) -> None:
-        """Forget what was seen, whose times no longer hold; keep what is usual."""
+        """Forget observations, whose times no longer hold; keep what is usual."""
         for view in self._views.values():
             view.clear_samples()
 
     def calibrate(self) -> None:
-        """A calibration begins: learn anew what is usual."""
+        """Begin a calibration: learn again what is usual."""
         for view in self._views.values():
             view.look.restart()
             view.drowsiness.usual_blink.reset()
 
     def freeze(self) -> None:
-        """A calibration ends: what is usual stays as it is."""
+        """End a calibration: fix what is usual."""
         for view in self._views.values():
             view.look.freeze()
             view.drowsiness.usual_blink.freeze()
 
     def evaluate(self, now_s: float) -> tuple[Drowsiness | None, OffRoad | None]:
-        """Both by the last minute; None for what was never measured."""
+        """Drowsiness and looks away in the last minute; None if never measured."""
         view = self._follow(now_s)
         if view is None:
             return None, None

@@ -1,4 +1,4 @@
-"""How drowsy a person's lids look: PERCLOS, and blinks against this person's usual ones.
+"""How drowsy a person's lids look, by PERCLOS and by blinks compared with the usual ones.
 
 **It was not validated on drowsy people.** docs/state.md has the method, its sources and its limits.
 """
@@ -15,25 +15,26 @@ from affectline.services.fusion.stretches import WINDOW_S, RecentStretches, seco
 from affectline.services.fusion.usual_blink import UsualBlink
 
 POINTS_PER_PERCLOS: Final = 400.0
-"""Points of the level for a PERCLOS of 1, so that the borders of Wierwille et al. (1994), 0.075 to
-questionable and 0.15 to drowsy, are 30 and 60, and 0.25 is the end of the scale."""
+"""Points of the level for a PERCLOS of 1. With it, the limits of Wierwille et al. (1994), 0.075 for
+questionable and 0.15 for drowsy, are at 30 and 60 points, and 0.25 is the end of the scale."""
 POINTS_PER_DOUBLE: Final = 60.0
 MAX_BLINK_POINTS: Final = 30.0
 """Points for blinks that take twice as long as usual, and the most that blinks can add: half as
-long again counts as the border to questionable. Chosen, not fitted: blinks grow longer with
-drowsiness in every study (Caffier et al. 2003, Schleicher et al. 2008), by how much differs."""
+long again counts as the limit of questionable. These are chosen, not fitted: blinks become longer
+with drowsiness in every study (Caffier et al. 2003, Schleicher et al. 2008), but by how much
+differs."""
 LONG_BLINK_MS: Final = 500.0
-"""From here on a blink is overlong (Schleicher et al. 2008)."""
+"""Blinks of this duration or more are overlong (Schleicher et al. 2008)."""
 NEEDED_S: Final = 20.0
-"""Known seconds from which on a face says its PERCLOS (`FaceSigns.perclos`)."""
+"""Known seconds from which on a face has a PERCLOS (`FaceSigns.perclos`)."""
 WHOLE_S: Final = WINDOW_S - 0.5
-"""From here on all of the last minute counts as known: its edge lies between two frames."""
+"""Known seconds that count as the whole last minute: its edge lies between two frames."""
 MIN_BLINKS: Final = 3
-"""Fewer in a minute have no median: people blink 10 to 20 times in one."""
+"""With fewer blinks in a minute there is no median: people blink 10 to 20 times a minute."""
 FRESH_S: Final = 2.0
 STALE_S: Final = 10.0
-"""Ages of the last PERCLOS up to which it counts in full, and from which it no longer counts: of a
-window of a minute ten seconds are missing by then."""
+"""Ages of the last PERCLOS up to which it counts fully, and from which it no longer counts: by then
+ten seconds of its one-minute window are missing."""
 
 WHY: Final = {
     "no_face": "no face in sight",
@@ -45,41 +46,41 @@ WHY: Final = {
     "too_small": "the face is too small for its lids to be seen",
     "dark": "the face is too dark for its lids to be seen",
 }
-"""In words, why the opening of the eyes is unknown."""
+"""Why the opening of the eyes is unknown, in words."""
 
 
 @dataclass(frozen=True)
 class PerclosReading:
-    """PERCLOS as a frame said it."""
+    """PERCLOS as reported with a frame."""
 
     value: float
     """0 to 1."""
     known_s: float
-    """Of the last 60 s, those that it rests on."""
+    """How many of the last 60 s it is based on."""
     at_s: float
 
 
 class DrowsinessSignal:
-    """Drowsiness of one person, as one camera sees the eyes."""
+    """Drowsiness of one person, by the eyes as seen by one camera."""
 
     def __init__(self) -> None:
         self.usual_blink = UsualBlink()
         self._eyes = RecentStretches("no_face")
         self.is_measured = False
-        """Whether eyes were ever looked for in a face."""
+        """Whether the eyes of a face were ever analysed."""
         self.clear_samples()
 
     def clear_samples(self) -> None:
-        """Forget what was seen, whose times no longer hold; keep the usual blink."""
+        """Forget observations, whose times no longer hold; keep the usual blink."""
         self._eyes.clear()
         self._perclos: PerclosReading | None = None
         self._blinks: deque[tuple[float, float]] = deque()
-        """Time of the end, and duration in ms."""
+        """Time of each blink's end, and its duration in ms."""
         self._known_s = 0.0
-        """What the last face said of `FaceSigns.perclos_known_s`."""
+        """`FaceSigns.perclos_known_s` of the last face."""
 
     def add_face(self, face: FaceSigns | None, at_s: float) -> None:
-        """Add what a frame shows: a face, of which the eyes may be unknown, or none."""
+        """Add the face in a frame, whose eyes may be unknown, or None without a face."""
         why = _why_unknown(face)
         self.is_measured |= face is not None and why != "not_measured"
         if not self.is_measured:
@@ -102,7 +103,7 @@ class DrowsinessSignal:
         return [ms for at_s, ms in self._blinks if at_s > now_s - WINDOW_S]
 
     def evaluate(self, now_s: float) -> Drowsiness | None:
-        """Drowsiness by the last minute; None if eyes were never looked for."""
+        """Drowsiness by the last minute; None if eyes were never analysed."""
         if not self.is_measured:
             return None
         perclos = self._contribution_of_perclos(now_s)
@@ -133,7 +134,7 @@ class DrowsinessSignal:
     def _contribution_of_blinks(
         self, now_s: float, perclos: SignalContribution
     ) -> SignalContribution:
-        """What blinks add to the points of PERCLOS; nothing where that is unknown."""
+        """What blinks add to the points of PERCLOS; nothing if PERCLOS is unknown."""
         durations, usual_ms = self._durations(now_s), self.usual_blink.duration_ms
         if len(durations) < MIN_BLINKS or usual_ms is None:
             reason = f"blinks in the last minute: {len(durations)}; {MIN_BLINKS} are needed"
@@ -173,7 +174,7 @@ class DrowsinessSignal:
 
 
 def _why_unknown(face: FaceSigns | None) -> str:
-    """A key of `WHY`; empty where the opening of an eye is known."""
+    """A key of `WHY`; empty if the opening of an eye is known."""
     if face is None:
         return "no_face"
     if face.eye_opening_left is not None or face.eye_opening_right is not None:

@@ -17,17 +17,17 @@ MAX_US: Final = 60.0
 """Outside this range the electrode has no contact or the amplifier is saturated (Kleckner et al.
 2018, IEEE Transactions on Biomedical Engineering 65(7))."""
 LEVEL_TAU_S: Final = 3.0
-"""Time constant of the tonic level: responses, which rise in one to three seconds, must not show in
-it."""
+"""Time constant of the tonic level: it must not show responses, which rise in one to three
+seconds."""
 BIN_S: Final = 0.125
 """Responses are detected at eight samples a second: the steepest rise takes half a second."""
 RISE_S: Final = 5.0
-"""A response rises for one to three seconds, five at most (Boucsein 2012): a slower rise is
+"""A response rises for one to three seconds, at most five (Boucsein 2012): a slower rise is
 tonic."""
 MIN_AMPLITUDE_US: Final = 0.02
 """Smallest response counted; 0.01 to 0.05 uS are in use (SPR 2012)."""
 PEAK_DROP: Final = 0.1
-"""A response has passed its peak once this share of its amplitude is lost again."""
+"""A response has passed its peak once it has fallen by this share of its amplitude."""
 HISTORY_S: Final = 120.0
 """How long finished responses are kept."""
 
@@ -45,7 +45,7 @@ class SkinConductanceResponse:
 
 
 def is_valid(value: float) -> bool:
-    """Return whether skin can have this conductance, in microsiemens."""
+    """Return whether this is a possible skin conductance, in microsiemens."""
     return math.isfinite(value) and MIN_US <= value <= MAX_US
 
 
@@ -102,7 +102,7 @@ class ResponseDetector:
         if number != self._bin and self._bin_values:
             self._add_bin((self._bin + 0.5) * BIN_S, statistics.fmean(self._bin_values))
             self._bin_values.clear()
-        if number > self._bin + RISE_S / BIN_S:  # after a gap, what came before is no onset
+        if number > self._bin + RISE_S / BIN_S:  # after a gap, earlier values are not onsets
             self._recent.clear()
             self._smooth.clear()
             self._onset = None
@@ -110,7 +110,7 @@ class ResponseDetector:
         self._bin_values.append(value)
 
     def rate(self, now_s: float, window_s: float = 60.0) -> float:
-        """Responses a minute whose peak lies in the last ``window_s`` seconds."""
+        """Responses a minute, of those that peaked in the last ``window_s`` seconds."""
         count = sum(response.peak_s > now_s - window_s for response in self.responses)
         return count * 60.0 / window_s
 

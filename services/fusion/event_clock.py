@@ -1,4 +1,4 @@
-"""Event time of one person: it advances with the signals, and survives clocks that are wrong."""
+"""Event time of one person: it advances with the signals, and tolerates wrong clocks."""
 
 import math
 from collections.abc import Iterator
@@ -7,14 +7,14 @@ from typing import Final
 SET_BACK_S: Final = 10.0
 """A signal that jumps back by more had its clock set; by less, it was late."""
 LEAP_S: Final = 60.0
-"""A longer gap is not gone through second by second. A signal that is as far ahead of the others
-and falls silent had a wrong clock: it is dropped after as long."""
+"""A longer gap is not processed second by second. A signal that is this far ahead of the others and
+falls silent had a wrong clock: it is dropped after the same time."""
 
 
 class EventClock:
     """The newest event time over all signals of a person, in seconds.
 
-    Knows no wall clock: the same times give the same answers.
+    It uses no wall clock: the same times give the same results.
     """
 
     def __init__(self) -> None:
@@ -24,8 +24,8 @@ class EventClock:
         """Forget all signals."""
         self._newest: dict[str, float] = {}
         self._left_behind: tuple[str, float] | None = None
-        """Signal that was first seen far behind the newest one since that one's last sample, and
-        its time then."""
+        """The first signal found far behind the newest one since that one's last sample, and its
+        time then."""
         self.restart()
 
     def restart(self) -> None:
@@ -45,8 +45,8 @@ class EventClock:
         """Record a sample's time.
 
         Returns:
-            A signal that was far ahead, fell silent and is dropped, so that its time does not hold
-            up all others; usually None.
+            A signal that was far ahead, fell silent and is now dropped, so that its time does not
+            hold up all others; usually None.
         """
         self._newest[signal] = max(at_s, self._newest.get(signal, -math.inf))
         first = max(self._newest, key=lambda name: self._newest[name])

@@ -1,4 +1,4 @@
-"""How much each doubt about a face lowers its quality in a state, and since when."""
+"""How much doubts about a face lower its quality in a state."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -10,23 +10,23 @@ from affectline.common.wire.face_signs import Doubt
 
 DOUBT_FACTORS: Final = MappingProxyType(
     {
-        # The model has never seen such faces: what it says is next to a guess
+        # The model has never seen such faces: its result is almost a guess
         "turned_away": 0.3,
         "covered": 0.3,
-        # FER2013's faces are as small as 48 pixels, but sharp; less detail, but still a face
+        # FER2013's faces are as small as 48 pixels, but sharp: less detail, but still a face
         "too_small": 0.6,
         "blurred": 0.6,
         "dark": 0.6,
         # The mouth decides much of happy, surprise and fear; brows and eyes still count
         "speaking": 0.7,
-        # A blink is over in a fifth of a second, and the distribution is smoothed over half of one
+        # A blink takes a fifth of a second, and the distribution is smoothed over half a second
         "eyes_shut": 0.7,
     }
 )
-"""Factor of the quality by doubt, 0 to 1: chosen by what each hides from the emotion model, not
-measured. Several doubts multiply. None is 0: nothing is dropped."""
+"""Factor of the quality by doubt, 0 to 1: chosen by what each doubt hides from the emotion model,
+not measured. Several doubts multiply. No factor is 0: nothing is dropped."""
 MEMORY_S: Final = 1.0
-"""The factor is the mean over so long, as one blurred frame does not spoil a face."""
+"""The factor is the mean over this time, so that one blurred frame does not spoil a face."""
 WHY: Final = MappingProxyType(
     {
         "turned_away": "the face is turned away",
@@ -62,6 +62,6 @@ class FaceDoubts:
 
     @property
     def reason(self) -> str:
-        """The gravest doubt of the last second in words; empty without one."""
+        """The most serious doubt of the last second, in words; empty without one."""
         doubts = {doubt for *_, doubts in self._recent for doubt in doubts}
         return WHY[min(sorted(doubts), key=DOUBT_FACTORS.__getitem__)] if doubts else ""

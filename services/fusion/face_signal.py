@@ -10,10 +10,10 @@ from affectline.services.fusion.face_doubts import FaceDoubts
 from affectline.services.fusion.signal_quality import freshness
 
 FACE_PRIOR: Final = BaselinePrior(spread=0.25, seconds=300.0)
-"""In units of the circumplex; a quarter is the step from neutral to a weak expression."""
+"""In units of the circumplex: a quarter is the step from neutral to a weak expression."""
 FRESH_S: Final = 1.0
 STALE_S: Final = 5.0
-"""Ages of the last face up to which it counts in full, and from which it no longer counts."""
+"""Ages of the last face up to which it counts fully, and from which it no longer counts."""
 
 
 class FaceSignal:
@@ -33,7 +33,7 @@ class FaceSignal:
     def add_expression(
         self, distribution: Sequence[float], at_s: float, doubts: Sequence[Doubt] = ()
     ) -> None:
-        """Add a distribution over the seven emotions, in FER2013's order, and what to doubt."""
+        """Add probabilities of the seven emotions, in FER2013's order, and doubts about them."""
         self._affect, self._at_s = map_to_circumplex(distribution), at_s
         self._doubts.add(doubts, at_s)
 
@@ -47,7 +47,7 @@ class FaceSignal:
         return self._affect if self.reliability(now_s) else None
 
     def reliability(self, now_s: float) -> float:
-        """Return how far the last face counts, 0 to 1: by its age and the doubts about it."""
+        """Return how reliable the last face is, 0 to 1, by its age and the doubts about it."""
         if self._affect is None:
             return 0.0
         return self._doubts.factor * freshness(now_s - self._at_s, FRESH_S, STALE_S)

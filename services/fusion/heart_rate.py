@@ -1,6 +1,7 @@
 """Heart rate and its variability from RR intervals, rates or waves; deviation from baseline.
 
-Causal, with artefacts rejected: sensors report 0 or 265 beats a minute when they lose contact.
+All of it is causal. Artefacts are rejected: sensors that lose contact report 0 or 265 beats a
+minute.
 """
 
 import math
@@ -13,26 +14,26 @@ from affectline.services.fusion.beat_detection import BeatDetector
 
 MIN_RATE: Final = 30.0
 MAX_RATE: Final = 210.0
-"""Range in beats a minute of a person who is awake."""
+"""Range of an awake person's heart rate, in beats a minute."""
 MAX_CHANGE: Final = 0.3
-"""An RR interval farther than this share from the median of the last is a missed or extra beat.
-The Task Force (1996) uses 20 % from one interval to the next; breathing alone moves young people's
-intervals by that much, so the median is allowed a little more."""
+"""An RR interval that differs from the median of the last ones by more than this share is a missed
+or extra beat. The Task Force (1996) uses 20 % between successive intervals. Breathing alone changes
+young people's intervals by that much, so this limit is slightly higher."""
 MEDIAN_INTERVALS: Final = 9
-"""Number of accepted intervals that the median is taken over."""
+"""Number of accepted intervals in the median."""
 MAX_REJECTED: Final = 8
-"""After so many rejections in a row the heart rate has really changed: the median starts anew."""
+"""After this many rejections in a row the heart rate has really changed: the median starts over."""
 RR_WINDOW_S: Final = 120.0
-"""Two minutes average over breathing and over the ten-second waves of blood pressure."""
+"""Two minutes average out breathing and the ten-second waves of blood pressure."""
 SERIES_WINDOW_S: Final = 60.0
 MIN_INTERVALS: Final = 6
 RMSSD_WINDOW_S: Final = 60.0
 MIN_DIFFERENCES: Final = 20
-"""Ultra-short RMSSD holds from half a minute on (Munoz et al. 2015, PLoS ONE 10(9))."""
+"""Ultra-short RMSSD is valid from half a minute on (Munoz et al. 2015, PLoS ONE 10(9))."""
 CURRENT_WINDOW_S: Final = 10.0
-"""For the current heart rate that is displayed."""
+"""Window of the current heart rate, which is displayed."""
 SAMPLING_RATE_TOLERANCE: Final = 0.02
-"""A wave whose sampling rate changes by more comes from a reconfigured device."""
+"""If a wave's sampling rate changes by more, its device was reconfigured."""
 
 
 class HeartRateSource(Protocol):
@@ -48,16 +49,16 @@ class HeartRateSource(Protocol):
         """Return whether samples at this rate continue the source; None: they carry time stamps."""
 
     def rate(self, now_s: float) -> float | None:
-        """Beats a minute over one or two minutes; None where too little is known."""
+        """Beats a minute over one or two minutes; None if too little is known."""
 
     def current_rate(self, now_s: float) -> float | None:
-        """The same over the last ten seconds."""
+        """Beats a minute over the last ten seconds; None if too little is known."""
 
     def coverage(self, now_s: float) -> float:
         """How much of the window was measured, 0 to 1."""
 
     def rmssd(self, now_s: float) -> float | None:
-        """Root mean square of successive differences in ms; None where too little is known."""
+        """Root mean square of successive differences in ms; None if too little is known."""
 
 
 class RRSource:
@@ -141,7 +142,7 @@ class RateSource:
 
     def __init__(self) -> None:
         self._seconds: deque[tuple[int, float]] = deque()
-        """Second, and the median of what was accepted in it."""
+        """Each second, and the median of the values accepted in it."""
         self._this_second: list[float] = []
         self._second = -1
         self.newest_s = -math.inf
@@ -174,7 +175,7 @@ class RateSource:
         return recent + ([statistics.median(self._this_second)] if self._this_second else [])
 
     def rate(self, now_s: float) -> float | None:
-        # A median: spikes of a second or two, as in the drives, leave no trace
+        # A median: spikes of a second or two, as in drivedb, leave no trace
         recent = self._since(now_s - SERIES_WINDOW_S)
         return statistics.median(recent) if recent else None
 
@@ -193,7 +194,7 @@ class WaveformSource(RRSource):
     """Heart rate from a pulse wave or an electrocardiogram: beats are detected first.
 
     Args:
-        detector: Detects the beats in that kind of wave.
+        detector: Detects the beats in this kind of wave.
     """
 
     def __init__(self, detector: BeatDetector) -> None:

@@ -29,13 +29,12 @@ from affectline.services.fusion.signal_quality import (
 )
 
 HEART_SIGNALS: Final = ("rr_interval", "ecg", "ppg", "heart_rate")
-"""Best first: artefacts can be told from RR intervals themselves, but not from a series of rates.
-"""
+"""Best first: RR intervals themselves show artefacts, a series of rates does not."""
 HEART_PRIOR: Final = BaselinePrior(spread=0.10, seconds=300.0)
 """A sitting person's heart rate spreads by a tenth within an hour (median over the people of
-Stress-Predict); five minutes to know better."""
+Stress-Predict); the prior weighs as much as five minutes of the person's own data."""
 FRESH_S: Final = {"rr_interval": 30.0, "ecg": 10.0, "ppg": 10.0, "heart_rate": 10.0}
-"""Age in seconds up to which the last value counts in full."""
+"""Age in seconds up to which the last value counts fully."""
 STALE_S: Final = {"rr_interval": 120.0, "ecg": 60.0, "ppg": 60.0, "heart_rate": 60.0}
 """Age in seconds from which it no longer counts."""
 
@@ -49,11 +48,11 @@ class HeartSignal:
         self.clear_samples()
 
     def clear_samples(self) -> None:
-        """Forget samples, whose times no longer hold after a clock was set; keep baselines."""
+        """Forget samples, whose times no longer hold after a clock change; keep baselines."""
         self._sources: dict[str, HeartRateSource] = {}
         self._qualities: defaultdict[str, SignalQuality] = defaultdict(SignalQuality)
         self._stamps: defaultdict[str, list[float]] = defaultdict(list)
-        """By waveform without a sampling rate: the times of its first samples."""
+        """Times of the first samples, by waveform without a sampling rate."""
 
     def add_samples(self, samples: Samples, times_s: list[float]) -> None:
         """Add samples; those of quality 0 count only towards the device's quality."""
@@ -97,7 +96,7 @@ class HeartSignal:
             del self._stamps[signal]
         if rate < MIN_SAMPLING_RATE:
             self._unusable_reason = (
-                f"{signal}: {rate:g} samples a second; beats need {MIN_SAMPLING_RATE:g} at least"
+                f"{signal}: {rate:g} samples a second; beats need at least {MIN_SAMPLING_RATE:g}"
             )
             return None
         return WaveformSource(BeatDetector(ECG if signal == "ecg" else PPG, rate))

@@ -1,4 +1,4 @@
-"""How much a person looks away from where they usually look, by yaw and pitch of the head.
+"""How much a person looks away from their usual direction, by yaw and pitch of the head.
 
 **It was not validated on drivers.** docs/state.md has the method, its sources and its limits.
 """
@@ -20,23 +20,24 @@ from affectline.services.fusion.usual_direction import LEARN_S, Direction, Usual
 YAW_LIMIT: Final = 15.0
 PITCH_LIMIT: Final = 12.0
 """Half-axes in degrees of the ellipse about the usual direction beyond which a person looks away.
-Chosen, not fitted: nods and the swaying of talking heads stay within; the head covers only part of
-a shift of gaze, some people's hardly any (Fridman et al. 2016), but turned in more than nine of ten
-glances at the centre console or a phone on the lap, and in two of three at the instruments or the
-inner mirror (Talamonti et al. 2014)."""
+They are chosen, not fitted: nods and the swaying of talking heads stay within. The head covers only
+part of a shift of gaze, and for some people hardly any (Fridman et al. 2016). But it turned in more
+than nine of ten glances at the centre console or a phone on the lap, and in two of three at the
+instruments or the inner mirror (Talamonti et al. 2014)."""
 BACK: Final = 0.8
-"""Share of the limits within which a look away is over, so that one at the limit is not many."""
+"""Share of the limits within which a look away ends, so that one at the limit does not count as
+many."""
 LOST_AWAY_S: Final = 3.0
-"""A face that is lost while it looks away is taken to look away for so long: a look over the
+"""A face that is lost during a look away counts as looking away for this long: a look over the
 shoulder hides the face and takes one to three seconds. After that the direction is unknown."""
 MIN_KNOWN_S: Final = 10.0
-"""Seconds of known direction below which there is no share."""
+"""With fewer seconds of known direction, there is no share."""
 LONG_S: Final = 2.0
-"""NHTSA's guideline for tasks of drivers wants single glances to be no longer (2013)."""
+"""Longest single glance by NHTSA's guideline for drivers' tasks (2013)."""
 
 
 class LookSignal:
-    """Looks away of one person, as one camera sees them."""
+    """Looks away of one person, as seen by one camera."""
 
     def __init__(self) -> None:
         self._usual = UsualDirection()
@@ -46,7 +47,7 @@ class LookSignal:
         self.clear_samples()
 
     def clear_samples(self) -> None:
-        """Forget what was seen, whose times no longer hold; keep the usual direction."""
+        """Forget observations, whose times no longer hold; keep the usual direction."""
         self._window.clear()
         self._direction: Direction | None = None
         self._at_s = -math.inf
@@ -54,17 +55,17 @@ class LookSignal:
         self._label: Look = "unknown"
 
     def restart(self) -> None:
-        """A calibration begins: the usual direction is learnt anew."""
+        """Begin a calibration: learn the usual direction again."""
         self._usual.reset()
         self._window.clear()
         self._label = "unknown"
 
     def freeze(self) -> None:
-        """A calibration ends: the usual direction stays as it is."""
+        """End a calibration: fix the usual direction."""
         self._usual.freeze()
 
     def add_face(self, face: FaceSigns | None, at_s: float) -> None:
-        """Add what a frame shows: a face, which may have no direction, or none."""
+        """Add the face in a frame, which may have no direction, or None without a face."""
         if face is not None and face.yaw is not None and face.pitch is not None:
             self._add_direction((face.yaw, face.pitch), at_s)
         elif self.is_measured:
@@ -86,7 +87,7 @@ class LookSignal:
         self._window.set(self._label, at_s, _share_of_yaw(by_yaw, by_pitch))
 
     def _distances(self, direction: Direction) -> Direction:
-        """Squared distances from the usual direction by yaw and pitch: 1 in sum at the limit."""
+        """Squared distances from the usual direction by yaw and by pitch; in sum 1 at the limit."""
         if self._usual.direction is None:
             return 0.0, 0.0
         yaw, pitch = self._usual.direction
@@ -94,10 +95,10 @@ class LookSignal:
         return by_yaw**2, by_pitch**2
 
     def _add_unknown(self, face: FaceSigns | None, at_s: float) -> None:
-        """A face that is lost, or turned out of sight, while it looks away still does so."""
+        """Continue a look away while the face is lost or turned out of sight; else unknown."""
         rest_s = self._at_s + LOST_AWAY_S - at_s
         if face is not None and "turned_away" in face.doubts:
-            rest_s = HOLD_S  # it is in sight, and has not come back
+            rest_s = HOLD_S  # it is in sight, and has not turned back
         if self._label == "away" and rest_s > 0 and self._direction is not None:
             weight = _share_of_yaw(*self._distances(self._direction))
             self._window.set("away", at_s, weight, min(rest_s, HOLD_S))
@@ -180,5 +181,5 @@ class LookSignal:
 
 
 def _share_of_yaw(by_yaw: float, by_pitch: float) -> float:
-    """What part of a squared distance is the yaw's; 0 in the usual direction itself."""
+    """The yaw's share of a squared distance; 0 in the usual direction itself."""
     return by_yaw / (by_yaw + by_pitch) if by_yaw or by_pitch else 0.0

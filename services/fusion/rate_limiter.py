@@ -1,4 +1,4 @@
-"""Limits how often states are published: evenly spaced, and never too many in any second."""
+"""Limits how often states are published: evenly spaced, and never too many in a second."""
 
 import math
 from collections import deque
@@ -6,16 +6,15 @@ from typing import Final
 
 SECOND: Final = 1_000_000_000
 EARLY: Final = 1 / 20
-"""Share of a period by which an event may come before it is due: cameras jitter by some
-milliseconds."""
+"""Share of a period by which an event may be early: cameras jitter by some milliseconds."""
 CLOSEST: Final = 1 / 2
-"""However late an event was, the next one is due no sooner than this share of a period after it."""
+"""However late an event is, the next one is due no sooner than this share of a period after it."""
 
 
 class RateLimiter:
-    """Decides of events, by their time stamps, which ones to admit.
+    """Decides which events to admit, by their time stamps.
 
-    Two rules hold together:
+    Two rules apply together:
 
     * *Schedule.* Events are due one period apart. A late event does not move the schedule, so 15 or
       25 frames a second give ten states as well.
@@ -61,6 +60,6 @@ class RateLimiter:
         return self._admitted[-1] if self._admitted else None
 
     def reset(self) -> None:
-        """Forget all events: time starts anew."""
+        """Forget all events: time starts over."""
         self._admitted.clear()
         self._due = None

@@ -1,4 +1,4 @@
-"""How far a signal's deviation from its baseline can be relied on, and why not fully."""
+"""How reliable a signal's deviation from its baseline is, and why not fully."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from typing import Final
 from affectline.common.wire.biometrics import Samples
 
 QUALITY_WINDOW_S: Final = 10.0
-"""A device's quality is that of its last seconds: one odd beat does not make the heart vanish."""
+"""A device's quality is averaged over these last seconds: one bad beat must not hide the heart."""
 
 
 @dataclass(frozen=True)
 class SignalDeviation:
-    """A signal's deviation from its baseline at a moment."""
+    """A signal's deviation from its baseline at one time."""
 
     deviation: float
     """In standard deviations of the person's own signal (a z-score)."""
@@ -30,13 +30,13 @@ class SignalDeviation:
 
 @dataclass(frozen=True)
 class MissingSignal:
-    """A signal that has no deviation at a moment."""
+    """A signal without a deviation at one time."""
 
     reason: str
 
 
 class SignalQuality:
-    """How good a device, or its driver, has rated its own samples lately."""
+    """How a device, or its driver, has recently rated its own samples."""
 
     def __init__(self) -> None:
         self._ratings: deque[tuple[float, float, int, str]] = deque()

@@ -16,11 +16,11 @@ from affectline.services.fusion.signal_quality import (
 
 SKIN_SIGNAL: Final = "skin_conductance"
 SKIN_PRIOR: Final = BaselinePrior(spread=0.50, seconds=120.0)
-"""Within a session the log of skin conductance spreads by half (median 0.47 over the people of
-Stress-Predict); people differ by more than that, so that one's own figure soon counts."""
+"""Within a session, the log of skin conductance spreads by half (median 0.47 over the people of
+Stress-Predict); people differ by more than that, so their own spread soon counts more."""
 FRESH_S: Final = 5.0
 STALE_S: Final = 30.0
-"""Ages of the last sample up to which it counts in full, and from which it no longer counts."""
+"""Ages of the last sample up to which it counts fully, and from which it no longer counts."""
 
 
 class SkinSignal:
@@ -31,7 +31,7 @@ class SkinSignal:
         self.clear_samples()
 
     def clear_samples(self) -> None:
-        """Forget samples, whose times no longer hold after a clock was set; keep the baseline."""
+        """Forget samples, whose times no longer hold after a clock change; keep the baseline."""
         self._level, self._responses = TonicLevel(), ResponseDetector()
         self._quality = SignalQuality()
 
@@ -72,7 +72,7 @@ class SkinSignal:
         """Return value and unit by name: responses a minute, and measures of the newest response.
 
         ``skin_response_onset`` is how long ago it began, ``skin_response_recovery`` how long after
-        its peak half of its amplitude was lost.
+        its peak it had lost half of its amplitude.
         """
         measures = {"skin_responses": (self._responses.rate(now_s), "/min")}
         if self._responses.responses:

@@ -1,4 +1,4 @@
-"""The declaration of the fusion process."""
+"""The service spec of the fusion process."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ class FusionProcess(ProcessSettings):
     session_start: int | None = None
     """Zero of the session's time line, in ns since the Unix epoch: seconds count from it."""
     recorded_sources: tuple[str, ...] = ()
-    """Films and tables whose watermarks are waited for."""
+    """Films and tables whose watermarks fusion waits for."""
 
     @property
     def process_name(self) -> str:
@@ -28,16 +28,16 @@ def configure(pipeline: PipelineSettings, delivery: Delivery) -> FusionProcess:
 
 
 def planned(run: Run) -> Iterator[FusionProcess]:
-    """One where somebody is measured, by sensors or by head and eyes."""
+    """One if somebody is measured, by sensors or by head and eyes."""
     if not run.has_fusion:
         return
     chosen = run.settings.fusion
     subjects = {sensor.subject for sensor in run.settings.biometrics}
     if len(subjects) == 1 and chosen.subject is None and not chosen.streams:
-        # Known before the first sample: the face is that person's from the first frame
+        # Known before the first sample: so the face belongs to that person from the first frame
         chosen = chosen.model_copy(update={"subject": subjects.pop()})
     if not (run.has_sensors or run.replay):
-        # Nobody asked for nervousness; by the face alone it was never validated
+        # Nobody asked for nervousness; from the face alone it was never validated
         chosen = chosen.model_copy(update={"face_weight": 0.0})
     yield FusionProcess(settings=chosen)
 

@@ -1,4 +1,4 @@
-"""The stage of the fusion process: assigns messages to subjects, publishes each one's state."""
+"""The stage of the fusion process: assigns messages to subjects, and publishes their states."""
 
 import math
 from collections import Counter
@@ -33,12 +33,12 @@ CALIBRATE: Final = "calibrate"
 """Label of a marker that starts a calibration: the person is at rest now."""
 MAX_CALIBRATION_S: Final = 3600.0
 MOST_SUBJECTS: Final = 64
-"""People whose state is kept, and calibrations for people who have not been seen yet."""
+"""The most people whose state is kept, and the most calibrations for people not seen yet."""
 LARGER: Final = 2.0
-"""A face takes the place of the one whose direction and eyes are followed when its box is so many
-times as large: a passenger who leans forward is not the driver."""
+"""A face replaces the one whose direction and eyes are followed when its box is this many times as
+large: a passenger who leans forward is not the driver."""
 UNIT_DEPENDENT: Final = ("heart_rate", "rr_interval", "skin_conductance")
-"""Signals whose values depend on the unit; of waves only the shape counts."""
+"""Signals whose values depend on the unit; for waves only the shape matters."""
 
 
 class Fusion(Stage):
@@ -47,11 +47,11 @@ class Fusion(Stage):
     A `Marker` labelled ``calibrate`` starts a timed calibration; its ``extra`` may name
     ``seconds`` (60) and ``subject`` (all).
 
-    In live delivery states continue once a second while no messages arrive, with falling quality.
+    In live delivery, states continue once a second while no messages arrive, with falling quality.
 
     Args:
         process: Which signals belong to which subject.
-        clock: Returns seconds, for intervals.
+        clock: Returns seconds of a clock for intervals.
     """
 
     outputs: ClassVar[Mapping[type[Message], Route]] = {
@@ -67,36 +67,36 @@ class Fusion(Stage):
         self._measured: set[str] = set()
         """Subjects that sensors have named."""
         self._last_frames: dict[str, tuple[int, int]] = {}
-        """By stream: epoch and sequence number of the last frame."""
+        """Epoch and sequence number of the last frame, by stream."""
         self._followed_tracks: dict[str, int] = {}
-        """By stream: the face whose direction and eyes are followed."""
+        """The face whose direction and eyes are followed, by stream."""
         self._starts: dict[str, StreamStart] = {}
-        """By stream: the newest start."""
+        """The newest start, by stream."""
         self._calibrations: dict[object, Marker] = {}
-        """The last one by subject, None for all; also applied to subjects that appear later."""
+        """The last calibration by subject, None for all; applies to later subjects as well."""
         self._last_message_s: dict[str, float] = {}
-        """By subject: time of the last message on the local clock."""
+        """Time of the last message on the local clock, by subject."""
 
     def topic(self, kind: type[Message]) -> str | None:
         return "control/fusion" if kind is Control else super().topic(kind)
 
     def setup(self) -> None:
         if self.context.delivery == "live":
-            self._recorded_sources = ()  # nobody is waited for
+            self._recorded_sources = ()  # live delivery waits for nobody
         self._merger = EventTimeMerger(self._recorded_sources, self.context.delivery)
         self._progress = SourceAlignment(self.context.service, ())
         self._unfinished: dict[str, StreamDone] = {}
-        """By stream: what the sink has said of its end."""
+        """The sink's message about the end of a stream, by stream."""
         self._held_results: Counter[str] = Counter()
-        """By stream: results that wait for their turn."""
+        """Results that wait for their turn, by stream."""
         self._told_lost: set[str] = set()
         self._repeats = RepeatFilter()
 
     @on(Samples, Emotion, Marker)
     def on_event(self, packet: Packet) -> Iterator[Packet]:
-        """Take a message when its turn has come; publish the states that follow."""
+        """Process a message when it is its turn in event time; publish the states that follow."""
         message = packet.message
-        # Without a plan it may be a replay that begins again
+        # Without recorded sources it may be a replay that starts again
         if self._recorded_sources and self._repeats.is_repeated(message):
             return
         self._merger.push(packet, self._clock())
@@ -106,7 +106,7 @@ class Fusion(Stage):
 
     @on(Watermark)
     def on_watermark(self, packet: Packet[Watermark]) -> Iterator[Packet]:
-        """A recorded source has come further."""
+        """Note the progress of a recorded source."""
         if packet.message.source != self.context.service:
             self._merger.observe(packet.message, self._clock())
             yield from self._handle_ready()
@@ -118,7 +118,7 @@ class Fusion(Stage):
         yield from self._announce_progress()
 
     def _announce_progress(self) -> Iterator[Packet]:
-        """Tell how far the states have come, and of which streams they are complete."""
+        """Announce how far the states have come, and for which streams they are complete."""
         for stream in [name for name in self._unfinished if not self._held_results[name]]:
             done = {"by": "fusion", "done_at": self.context.now()}
             yield Packet(self._unfinished.pop(stream).model_copy(update=done))
@@ -151,7 +151,7 @@ class Fusion(Stage):
             extra: dict[str, JsonValue] = {"seconds": action.seconds}
             if action.subject is not None:
                 extra["subject"] = action.subject
-            # Where recordings are analysed, now is how far they have come
+            # When recordings are analysed, "now" is how far they have come
             recorded = self._recorded_sources and self._merger.now >= 0
             at = self._merger.now if recorded else packet.message.at
             self._calibrate(Marker(session="session", at=at, label=CALIBRATE, extra=extra))
@@ -159,7 +159,7 @@ class Fusion(Stage):
 
     @on(StreamStart)
     def on_stream_start(self, packet: Packet[StreamStart]) -> Iterable[Packet]:
-        """Rewind all subjects if a replay begins again."""
+        """Rewind all subjects if a replay starts again."""
         self._rewind_if_replayed_again(packet.message)
         return ()
 
@@ -178,7 +178,7 @@ class Fusion(Stage):
                 self.context.log.warning(text, source, LOST_S)
         self._told_lost = set(self._merger.lost)
         if self.context.delivery != "live":
-            return  # reproducible: silence must not depend on the speed of processing
+            return  # to be reproducible, silence must not depend on the speed of processing
         for subject, person in self._subjects.items():
             silent_s = self._clock() - self._last_message_s.get(subject, math.inf)
             state = person.extrapolate(silent_s) if silent_s >= SILENCE_S else None
@@ -186,7 +186,7 @@ class Fusion(Stage):
                 yield Packet(state)
 
     def _rewind_if_replayed_again(self, start: StreamStart) -> None:
-        """A replay that begins again goes back in time, with all of its subjects."""
+        """Rewind all subjects if a replay starts again: it goes back in time."""
         before = self._starts.get(start.stream)
         self._starts[start.stream] = start
         replayed_again = (
@@ -212,7 +212,7 @@ class Fusion(Stage):
             and subject not in self._subjects
             and DEFAULT_SUBJECT in self._subjects
         ):
-            # The unnamed person whose face has been seen now has a name
+            # The unnamed person with the visible face now has a name
             person = self._subjects.pop(DEFAULT_SUBJECT)
             person.subject = subject
             self._subjects[subject] = person
@@ -263,9 +263,9 @@ class Fusion(Stage):
         )
 
     def _sighting(self, emotion: Emotion) -> Sighting | None:
-        """The face whose direction and eyes are followed: the same one as long as it is there."""
+        """The face whose direction and eyes are followed: the same one as long as it is present."""
         if emotion.missing is not None:
-            return None  # nobody has looked at the frame
+            return None  # the frame was not analysed
         largest = max(emotion.faces, key=_area, default=None)
         if largest is None:
             return Sighting(emotion.stream, None)

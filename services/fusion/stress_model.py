@@ -17,7 +17,7 @@ PHYSIOLOGICAL: Final = ("heart", "skin")
 """The signals whose weights are fitted."""
 COEFFICIENTS: Final = Path(__file__).with_name("coefficients.json")
 MAX_DEVIATION: Final = 5.0
-"""Deviations are clipped here: what is beyond is more often an artefact than stress."""
+"""Deviations are clipped here: larger ones are more often artefacts than stress."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Evidence:
     deviation: float
     """Distance from baseline in standard deviations of the person's own signal."""
     reliability: float = 1.0
-    """0 to 1; below 1 the deviation is drawn towards its population mean."""
+    """0 to 1; below 1 the deviation is pulled towards its population mean."""
 
 
 @dataclass(frozen=True)
@@ -52,19 +52,19 @@ class StressModel:
 
 @dataclass(frozen=True)
 class StressEstimate:
-    """The model's output at a moment."""
+    """The model's output at one time."""
 
     nervousness: float
     """0 to 100."""
     log_odds: float
-    """Of stress against rest, by the signals present; 0 means even odds."""
+    """Log-odds of stress against rest, by the signals present; 0 means even odds."""
     contributions: Mapping[str, float]
     """Points that each signal adds to the nervousness of the same person at baseline."""
 
 
 @cache
 def load_default_model() -> StressModel:
-    """Load the model that is fitted to everybody in Stress-Predict."""
+    """Load the model that was fitted to all people of Stress-Predict."""
     return parse_model(COEFFICIENTS.read_text(encoding="utf-8"))
 
 
@@ -95,11 +95,11 @@ def format_model(model: StressModel, about: str) -> str:
 def estimate_stress(
     model: StressModel, evidence: Mapping[str, Evidence], face_weight: float = 0.0
 ) -> StressEstimate:
-    """Estimate nervousness at a moment.
+    """Estimate nervousness at one time.
 
     Args:
         model: The coefficients.
-        evidence: By signal: ``heart``, ``skin``, ``face``; missing ones are left out.
+        evidence: Evidence by signal: ``heart``, ``skin``, ``face``; missing ones are left out.
         face_weight: Log-odds for each standard deviation of the face.
     """
     baseline = model.intercept
@@ -120,8 +120,8 @@ def estimate_stress(
 def _attribute(baseline: float, parts: Mapping[str, float]) -> dict[str, float]:
     """Attribute points of nervousness to each part of the log-odds; their sum is exact.
 
-    The integrated gradients of a logistic function along the straight path from baseline to now
-    (Sundararajan et al. 2017): each part in proportion.
+    These are the integrated gradients of a logistic function along the straight path from baseline
+    to now (Sundararajan et al. 2017): each part gets points in proportion.
     """
     total = sum(parts.values())
     if abs(total) > 1e-6:

@@ -1,4 +1,4 @@
-"""What was so when, over the last minute: stretches of time with a label each."""
+"""The last minute as labelled stretches of time."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -6,11 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 WINDOW_S: Final = 60.0
-"""PERCLOS was defined over a minute (Wierwille et al. 1994); looks away are counted over the same.
-"""
+"""PERCLOS is defined over a minute (Wierwille et al. 1994); looks away use the same window."""
 HOLD_S: Final = 1.0
-"""What was seen in a frame holds until the next one, but no longer than this: films of one frame a
-second are still covered, and silence is not taken for knowledge."""
+"""A frame's label holds until the next frame, but no longer than this: films of one frame a second
+are still covered, and without frames nothing counts as known."""
 
 
 @dataclass
@@ -21,14 +20,14 @@ class Stretch:
     start_s: float
     end_s: float
     weighted_s: float = 0.0
-    """Its seconds, each times the weight that came with the label."""
+    """Sum of its seconds, each multiplied by the weight given with the label."""
 
     @property
     def seconds(self) -> float:
         return self.end_s - self.start_s
 
     def within(self, start_s: float) -> float:
-        """Seconds of it after this time."""
+        """Seconds of the stretch after this time."""
         return self.end_s - max(self.start_s, start_s)
 
     def weighted_within(self, start_s: float) -> float:
@@ -37,10 +36,10 @@ class Stretch:
 
 
 class RecentStretches:
-    """The stretches of the last `WINDOW_S`, whole: the first may have begun before.
+    """The stretches of the last `WINDOW_S`, uncut: the first may have begun earlier.
 
     Args:
-        otherwise: Label of the time after a frame's own has ceased to hold.
+        otherwise: Label of the time after a frame's label no longer holds.
     """
 
     def __init__(self, otherwise: str) -> None:
@@ -51,16 +50,16 @@ class RecentStretches:
         """Forget everything."""
         self._stretches: deque[Stretch] = deque()
         self._held: tuple[str, float, float, float] | None = None
-        """Of the newest frame: label, time, weight, and time until which it holds."""
+        """Label, time and weight of the newest frame, and the time until which it holds."""
 
     def set(self, label: str, at_s: float, weight: float = 0.0, hold_s: float = HOLD_S) -> None:
-        """Say what is so from this time on; times that do not rise are ignored.
+        """Set the label from this time on; times that do not increase are ignored.
 
         Args:
-            label: What holds.
+            label: The label that holds.
             at_s: Time of the frame.
-            weight: From 0 to 1: share of the time to be counted in `Stretch.weighted_s`.
-            hold_s: Longest time for which it holds without another frame.
+            weight: From 0 to 1: share of the time to count in `Stretch.weighted_s`.
+            hold_s: Longest time for which the label holds without another frame.
         """
         if self._held is not None and at_s <= self._held[1]:
             return
@@ -71,13 +70,13 @@ class RecentStretches:
             self._stretches.popleft()
 
     def stretches(self, now_s: float) -> list[Stretch]:
-        """The stretches up to this time, oldest first; none if nothing was ever said."""
+        """The stretches up to this time, oldest first; none before the first label."""
         if self._held is None:
             return []
         now_s = max(now_s, self._held[1])
         stretches = deque(self._stretches)
         if stretches:
-            stretches[-1] = replace(stretches[-1])  # it may be made longer below
+            stretches[-1] = replace(stretches[-1])  # it may be extended below
         for stretch in self._until(now_s):
             _append(stretches, stretch)
         return [stretch for stretch in stretches if stretch.end_s > now_s - WINDOW_S]
@@ -94,7 +93,7 @@ class RecentStretches:
 
 
 def _append(stretches: deque[Stretch], stretch: Stretch) -> None:
-    """Append a stretch, or make the last one longer where the label is the same."""
+    """Append a stretch, or extend the last one if the label is the same."""
     if stretches and stretches[-1].label == stretch.label:
         stretches[-1].end_s = stretch.end_s
         stretches[-1].weighted_s += stretch.weighted_s

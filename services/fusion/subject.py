@@ -28,19 +28,19 @@ SECOND: Final = 1_000_000_000
 SILENCE_S: Final = 1.0
 """Time between states while no messages arrive."""
 MAX_FACE_QUALITY: Final = 0.2
-"""Highest quality of a nervousness that rests on the face alone, which was never validated."""
+"""Highest quality of nervousness estimated from the face alone, which was never validated."""
 
 Evaluations = Mapping[str, SignalDeviation | MissingSignal]
-"""By physiological signal."""
+"""Evaluations by physiological signal."""
 
 
 @dataclass(frozen=True)
 class Sighting:
-    """What a frame shows of a person besides the emotion."""
+    """What a frame shows about a person besides the emotion."""
 
     stream: str
     face: FaceSigns | None
-    """None: no face is seen."""
+    """None: no face is visible."""
 
 
 class SubjectState:
@@ -97,10 +97,10 @@ class SubjectState:
         """Add the smoothed facial expression in a frame; return a state if one is due.
 
         Args:
-            distribution: Over the seven emotions; None for a frame without a face.
+            distribution: Probabilities of the seven emotions; None for a frame without a face.
             at_ns: When the frame was captured.
-            doubts: Why not to trust the expression.
-            sighting: What else the frame shows; None where it was not looked at.
+            doubts: Reasons not to trust the expression.
+            sighting: What else the frame shows; None if it was not analysed.
         """
         at_s = self._to_seconds(at_ns)
         self._rewind_if_set_back("face", at_s)
@@ -130,14 +130,14 @@ class SubjectState:
         self._mode = "calibrating"
 
     def rewind(self) -> None:
-        """Prepare for messages that are earlier than the last ones; keep the baselines."""
+        """Prepare for messages from earlier times than the last ones; keep the baselines."""
         for part in (self._heart, self._skin, self._face, self._driving):
             part.clear_samples()
         self._clock.clear()
         self._limiter.reset()
 
     def evidence(self, at_ns: int) -> dict[str, Evidence]:
-        """Return the model's input at this time, or at the newest one if that is later."""
+        """Return the model's input at this time, or at the newest time if that is later."""
         newest_s = self._clock.now_s
         if newest_s is None:
             return {}
@@ -146,7 +146,7 @@ class SubjectState:
 
     def _to_seconds(self, at_ns: int) -> float:
         if self._origin_ns is None:
-            # Baselines are updated once a second: at the same moments in every run
+            # Baselines are updated once a second, at the same times in every run
             self._origin_ns = at_ns // SECOND * SECOND
         return (at_ns - self._origin_ns) / SECOND
 
@@ -236,7 +236,7 @@ class SubjectState:
         }
 
     def _arousal(self, log_odds: float | None, now_s: float) -> float | None:
-        """Average the physiological arousal with the face's, which has half the weight."""
+        """The mean of the physiological arousal and the face's, which has half the weight."""
         parts = []
         if log_odds is not None:
             parts.append((math.tanh(log_odds / 2), 1.0))
@@ -263,7 +263,7 @@ class SubjectState:
     def _informative(
         self, now_s: float, signals: Mapping[str, SignalContribution]
     ) -> dict[str, SignalContribution]:
-        """Return measures that are published but not in the model; docs/validation.md says why."""
+        """Return measures that are published but not in the model; see docs/validation.md."""
         measures = {}
         rmssd = self._heart.rmssd(now_s)
         if rmssd is not None:

@@ -1,22 +1,22 @@
-"""How long a person's blinks usually take: the median so far, or that of a calibration."""
+"""The usual duration of a person's blinks: the median so far, or that of a calibration."""
 
 from collections import deque
 from statistics import median
 from typing import Final
 
 MEMORY: Final = 600
-"""Blinks that the median rests on: those of 30 minutes to an hour."""
+"""How many blinks the median covers: those of 30 minutes to an hour."""
 MATURE: Final = 20
-"""Blinks after which it is trusted in full: those of one to two minutes."""
+"""Blinks after which the median is fully trusted: those of one to two minutes."""
 MIN_CALIBRATION: Final = 5
-"""A calibration with fewer blinks does not fix it."""
+"""A calibration with fewer blinks does not fix the median."""
 
 
 class UsualBlink:
     """The usual duration of one person's blinks in ms.
 
-    The median, so that a long look down that was taken for a blink does not count for more than
-    one.
+    It is the median, so that a long look down that was mistaken for a blink counts no more than any
+    other blink.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class UsualBlink:
             self._median = median(self._durations)
 
     def freeze(self) -> None:
-        """Fix it at its present value, unless too few blinks were seen."""
+        """Fix the median at its present value, unless too few blinks were seen."""
         self._frozen = len(self._durations) >= MIN_CALIBRATION
 
     @property
@@ -45,5 +45,5 @@ class UsualBlink:
 
     @property
     def maturity(self) -> float:
-        """0 at the start, 1 when it is trusted in full."""
+        """0 at the start, 1 when the median is fully trusted."""
         return min(1.0, len(self._durations) / (MIN_CALIBRATION if self._frozen else MATURE))

@@ -1,4 +1,4 @@
-"""Where a person usually points the head: the densest half of the last minutes."""
+"""The usual direction of a person's head: the densest half of the last minutes."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -8,20 +8,20 @@ from typing import Final
 from affectline.services.fusion.baseline import CALIBRATION_S, MATURE_S
 
 MEMORY_S: Final = 900
-"""Seconds of known direction that the usual one rests on: it follows a changed seat or camera
-within minutes, and a look away of several minutes does not become the usual one."""
+"""Seconds of known direction that the usual one covers: it follows a changed seat or camera within
+minutes, but a look away of several minutes does not become the usual direction."""
 LEARN_S: Final = 30.0
-"""Seconds after which it is first used: of half a minute more than half is spent looking ahead,
-however busy the mirrors."""
+"""Seconds after which the usual direction is first used: a driver looks ahead for more than half of
+any half minute, even with much use of the mirrors."""
 MIN_CALIBRATION_S: Final = 5.0
-"""A calibration in which the direction was known for less does not fix it."""
+"""A calibration with fewer seconds of known direction does not fix the usual one."""
 
 Direction = tuple[float, float]
 """Yaw and pitch in degrees."""
 
 
 class UsualDirection:
-    """The usual yaw and pitch, once a second by that second's median."""
+    """The usual yaw and pitch, updated once a second with that second's median."""
 
     def __init__(self) -> None:
         self.reset()
@@ -30,7 +30,7 @@ class UsualDirection:
         """Forget everything learnt."""
         self._seconds: deque[Direction] = deque(maxlen=MEMORY_S)
         self._now: list[Direction] = []
-        """The directions of the second that goes on."""
+        """The directions in the current second."""
         self._usual: Direction | None = None
         self.frozen = False
 
@@ -39,7 +39,7 @@ class UsualDirection:
         self._now.append((yaw, pitch))
 
     def close_second(self) -> None:
-        """Take over the second that ends."""
+        """Add the second that ends."""
         seen, self._now = self._now, []
         if self.frozen or not seen:
             return
@@ -48,7 +48,7 @@ class UsualDirection:
             self._find()
 
     def freeze(self) -> None:
-        """Fix it at its present value, unless too little was seen."""
+        """Fix the direction at its present value, unless too little was seen."""
         if len(self._seconds) >= MIN_CALIBRATION_S:
             self.frozen = True
             self._find()
@@ -59,25 +59,25 @@ class UsualDirection:
 
     @property
     def direction(self) -> Direction | None:
-        """Usual yaw and pitch; None while it is being learnt."""
+        """Usual yaw and pitch; None until they are learnt."""
         return self._usual
 
     @property
     def seconds(self) -> float:
-        """Seconds that it rests on."""
+        """Seconds that the usual direction is based on."""
         return float(len(self._seconds))
 
     @property
     def maturity(self) -> float:
-        """0 at the start, 1 when it is trusted in full; as a baseline's."""
+        """0 at the start, 1 when the direction is fully trusted; like a baseline's."""
         return min(1.0, self.seconds / (CALIBRATION_S if self.frozen else MATURE_S))
 
 
 def densest_mean(values: Sequence[float]) -> float:
     """Mean of the shortest interval that holds more than half of the values.
 
-    Up to half of them may lie elsewhere, all on one side, and do not move it; a median would move
-    to the border of the rest.
+    Up to half of the values may lie elsewhere, all on one side, without moving it; a median would
+    move to the border of the rest.
     """
     ordered = sorted(values)
     size = len(ordered) // 2 + 1

@@ -1,4 +1,4 @@
-"""Who may publish and subscribe to what: the hub's answer to every message of a stranger."""
+"""Permissions of peers that connect by TCP: what each may publish and subscribe to."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
@@ -14,30 +14,30 @@ from affectline.common.wire.kinds import message_kinds
 from affectline.common.wire.messages import SENT_TO, TO_SENSORS, Marker
 
 SENSOR_HEARS: Final = ("health/", "marker/", "stream/")
-"""What a sensor's tools look at: whether the hub is there, and passes on its markers."""
+"""What a sensor's tools check: that the hub is running, and that it forwards their markers."""
 
 
 def open_topics() -> tuple[str, ...]:
-    """Prefixes of what tools outside the pipeline publish: markers, and samples of sensors."""
+    """Topic prefixes that tools outside the pipeline publish: markers and samples of sensors."""
     kinds = message_kinds().values()
     return tuple(sorted({f"{kind.topic_prefix}/" for kind in kinds if kind.is_open_to_tools}))
 
 
 def heard_topics() -> tuple[str, ...]:
-    """Prefixes of what needs no key on loopback, and of what a listener's key allows by itself.
+    """Topic prefixes that need no key on loopback, and that a listener's key allows by default.
 
-    No pictures of people are among them.
+    None of them carries images of people.
     """
     kinds = message_kinds().values()
     return tuple(sorted({f"{kind.topic_prefix}/" for kind in kinds if not kind.shows_people}))
 
 
 class AccessControl:
-    """What peers may do that come by TCP.
+    """What peers that connect by TCP may do.
 
     Args:
-        access: What the hub's settings say.
-        holders: The keys that are let in now, by name.
+        access: Network access as set in the hub's settings.
+        holders: The keys that are allowed now, by name.
     """
 
     def __init__(
@@ -51,27 +51,27 @@ class AccessControl:
 
     @property
     def is_open_to_parts(self) -> bool:
-        """Whether parts of the pipeline may come by TCP."""
+        """Whether processes of the pipeline may connect by TCP."""
         return self._access != "guests"
 
     def is_part(self, user: str) -> bool:
-        """Whether a user's processes are parts of the pipeline."""
+        """Whether a user's processes belong to the pipeline."""
         if self._access != "keys":
             return self._access == "everything"
         holder = self._holders().get(user)
         return holder is not None and holder.role == "pipeline"
 
     def is_let_in(self, user: str) -> bool:
-        """Whether somebody may still be connected: a key may have been revoked."""
+        """Whether a user may still be connected: the key may have been revoked."""
         return self._access != "keys" or user in self._holders()
 
     def role_of(self, user: str) -> KeyRole | None:
-        """What a user's key is for; None where there is none."""
+        """The role of a user's key; None without a key."""
         holder = self._holders().get(user) if self._access == "keys" else None
         return holder.role if holder else None
 
     def may_publish(self, user: str, parts: Sequence[bytes]) -> bool:
-        """Whether a user's message is passed on."""
+        """Whether the hub forwards a user's message."""
         topic = parts[0]
         if self._access != "keys":
             return self._access == "everything" or topic.startswith(self._open_topics)
@@ -88,7 +88,7 @@ class AccessControl:
         return False
 
     def narrow(self, user: str, topic: str) -> tuple[str, ...]:
-        """The topic prefixes that a user gets for one that was subscribed to."""
+        """The topic prefixes that a user gets for a subscription to ``topic``."""
         if self.is_part(user):
             return (topic,)
         entitled = self._heard_topics
@@ -108,7 +108,7 @@ class AccessControl:
         return tuple(dict.fromkeys(narrowed))
 
     def split_receipt(self, receipt: Kept) -> Iterator[tuple[str, Kept]]:
-        """What of a receipt concerns each sensor's key, with the topic that this one hears."""
+        """Split a receipt by sensor key: yield each key's topic, and its part of the receipt."""
         if self._access != "keys":
             return
         for holder in self._holders().values():
@@ -123,23 +123,23 @@ COMMANDS: Final = f"{Control.topic_prefix}/{PIPELINE}".encode()
 
 
 def receipts_of(user: str) -> str:
-    """What a sensor's key hears receipts by."""
+    """The topic on which the holder of a sensor's key gets receipts."""
     return f"{TO_SENSORS}{user}:"
 
 
 def _kept_topics(holder: KeyHolder) -> tuple[bytes, ...]:
-    """Prefixes of what a sensor publishes and consumers keep."""
+    """Topic prefixes that a sensor publishes and consumers keep."""
     return tuple(t for t in _sensor_topics(holder) if t.startswith((b"bio/", MARKERS)))
 
 
 def _is_sent_to_a_keeper(parts: Sequence[bytes]) -> bool:
-    """Whether a message is sent again, to a consumer that has sent no receipt for it."""
+    """Whether a message is resent to a consumer that has sent no receipt for it."""
     service = parts[0].decode(errors="replace").removeprefix(SENT_TO).rstrip(":")
     return len(parts) > 1 and service.split("/")[0] in KEEPERS
 
 
 def _sensor_topics(holder: KeyHolder) -> tuple[bytes, ...]:
-    """Prefixes of what a sensor publishes: samples of its subjects, markers, and how it is."""
+    """Topic prefixes that a sensor publishes: its subjects' samples, markers and its health."""
     if not holder.subjects:
         return b"bio/", MARKERS, b"health/biometrics/", b"watermark/biometrics/"
     topics = [MARKERS]
@@ -151,7 +151,7 @@ def _sensor_topics(holder: KeyHolder) -> tuple[bytes, ...]:
 
 
 def _is_of(parts: Sequence[bytes], services: Iterable[str]) -> bool:
-    """Whether one of these kinds of services publishes such a message."""
+    """Whether one of these kinds of service publishes this message."""
     is_to_one = parts[0].startswith(SENT_TO.encode())
     try:
         message = codec.decode(parts[1:] if is_to_one else parts).message
@@ -161,7 +161,7 @@ def _is_of(parts: Sequence[bytes], services: Iterable[str]) -> bool:
 
 
 def _is_about_recording(parts: Sequence[bytes]) -> bool:
-    """Whether it is a command to start or stop a recording."""
+    """Whether a message is a command to start or stop a recording."""
     if parts[0] != COMMANDS:
         return False
     try:
@@ -172,6 +172,6 @@ def _is_about_recording(parts: Sequence[bytes]) -> bool:
 
 
 def kind_of(topic: bytes) -> str:
-    """The first level of a topic where it is one of ours, for counters; else ``other``."""
+    """The first level of a topic if it is one of ours, for counters; else ``other``."""
     first = topic.split(b"/", 1)[0].decode(errors="replace")
     return first if first in {kind.topic_prefix for kind in message_kinds().values()} else "other"

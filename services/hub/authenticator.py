@@ -1,6 +1,6 @@
-"""Who comes in by TCP: the hub's answer to every handshake, and its keys.
+"""Authenticates peers that connect by TCP, with the hub's keys.
 
-The library asks in the middle of a handshake (ZAP, `RFC 27 <https://rfc.zeromq.org/spec/27/>`_).
+libzmq asks in the middle of each handshake (ZAP, `RFC 27 <https://rfc.zeromq.org/spec/27/>`_).
 The keys are read again whenever they change.
 """
 
@@ -22,17 +22,17 @@ from affectline.common.runtime.sockets import bind
 from affectline.services.hub.refusals import Refusals
 
 ZAP: Final = "inproc://zeromq.zap.01"
-"""Where libzmq asks, by the RFC."""
+"""The address at which libzmq asks, as the RFC defines it."""
 VERSION: Final = b"1.0"
 FOR_EVERY_ROLE: Final = "everybody"
 FOR_PARTS: Final = "parts"
-"""ZAP domains: sockets that every key opens, and those for parts of the pipeline."""
+"""ZAP domains: sockets that every key opens, and those for processes of the pipeline."""
 CONNECTION: Final = "Connection"
-"""Property of messages: what the connection is called that they came by, each otherwise."""
+"""Property of messages: the unique name of the connection that they came by."""
 LOOK_S: Final = 1.0
-"""How often the folder of keys is looked at."""
+"""How often the folder of keys is checked."""
 REBIND_S: Final = 2.0
-"""How long a port may take to be free again after it was let go."""
+"""How long a port may take to become free after it is released."""
 RETRY_S: Final = 0.02
 ANSWERED_AT_ONCE: Final = 64
 
@@ -40,20 +40,20 @@ LOG: Final = ServiceLogger("hub")
 
 
 class KeyChange(NamedTuple):
-    """What differs since the keys were read before."""
+    """What has changed since the keys were last read."""
 
     revoked: frozenset[str] = frozenset()
-    """Names of keys that are let in no more, or for something else."""
+    """Names of keys that were revoked, or whose permissions have changed."""
     has_new_hub_pair: bool = False
 
 
 class Authenticator:
-    """Knows the hub's keys, and whose keys are let in.
+    """Holds the hub's own keys and the keys that are allowed to connect.
 
     Args:
-        context: Where its socket belongs to.
+        context: The ZeroMQ context of its socket.
         store: The folder of keys.
-        refusals: Where refused handshakes are counted.
+        refusals: Counts refused handshakes.
 
     Raises:
         AffectlineError: The hub has no keys, or they cannot be read.
@@ -66,7 +66,7 @@ class Authenticator:
         pair = store.hub_pair()
         if pair is None:
             raise AffectlineError(
-                f"the hub has no keys in {store.folder}", "affectline keys new NAME makes them"
+                f"the hub has no keys in {store.folder}", "make them with: affectline keys new NAME"
             )
         self.pair: CurvePair = pair
         self.holders: Mapping[str, KeyHolder] = store.holders()
@@ -79,7 +79,7 @@ class Authenticator:
         self.socket.bind(ZAP)
 
     def bind(self, socket: zmq.Socket[bytes], endpoint: Endpoint, *, for_parts: bool) -> None:
-        """Bind a socket that lets in whoever has a key for it.
+        """Bind a socket that accepts only peers with a key for it.
 
         Raises:
             AffectlineError: The port is in use.
@@ -89,15 +89,15 @@ class Authenticator:
         self._bound.append((socket, endpoint))
 
     def secure(self, socket: zmq.Socket[bytes], *, for_parts: bool) -> None:
-        """Have a socket let in whoever has a key for it, wherever it is bound from now on."""
+        """Make a socket accept only peers with a key for it, wherever it is bound from now on."""
         domain = FOR_PARTS if for_parts else FOR_EVERY_ROLE
         socket.setsockopt(zmq.CURVE_SERVER, 1)
         socket.setsockopt(zmq.CURVE_SECRETKEY, self.pair.secret_key.encode())
         socket.setsockopt(zmq.ZAP_DOMAIN, domain.encode())
-        socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)  # never open for want of an answer
+        socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)  # no answer must never mean open access
 
     def answer(self) -> None:
-        """Answer handshakes that wait, not all of them at once: messages are waiting as well."""
+        """Answer waiting handshakes, a limited number at once: messages are waiting as well."""
         for _ in range(ANSWERED_AT_ONCE):
             try:
                 request = self.socket.recv_multipart(zmq.DONTWAIT)
@@ -112,7 +112,7 @@ class Authenticator:
             self.socket.send_multipart([VERSION, number, *status, name.encode(), told])
 
     def _identify(self, request: list[bytes]) -> str:
-        """The name of the key that asks, where it is let in; else nothing."""
+        """The name of the key that asks if it is allowed; else an empty string."""
         if len(request) != 7 or request[0] != VERSION or request[5] != b"CURVE":
             return ""
         _, _, domain, address, _, _, key = request
@@ -126,7 +126,7 @@ class Authenticator:
         return ""
 
     def update(self) -> KeyChange:
-        """Look, once a second, whether keys have changed, and go by the new ones."""
+        """Check once a second whether keys have changed, and apply the new ones."""
         if monotonic() < self._next_look:
             return KeyChange()
         self._next_look = monotonic() + LOOK_S
@@ -137,14 +137,14 @@ class Authenticator:
         try:
             holders, pair = self._store.holders(), self._store.hub_pair()
         except AffectlineError as error:
-            LOG.warning("the keys stay as before: %s", error)
+            LOG.warning("cannot read the changed keys, keeping the old ones: %s", error)
             return KeyChange()
         changed = {name for name, one in self.holders.items() if holders.get(name) != one}
         added = sorted(holders.keys() - self.holders.keys())
         self.holders = holders
         if added or changed:
             LOG.warning(
-                "keys have changed: allowed now %s; revoked or changed: %s",
+                "keys have changed: newly allowed: %s; revoked or changed: %s",
                 ", ".join(added) or "none", ", ".join(sorted(changed)) or "none",
             )  # fmt: skip
         is_new = pair is not None and pair != self.pair
@@ -156,7 +156,7 @@ class Authenticator:
         return KeyChange(frozenset(changed), is_new)
 
     def _rebind(self, socket: zmq.Socket[bytes], endpoint: Endpoint) -> None:
-        """Listen by the hub's new key; connections by the old one end."""
+        """Listen with the hub's new key; connections that use the old one end."""
         socket.unbind(endpoint.address)
         socket.setsockopt(zmq.CURVE_SECRETKEY, self.pair.secret_key.encode())
         deadline = monotonic() + REBIND_S
@@ -166,14 +166,14 @@ class Authenticator:
                 return
             threading.Event().wait(RETRY_S)
             if monotonic() > deadline:
-                LOG.error("cannot listen on %s any more by the new keys", endpoint.address)
+                LOG.error("cannot listen on %s with the new key", endpoint.address)
                 return
 
     def close(self) -> None:
-        """Answer no more."""
+        """Stop answering handshakes."""
         self.socket.close()
 
 
 def _property(name: bytes, value: bytes) -> bytes:
-    """A property as the protocol has it: both with their lengths."""
+    """A property as the protocol encodes it: name and value, each preceded by its length."""
     return bytes([len(name)]) + name + struct.pack(">I", len(value)) + value

@@ -1,8 +1,8 @@
 """The bus: forwards every message to consumers and tools.
 
 The pipeline's own consumers exert back-pressure in lossless delivery; the outlets for everybody
-else always drop for the slow. There are two of each socket: one for the processes of the same user
-on this machine, and one for TCP, where it depends on the peer what is let in and out.
+else always drop messages for slow readers. There are two sockets of each kind: one for the same
+user's processes on this machine, and one for TCP, where permissions depend on the peer.
 """
 
 import threading
@@ -55,35 +55,36 @@ Context = zmq.Context[zmq.Socket[bytes]]
 ALL_TOPICS: Final = SUBSCRIBED
 """Subscription to all topics, as an XSUB socket sends it to publishers."""
 CONSUMER_HWM: Final = 64
-"""Messages waiting for one consumer of the pipeline. In lossless delivery a full queue holds
+"""Messages that may wait for one consumer of the pipeline. In lossless delivery a full queue holds
 everything up; a frame of 640x360 takes about 40 kB."""
 OUTSIDER_HWM: Final = 128
-"""Messages waiting for one outside tool before it loses some."""
+"""Messages that may wait for one outside tool before it loses some."""
 CROPS: Final = b"faces/"
 SETTLE_MS: Final = 5
-"""Until it is looked who has no room: whoever reads quickly has read everything by then."""
+"""Wait before checking which consumers have no room: fast ones have read everything by then."""
 KEEPALIVE: Final = {
     zmq.TCP_KEEPALIVE: 1, zmq.TCP_KEEPALIVE_IDLE: 5, zmq.TCP_KEEPALIVE_INTVL: 2,
     zmq.TCP_KEEPALIVE_CNT: 3,
 }  # fmt: skip
-"""A machine that does not answer for 11 s is gone: the kernel asks, whatever its processes do."""
+"""A machine that does not answer for 11 s counts as gone. Kernels answer the probes, whatever their
+processes do."""
 TAP: Final = "inproc://outlet"
 
 LOG: Final = ServiceLogger("hub")
 
 
 class Bus:
-    """Publishers in, consumers and outsiders out.
+    """Forwards messages from publishers to consumers and outside tools.
 
     Args:
-        context: Where its sockets belong to.
-        local: Where the processes of this user connect.
-        network: Where everybody else does; None: nowhere.
-        access: What those may do.
-        refusals: Where it is counted what they were refused.
+        context: The ZeroMQ context of its sockets.
+        local: Where this user's processes connect.
+        network: Where all others connect; None: they cannot.
+        access: What those others may do.
+        refusals: Counts what they were refused.
         delivery: Whether consumers exert back-pressure.
-        authenticator: Lets in whoever has a key; None: everybody is let in.
-        named: Consumers that are waited for however slow they are; none: all that announce
+        authenticator: Accepts only peers with a key; None: everybody may connect.
+        named: Consumers that the hub waits for however slow they are; empty: all that announce
             themselves.
     """
 
@@ -107,15 +108,15 @@ class Bus:
         self.ready: set[str] = set()
         """Consumers that have announced themselves."""
         self._undelivered: list[tuple[Subscribers, Connections]] = []
-        """Those that have no room yet for the message that others have got already."""
+        """Sockets with no room yet for a message that others have already got."""
         self.ingress = new_socket(context, zmq.XSUB)
         self._owners = StreamOwners()
         self.outlets = [Subscribers(context, OUTSIDER_HWM)]
         self._named = frozenset(named)
         self.connections: list[Connections] = []
-        """Those to the sockets that others connect to, socket by socket."""
+        """The connections to each socket that others connect to."""
         self._by_network: list[Connections] = []
-        """Of these, those of sockets that the network leads to."""
+        """Those of these sockets that can be reached over the network."""
         self._own = self._watch(self.ingress, "the ingress", most=MOST_PARTS)
         self._consumers: list[tuple[Subscribers, Connections]] = []
         self._add_consumers(Subscribers(context, CONSUMER_HWM))
@@ -126,9 +127,9 @@ class Bus:
         self.network_ingress: zmq.Socket[bytes] | None = None
         self.clock: zmq.Socket[bytes] | None = None
         self._others: Connections | None = None
-        """Those to the ingress by TCP."""
+        """TCP connections to the ingress."""
         self._asking: Connections | None = None
-        """Those to the clock."""
+        """Connections to the clock."""
         self._next_look = 0.0
         bind(self.ingress, local.ingress)
         bind(self.outlets[0].socket, local.outlet)
@@ -144,7 +145,7 @@ class Bus:
     def _open_to_the_network(self, context: Context, network: HubEndpoints) -> None:
         self.network_ingress = new_socket(context, zmq.XSUB)
         are_parts = self._access.is_open_to_parts
-        for option, value in KEEPALIVE.items():  # a machine that is gone owns no streams
+        for option, value in KEEPALIVE.items():  # a machine that is gone must not own streams
             self.network_ingress.setsockopt(option, value)
         most = MOST_PARTS if are_parts else MOST_CONNECTIONS
         self._others = self._watch(self.network_ingress, "the ingress", most, is_open=True)
@@ -179,8 +180,8 @@ class Bus:
     def disconnect(self, users: Iterable[str]) -> None:
         """Close the connections of users whose keys have changed.
 
-        Whose a connection is shows in what comes by it. Those that have said nothing yet are closed
-        as well; whoever still has a key connects again.
+        Only its messages show whose connection it is, so connections that have sent nothing yet are
+        closed as well; peers that still have a key connect again.
         """
         for one in self._by_network:
             one.cut_user(None)
@@ -203,10 +204,10 @@ class Bus:
 
         Args:
             peers: The socket.
-            name: What it is for.
-            most: How many there may be.
+            name: What the socket is for.
+            most: How many connections there may be.
             may_wait: Which services may read nothing for as long as they like.
-            is_open: The network leads there, where keys are asked for if there are any.
+            is_open: Reachable over the network, where keys are required if the hub has any.
         """
         made = Connections(
             peers, name, self.counters, most, may_wait, self._access.is_part,
@@ -242,20 +243,20 @@ class Bus:
 
     @property
     def sockets(self) -> tuple[zmq.Socket[bytes], ...]:
-        """All that the loop waits for."""
+        """All sockets that the loop polls."""
         subscribers = (one.socket for one in (*self.consumers, *self.outlets))
         others = [self.tap, *([self.clock] if self.clock else [])]
         others += [self._authenticator.socket] if self._authenticator else []
         return *self._publishers, *subscribers, *others
 
     def watch_connections(self) -> None:
-        """Close connections of which there are too many, and those that do harm."""
+        """Close connections beyond the limits, and those that hold up the run."""
         for one in self.connections:
             one.update()
         if monotonic() >= self._next_look:
             self._next_look = monotonic() + IDLE_MS / 1000
             for one in self.connections:
-                if one is not self._own:  # one that hangs is replaced: it loses nothing before
+                if one is not self._own:  # a hung process is replaced, and loses nothing until then
                     one.cut_mute()
             for one in self._listening:
                 one.name_late()
@@ -268,13 +269,13 @@ class Bus:
 
     @property
     def sources(self) -> tuple[zmq.Socket[bytes], ...]:
-        """Sockets that messages come from."""
+        """The sockets from which messages are received."""
         return *self._publishers, self.tap
 
     def forward_message(self, source: zmq.Socket[bytes]) -> Parts | None:
         """Receive one message and send it to the outlets; return it for the consumers.
 
-        What its publisher may not publish is left out: then there are no parts.
+        Returns an empty list if the publisher may not publish the message, None if there is none.
         """
         try:
             parts = self._receive(source)
@@ -301,11 +302,11 @@ class Bus:
         return parts
 
     def _screened(self, first: zmq.Frame, parts: Parts) -> Parts:
-        """A message that came by TCP, or nothing, where its peer may not publish it."""
+        """A message that came by TCP, or nothing if its peer may not publish it."""
         number, user, kind = connection_of(first), user_of(first), kind_of(parts[0])
         if number is not None and self._others is not None:
             self._others.on_message(number, [len(part) for part in parts], user)
-            if not self._access.is_let_in(user):  # its key was revoked before it said anything
+            if not self._access.is_let_in(user):  # its key was revoked before it sent anything
                 self._others.cut(number)
         if not self._access.may_publish(user, parts):
             self.refusals.count(f"{kind}/", user, counter=f"refused_{kind}")
@@ -322,7 +323,7 @@ class Bus:
     def _is_admitted(
         self, stream: bytes, first: zmq.Frame, parts: Parts, *, is_local: bool
     ) -> bool:
-        """Whether nobody else publishes the stream that a message begins, goes on with or ends."""
+        """Whether no other sender owns the stream that a message starts, continues or ends."""
         sender = sender_of(first, is_local=is_local)
         if sender is None or (topic_of(parts).startswith(STREAMS) and _is_told_by_others(parts)):
             return True
@@ -330,20 +331,20 @@ class Bus:
         if self._owners.find_other(stream, sender, connections) is None:
             return True
         for one in self.connections:
-            one.update()  # it may have ended since
+            one.update()  # the owner's connection may have ended since
         other = self._owners.find_other(stream, sender, connections)
         if other is None:
             return True
-        if connections.find(sender.number, sender.origin) is None:  # what is left of one that ended
+        if connections.find(sender.number, sender.origin) is None:  # left over from one that ended
             self.counters["refused_owner"] += 1
             return False
         name = f"stream {stream.decode(errors='replace')}"
-        reason = f"{other.sender.name} publishes it: end one of them, or name them differently"
+        reason = f"{other.sender.name} publishes it: stop one of them, or name them differently"
         self.refusals.count(name, sender.name, reason, "refused_owner")
         return False
 
     def on_question(self, frame: zmq.Frame, sizes: list[int]) -> None:
-        """Somebody has asked for the time, or said something else to the clock."""
+        """Count a message to the clock: a request for the time, or anything else."""
         number = connection_of(frame)
         if number is not None and self._asking is not None:
             self._asking.on_message(number, sizes, user_of(frame))
@@ -354,7 +355,7 @@ class Bus:
             outlet.socket.send_multipart(parts, zmq.DONTWAIT)
 
     def tell_sensors(self, receipt: Kept) -> None:
-        """Pass on receipts to those who have a sensor's key, of what they have published."""
+        """Send each holder of a sensor's key the receipts for what it has published."""
         for strangers in self._strangers[:1]:
             for topic, own in self._access.split_receipt(receipt):
                 if strangers.wants(topic.encode()):
@@ -362,9 +363,9 @@ class Bus:
                     strangers.socket.send_multipart(parts, zmq.DONTWAIT)
 
     def deliver(self, parts: Parts) -> bool:
-        """Send a message to the consumers; False where one of them has no room yet.
+        """Send a message to the consumers; False if one of them has no room yet.
 
-        In lossless delivery the next call must be about the same message then.
+        In lossless delivery the next call must then pass the same message.
         """
         waiting = self._undelivered or list(self._consumers)
         while waiting:
@@ -378,18 +379,18 @@ class Bus:
         return True
 
     def _send_waiting(self, consumers: Subscribers, connections: Connections, parts: Parts) -> bool:
-        """Wait a little for room; false where there is none. Take note of who has had none."""
+        """Wait briefly for room, and record who has none; False if there is still none."""
         began = monotonic()
         if _send(consumers.socket, parts, SETTLE_MS):
             return True
         holders = connections.find_holders()
         is_sent = _send(consumers.socket, parts, SEND_WAIT_MS)
-        longest_s = (SETTLE_MS + SEND_WAIT_MS) / 1000  # and not for as long as we were stopped
+        longest_s = (SETTLE_MS + SEND_WAIT_MS) / 1000  # leaves out time in which we were stopped
         connections.on_held_up(holders, min(monotonic() - began, longest_s))
         return is_sent
 
     def forward_subscriptions(self) -> set[str]:
-        """Pass on to the sources which consumers are ready; return those that have just come."""
+        """Tell the sources which consumers are ready; return those that have just connected."""
         came: set[str] = set()
         events = [
             (connections, event)
@@ -415,7 +416,7 @@ class Bus:
             self._update_crop_subscribers()
 
     def _update_crop_subscribers(self) -> None:
-        """Keep track of whether anybody subscribes to what goes through the work queue."""
+        """Update whether anybody subscribes to the face crops in the work queue."""
         if any(one.wants(CROPS) for one in (*self.consumers, *self.outlets)):
             self.has_crop_subscribers.set()
         else:
@@ -427,18 +428,18 @@ class Bus:
 
 
 def _is_told_by_others(parts: Parts) -> bool:
-    """Whether it is no start or end of a stream, but what a consumer says of it."""
+    """Whether a message is not a stream's start or end, but a consumer's message about it."""
     try:
         message = codec.decode(
             parts[1:] if parts[0].startswith(SENT_TO.encode()) else parts
         ).message
     except InvalidMessage:
-        return True  # nobody takes it
+        return True  # nobody accepts it
     return not isinstance(message, StreamStart | StreamEnd)
 
 
 def _send(socket: zmq.Socket[bytes], parts: Parts, wait_ms: int = 0) -> bool:
-    """Send a message where there is room for it within this time."""
+    """Send a message if there is room for it within this time."""
     if wait_ms:
         socket.setsockopt(zmq.SNDTIMEO, wait_ms)
     try:

@@ -1,10 +1,10 @@
-"""Who is connected to the hub: how many there may be, and when one is cut off.
+"""The hub's connections: how many there may be, and when one is cut off.
 
-ZeroMQ bounds a part of a message (``ZMQ_MAXMSGSIZE``) and the messages that wait
-(``ZMQ_RCVHWM``), but neither the parts of one message nor the connections. A message to whose parts
-more are always to come is never seen by the hub, and takes all memory; so does whatever is sent
-before a handshake has ended. The kernel tells what has come by a connection, so what the hub has
-not read of it is known.
+ZeroMQ limits the size of a message part (``ZMQ_MAXMSGSIZE``) and the messages that wait
+(``ZMQ_RCVHWM``), but neither the number of parts in a message nor the number of connections. The
+hub never sees a message whose parts never end, although it fills all memory; so does whatever is
+sent before the handshake is complete. The kernel reports how much has arrived on a connection, so
+the hub knows how much of it is still unread.
 """
 
 import contextlib
@@ -29,45 +29,41 @@ from affectline.common.logs import ServiceLogger
 from affectline.common.runtime.allowance import Allowance
 
 MOST_CONNECTIONS: Final = 128
-"""To one of the hub's ports, at once; more are closed as they come."""
+"""The most connections to one of the hub's ports at a time; any more are closed as they come."""
 MOST_PARTS: Final = 1024
-"""The same where parts of the pipeline connect: on a cluster there may be hundreds."""
+"""The same where processes of the pipeline connect: on a cluster there may be hundreds."""
 MOST_WAITING: Final = 64
-"""To a port that asks for keys: connections that have said nothing yet. Of more, the oldest is
-closed: whoever has a key needs no time to say so."""
+"""The most connections that have sent nothing yet, to a port that requires keys. Beyond that, the
+oldest is closed: a peer with a key identifies itself without delay."""
 HANDSHAKE_MS: Final = 5_000
-"""A peer that has not said by then what it is is disconnected."""
+"""A peer that has not completed its handshake by then is disconnected."""
 PATIENCE_S: Final = 10.0
-"""So is one that takes nothing of what is sent to it for so long."""
+"""A peer that reads nothing of what is sent to it for this long is disconnected."""
 SLOW_OF_TIME: Final = 1 / 6
-"""How much of the time one that reads slowly may hold up a lossless run, beyond `PATIENCE_S`."""
+"""The share of time for which a slow peer may hold up a lossless run, beyond `PATIENCE_S`."""
 MOST_HOLDERS: Final = 256
-"""Peers of whom it is known how long they have held up the run."""
+"""How many peers that have held up the run are remembered."""
 MOST_UNREAD_BYTES: Final = 1 << 24
-"""What a peer may have sent of messages that are not complete, or that the hub has not read yet,
-kernel's buffers excluded."""
+"""How much of incomplete or unread messages a peer may have sent, without the kernel's buffers."""
 MOST_UNREAD_TOGETHER: Final = 1 << 25
-"""All peers together that are no parts of the pipeline, or have not shown yet that they are: of
-more, whoever has most is disconnected."""
+"""The same for all peers together that do not belong to the pipeline, or have not shown yet that
+they do: beyond that, the peer with the most is disconnected."""
 MOST_UNREAD_OF_A_PART: Final = 1 << 30
-"""A part of the pipeline: four of the longest parts of messages."""
+"""The same for a process of the pipeline: four message parts of the greatest length."""
 LOOK_MS: Final = 10
-"""How often it is looked at what peers by TCP have sent: memory is filled at 1 GB a second."""
-LOCAL_BUFFER: Final = 1 << 17
-"""What the kernel keeps of a peer on the same machine, in bytes. With more of it, such a peer
-sends twice as fast, which only one that fills the hub's memory makes use of."""
+"""How often the hub checks how much TCP peers have sent: they can fill memory at 1 GB a second."""
 IDLE_MS: Final = 1000
 _SHORT_FRAME: Final = 255
 _KEY_BYTES: Final = 33
-"""What CURVE adds to every part of a message (RFC 26): a command's name, a nonce, flags, and the
-code that authenticates all of it."""
+"""What CURVE adds to every part of a message (RFC 26): a command's name, a nonce, flags, and an
+authentication code."""
 _TRAFFIC: Final = struct.Struct("=QQ")
 _TRAFFIC_AT: Final = 120
 """Where ``tcpi_bytes_acked`` and ``tcpi_bytes_received`` are in Linux' ``struct tcp_info`` (since
 4.1)."""
 _UNSENT: Final = struct.Struct("=i")
 _SIOCOUTQNSD: Final = 0x894B
-"""Asks Linux for what waits to be sent over TCP: what is on its way does not count."""
+"""Asks Linux how much waits to be sent over TCP, without what is already on its way."""
 _CREDENTIALS: Final = struct.Struct("=iii")
 """A process, its user and its group (``struct ucred``)."""
 
@@ -75,17 +71,17 @@ LOG: Final = ServiceLogger("hub")
 
 
 class Traffic(NamedTuple):
-    """What has gone over a connection, in bytes."""
+    """Traffic of a connection, in bytes."""
 
     received: int
     acknowledged: int
-    """Of what was sent."""
+    """Sent, and acknowledged by the peer."""
     waiting: int
-    """Sent, and not acknowledged."""
+    """Sent, and not yet acknowledged."""
 
 
 class Holder:
-    """A peer that has held up the run: by its process or host, for it may connect again.
+    """A peer that has held up the run, known by its process or host: it may connect again.
 
     Args:
         clock: Seconds of a monotonic clock.
@@ -94,11 +90,11 @@ class Holder:
     def __init__(self, clock: Callable[[], float]) -> None:
         self.patience = Allowance(SLOW_OF_TIME, PATIENCE_S, clock)
         self.held_s = 0.0
-        """For so long since it was last known to hold up nothing."""
+        """How long it has held up the run since it last held up nothing."""
 
 
 def wire_bytes(sizes: Iterable[int], *, has_keys: bool) -> int:
-    """What a message of such parts takes on its way: lengths before them, and what keys add."""
+    """The size of a message on the wire: its parts, their length fields, and what keys add."""
     total = 0
     for size in sizes:
         length = size + (_KEY_BYTES if has_keys else 0)
@@ -108,63 +104,63 @@ def wire_bytes(sizes: Iterable[int], *, has_keys: bool) -> int:
 
 @dataclass
 class Connection:
-    """One of them."""
+    """One connection to the hub."""
 
     socket: socket.socket
-    """A copy of ZeroMQ's: what is read of one is read of all."""
+    """A duplicate of ZeroMQ's socket: both share one receive queue."""
     peer: str
     service: str | None = None
-    """What has announced itself there."""
+    """The service that has announced itself on it."""
     origin: str = ""
-    """Where its messages come from, as the last of them says: `services.hub.ownership`."""
+    """Origin of the last message that came by it: `services.hub.ownership`."""
     is_open: bool = True
     since: float = 0.0
-    """When it was made, in s of the monotonic clock."""
+    """When it was accepted, in s of the monotonic clock."""
     user: str | None = None
-    """Whose key it has, empty for none; None: it has said nothing yet."""
+    """The name of its key, empty for none; None: it has sent nothing yet."""
     is_part: bool = False
-    """Whether a part of the pipeline is at the other end."""
+    """Whether a process of the pipeline is at the other end."""
     read: int = 0
-    """Bytes of messages that the hub has got."""
+    """Bytes of messages that the hub has received."""
     acknowledged: int = -1
     taken_at: float = 0.0
-    """When more was acknowledged, or nothing waited, in s of the monotonic clock."""
+    """When more was last acknowledged, or nothing waited, in s of the monotonic clock."""
     caught_up_at: float = 0.0
-    """When nothing waited to be sent, likewise."""
+    """When nothing last waited to be sent, in s of the monotonic clock."""
     is_late: bool = False
-    """It has been said that it does not keep up."""
+    """Whether it has been logged as not keeping up."""
 
     def may_be_of(self, origin: str) -> bool:
-        """Whether a message of this origin may have come by it, and not by one before it."""
+        """Whether a message of this origin may have come by it, not by an earlier connection."""
         if self.socket.family != socket.AF_UNIX:
             return True
         return not self.peer.startswith("process ") or origin.endswith(f":{self.peer[8:]}")
 
     @property
     def name(self) -> str:
-        """Who it is, for people."""
+        """The peer, for display."""
         return self.peer if self.service is None else f"{self.service} ({self.peer})"
 
     @property
     def host(self) -> str:
-        """What stays when it connects again: its process, or the address of its machine."""
+        """What stays the same when the peer reconnects: its process, or its machine's address."""
         return self.peer.rpartition(":")[0] or self.peer
 
 
 class Connections:
-    """The peers of one of the hub's sockets. Make it before the socket is bound.
+    """The peers of one of the hub's sockets. Create it before the socket is bound.
 
     Args:
         peers: The socket.
-        name: What it is for.
-        counters: Those of the hub: ``connections_refused`` (there were too many),
+        name: What the socket is for.
+        counters: The hub's counters: ``connections_refused`` (there were too many),
             ``connections_cut`` (a message without an end), ``mute_peers_cut``,
             ``slow_peers_cut`` (held up the run), ``slow_subscribers`` (do not keep up).
-        most: How many there may be.
-        may_wait: Whether a service may take nothing for as long as it likes, for the settings
-            name it; None: nobody may.
-        is_part: Whether a user's processes are parts of the pipeline; None: nobody's are.
-        has_keys: The socket asks for keys.
+        most: How many connections there may be.
+        may_wait: Whether a service may read nothing for as long as it likes, because the settings
+            name it; None: no service may.
+        is_part: Whether a user's processes belong to the pipeline; None: nobody's do.
+        has_keys: Whether the socket requires keys.
         clock: Seconds of a monotonic clock.
     """
 
@@ -182,7 +178,7 @@ class Connections:
     ) -> None:
         peers.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
         if may_wait is None:
-            # Where the traffic is not known; the kernel does not say whom it has disconnected
+            # For systems that do not report traffic; the kernel then cuts peers without a log entry
             peers.setsockopt(zmq.TCP_MAXRT, round(2000 * PATIENCE_S))
         self._peers, self._name, self._counters, self._clock = peers, name, counters, clock
         self._most = most
@@ -192,24 +188,26 @@ class Connections:
             zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED | zmq.EVENT_MONITOR_STOPPED
         )
         self.descriptor = int(self._events.getsockopt(zmq.FD))
-        """Can be read when there may be something for `update`."""
+        """Becomes readable when there may be something for `update`."""
         self._open: dict[int, Connection] = {}
-        """By file descriptor."""
+        """The connections, by file descriptor."""
         self._lock = threading.RLock()
-        """Around all of these: a thread watches them while the hub's own reads messages."""
+        """Guards the connections: one thread watches them while the hub's thread reads messages."""
         self._holders: dict[str, Holder] = {}
+        self.on_stranger: Callable[[], None] = lambda: None
+        """Called when somebody has connected by TCP, by whichever thread notices it."""
 
     def __len__(self) -> int:
         return len(self._open)
 
     @property
     def has_strangers(self) -> bool:
-        """Whether anybody is there by TCP."""
+        """Whether any peer is connected by TCP."""
         with self._lock:
             return any(one.socket.family != socket.AF_UNIX for one in self._open.values())
 
     def update(self) -> None:
-        """Take note of who has come and gone, and close connections beyond the limit."""
+        """Record new and ended connections, and close those beyond the limit."""
         with self._lock:
             while not self._events.closed:
                 try:
@@ -221,15 +219,15 @@ class Connections:
                 number = int(event["value"])
                 self._forget(number)
                 if event["event"] == zmq.EVENT_ACCEPTED:
-                    with contextlib.suppress(OSError):  # it has gone already
+                    with contextlib.suppress(OSError):  # it has already ended
                         self._add(number)
                         self._limit(number)
 
     def _limit(self, newest: int) -> None:
-        """Close a connection where there are too many now.
+        """Close a connection if there are now too many.
 
-        Whoever has no key stays outside, but is connected until its handshake has failed. So there
-        are fewer places for those that have said nothing yet, and a new one takes the oldest's.
+        A peer without a key is refused, but stays connected until its handshake fails. So fewer
+        connections may be silent: a new one then takes the place of the oldest.
         """
         if len(self._open) > self._most:
             self._refuse(newest)
@@ -244,19 +242,19 @@ class Connections:
         self._cut(number)
 
     def announce(self, number: int, service: str) -> None:
-        """A service has announced itself by the connection with this descriptor."""
-        self.update()  # it may be the number of one that has ended
+        """Record that a service has announced itself on the connection with this descriptor."""
+        self.update()  # the number may be of a connection that has ended
         with self._lock:
             if number in self._open:
                 self._open[number].service = service
 
     def on_message(self, number: int, sizes: Sequence[int], user: str = "") -> None:
-        """A message was read, or parts of one.
+        """Record that a message, or parts of one, were read.
 
         Args:
-            number: The descriptor of the connection that it came by.
-            sizes: The bytes of each part.
-            user: Whose key it came with.
+            number: The descriptor of the connection by which it came.
+            sizes: The size of each part in bytes.
+            user: The name of the key it came with.
         """
         with self._lock:
             if one := self._open.get(number):
@@ -265,7 +263,7 @@ class Connections:
                     one.user, one.is_part = user, self._is_part(user)
 
     def find(self, number: int, origin: str) -> Connection | None:
-        """The connection with this descriptor, where messages of this origin come by it."""
+        """The connection with this descriptor, if messages of this origin come by it."""
         with self._lock:
             one = self._open.get(number)
         if one is None or not one.may_be_of(origin):
@@ -274,9 +272,9 @@ class Connections:
         return one
 
     def unread(self) -> dict[int, int]:
-        """By connection: bytes that have come by TCP, and that the hub has not got yet.
+        """Bytes that have arrived by TCP and that the hub has not received yet, by connection.
 
-        Those of parts of the pipeline count only where they are too many.
+        Processes of the pipeline are included only if they exceed their own limit.
         """
         found = {}
         with self._lock:
@@ -287,16 +285,16 @@ class Connections:
         return found
 
     def cut_excessive(self, number: int) -> None:
-        """Disconnect a peer that has sent much more than was read of it."""
+        """Disconnect a peer that has sent much more than was read."""
         with self._lock:
             if one := self._open.get(number):
                 self._counters["connections_cut"] += 1
-                text = "%s at %s sends more than is read, or a message without an end: cut off"
+                text = "%s at %s sends faster than it is read, or an endless message: cut off"
                 LOG.warning(text, one.peer, self._name)
                 self._cut(number)
 
     def cut_user(self, user: str | None) -> int:
-        """Disconnect a user, or (None) those that have said nothing yet; return how many."""
+        """Disconnect a user, or (None) peers that have sent nothing yet; return how many."""
         with self._lock:
             found = [number for number, one in self._open.items() if one.user == user]
             for number in found:
@@ -308,21 +306,21 @@ class Connections:
         self._cut(number)
 
     def cut_mute(self) -> None:
-        """Disconnect peers that take nothing of what is sent to them; call it all the time."""
+        """Disconnect peers that read nothing of what is sent to them; call it regularly."""
         now = self._clock()
         for number, one in self._known():
             if self._is_waited_for(one):
                 one.taken_at = now
             elif not _takes_some(one, now) and now - one.taken_at > PATIENCE_S:
                 self._counters["mute_peers_cut"] += 1
-                text = "%s at %s has taken nothing for %.0f s: cut off"
+                text = "%s at %s has read nothing for %.0f s: cut off"
                 LOG.warning(text, one.name, self._name, now - one.taken_at)
                 self._cut(number)
 
     def name_late(self) -> None:
-        """Name peers who have not kept up for a while; call it all the time.
+        """Log peers that have not kept up for a while; call it regularly.
 
-        They hold up nobody, for what there is no room for is not sent to them.
+        They hold up nobody, because messages without room are not sent to them.
         """
         now = self._clock()
         for _, one in self._known():
@@ -335,18 +333,18 @@ class Connections:
                 LOG.warning(text, one.name, self._name, now - one.caught_up_at)
 
     def find_holders(self) -> list[int]:
-        """Those whom all wait for, and need not: call it when nothing was sent for a moment.
+        """The peers that hold up the run without a right to: call it after a pause in sending.
 
-        Whoever reads quickly has taken everything by then. Where one that is waited for is behind
-        as well, nobody else holds up the run.
+        Fast peers have read everything by then. If a consumer that may be waited for is behind as
+        well, nobody else counts as holding up the run.
         """
         behind = {number: one for number, one in self._known() if _unsent(one.socket)}
         for one in behind.values():
-            _takes_some(one, self._clock())  # the more often this is asked the surer it is
+            _takes_some(one, self._clock())  # more frequent checks make this more certain
         return [] if any(map(self._is_waited_for, behind.values())) else list(behind)
 
     def on_held_up(self, numbers: Iterable[int], seconds: float) -> None:
-        """These have held up the run; disconnect whom nobody has patience with any more."""
+        """Record which peers have held up the run; disconnect those with no patience left."""
         for number in numbers:
             one = self._open.get(number)
             if one is None:
@@ -357,7 +355,7 @@ class Connections:
             holder.held_s += seconds
             if not holder.patience.spend(seconds):
                 self._counters["slow_peers_cut"] += 1
-                text = "%s at %s reads slowly, and has held up the run for %.1f s: cut off"
+                text = "%s at %s reads slowly and has held up the run for %.1f s: cut off"
                 LOG.warning(text, one.name, self._name, holder.held_s)
                 self._cut(number)
 
@@ -375,12 +373,12 @@ class Connections:
         return one.service is not None and self._may_wait(one.service)
 
     def end(self) -> None:
-        """Hear of nothing more; whoever waits for the descriptor is woken."""
+        """Stop the events; this wakes a thread that waits for the descriptor."""
         with contextlib.suppress(zmq.ZMQError):  # the context is being destroyed
             self._peers.disable_monitor()
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Release everything."""
         self.end()
         with self._lock:
             self._events.close(linger=0)
@@ -391,16 +389,16 @@ class Connections:
         copied = socket.socket(fileno=os.dup(number))
         try:
             peer = _peer_of(copied)
-            if peer.startswith(("127.", "::1:", "::ffff:127.")):
-                copied.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, LOCAL_BUFFER)
         except (OSError, ValueError):
             copied.close()
             return
         now = self._clock()
         self._open[number] = Connection(copied, peer, since=now, taken_at=now, caught_up_at=now)
+        if copied.family != socket.AF_UNIX:
+            self.on_stranger()
 
     def _cut(self, number: int) -> None:
-        """End a connection, as if its cable were cut."""
+        """End a connection as if its cable had been cut."""
         with self._lock:
             if one := self._open.get(number):
                 with contextlib.suppress(OSError):
@@ -415,7 +413,7 @@ class Connections:
 
 
 class ConnectionWatch(threading.Thread):
-    """Sees to it that nobody fills the hub's memory, whatever the hub itself waits for.
+    """Keeps peers from filling the hub's memory, even while the hub itself waits.
 
     Args:
         watched: The connections of each socket; `close` closes them.
@@ -425,16 +423,29 @@ class ConnectionWatch(threading.Thread):
         super().__init__(name="connections", daemon=True)
         self.watched = tuple(watched)
         self._stopping = threading.Event()
+        # The hub's own thread may note a new connection first, and then nothing can be read of the
+        # descriptors: this thread would sleep on
+        self._woken, self._waker = socket.socketpair()
+        self._woken.setblocking(False)
+        self._waker.setblocking(False)
+        for one in self.watched:
+            one.on_stranger = self._wake
+
+    def _wake(self) -> None:
+        with contextlib.suppress(BlockingIOError):  # it has been woken often enough
+            self._waker.send(b"1")
 
     def run(self) -> None:
         poller = select.poll()
-        for one in self.watched:
-            poller.register(one.descriptor, select.POLLIN)
+        for descriptor in (self._woken.fileno(), *(one.descriptor for one in self.watched)):
+            poller.register(descriptor, select.POLLIN)
         while not self._stopping.is_set():
             has_strangers = any(one.has_strangers for one in self.watched)
             poller.poll(LOOK_MS if has_strangers else IDLE_MS)
             if self._stopping.is_set():
                 return
+            with contextlib.suppress(BlockingIOError):
+                self._woken.recv(1 << 10)
             try:
                 for one in self.watched:
                     one.update()
@@ -443,18 +454,21 @@ class ConnectionWatch(threading.Thread):
             cut_excessive(self.watched)
 
     def close(self) -> None:
-        """Stop, and let go of everything."""
+        """Stop, and release everything."""
         self._stopping.set()
         for one in self.watched:
             one.end()
         if self.is_alive():
             self.join()
         for one in self.watched:
+            one.on_stranger = lambda: None
             one.close()
+        self._woken.close()
+        self._waker.close()
 
 
 def cut_excessive(watched: Iterable[Connections]) -> None:
-    """Disconnect peers that have sent much more than was read of them; call it often."""
+    """Disconnect peers that have sent much more than was read; call it often."""
     unread = [
         (count, number, connections)
         for connections in watched
@@ -470,7 +484,7 @@ def cut_excessive(watched: Iterable[Connections]) -> None:
 
 
 def _peer_of(connection: socket.socket) -> str:
-    """Who is at the other end, for people."""
+    """The peer at the other end, for display."""
     if connection.family == socket.AF_UNIX:
         if not hasattr(socket, "SO_PEERCRED"):
             return "a process of this user"
@@ -481,7 +495,7 @@ def _peer_of(connection: socket.socket) -> str:
 
 
 def _takes_some(one: Connection, now: float) -> bool:
-    """Whether something was taken since this was last asked, or nothing waits; note it down."""
+    """Whether the peer has read something since the last call, or nothing waits; record it."""
     traffic = _traffic(one.socket)
     moves = not traffic.waiting or traffic.acknowledged != one.acknowledged
     if moves:
@@ -490,9 +504,9 @@ def _takes_some(one: Connection, now: float) -> bool:
 
 
 def _unsent(connection: socket.socket) -> int:
-    """Bytes that cannot be sent, for the peer has not read enough; 0 where that is not known.
+    """Bytes that cannot be sent because the peer has not read enough; 0 if that is not known.
 
-    Over a Unix socket what is sent has arrived: it is what the peer has not read.
+    On a Unix socket, data arrives when it is sent: there it is what the peer has not read.
     """
     if not sys.platform.startswith("linux"):
         return 0
@@ -506,7 +520,7 @@ def _unsent(connection: socket.socket) -> int:
 
 
 def _received(connection: socket.socket) -> int:
-    """Bytes that ZeroMQ has read of a connection by TCP; 0 where that is not known."""
+    """Bytes that ZeroMQ has read from a TCP connection; 0 if that is not known."""
     received = _traffic(connection).received
     if not received:
         return 0
@@ -518,7 +532,7 @@ def _received(connection: socket.socket) -> int:
 
 
 def _traffic(connection: socket.socket) -> Traffic:
-    """What has gone over a connection; zeros where that is not known."""
+    """The traffic of a connection; zeros if that is not known."""
     if not sys.platform.startswith("linux"):
         return Traffic(0, 0, 0)
     size = _TRAFFIC_AT + _TRAFFIC.size
@@ -526,7 +540,7 @@ def _traffic(connection: socket.socket) -> Traffic:
         unsent = fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, bytes(_UNSENT.size))
         waiting: int = _UNSENT.unpack(unsent)[0]
         if connection.family == socket.AF_UNIX:
-            return Traffic(0, -waiting, waiting)  # where that changes, something was taken
+            return Traffic(0, -waiting, waiting)  # a change means that something was read
         told = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, size)
     except OSError:
         return Traffic(0, 0, 0)

@@ -1,7 +1,7 @@
-"""What the hub passes on of tools, which are no parts of the pipeline: not more than tools publish.
+"""Checks and limits what peers outside the pipeline publish, before the hub forwards it.
 
-Everything else in the pipeline waits for the slowest of those that the settings name, so what
-everybody may send has to be looked at before it gets there.
+The pipeline waits for the slowest consumer that the settings name, so messages that anybody may
+send have to be checked before they get there.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,39 +20,39 @@ from affectline.common.wire.messages import SENT_TO
 from affectline.common.wire.screening import ImpossibleMessage, MessageScreen
 
 MAX_GUEST_BYTES: Final = 1 << 17
-"""The longest part of a message: samples of 4096 values and times have 80 kB."""
+"""The longest part of a message: samples with 4096 values and times take 80 kB."""
 PEER_HWM: Final = 64
-"""Messages of one connection by TCP that wait for the hub."""
+"""Messages of one TCP connection that may wait for the hub."""
 
 
 class Limits(NamedTuple):
-    """What may be published."""
+    """How much may be published."""
 
     messages_per_s: float
     bytes_per_s: float
     burst_s: float
-    """So much may have been saved up."""
+    """How many seconds' worth of unused allowance may accumulate."""
     topics: int
-    """Different signals and sessions that may be named, and half as many people, of the 256 and 64
-    that a consumer keeps apart."""
+    """How many different signals and sessions may be named, and half as many people; a consumer
+    tells 256 and 64 apart."""
 
 
 GUESTS: Final = Limits(250, 1 << 20, 2.0, 64)
 """All peers without a key together: two dozen signals, ten times a second each. In lossless
-delivery everybody waits until consumers have taken it. The pipeline's own sensors find room for
-their names in any case."""
+delivery everybody waits until the consumers have taken these messages. The limit on topics always
+leaves room for the names of the pipeline's own sensors."""
 OPERATOR: Final = GUESTS._replace(topics=32)
 """Each key of an operator."""
 SENSOR: Final = Limits(SENSOR_MESSAGES_PER_S, SENSOR_BYTES_PER_S, 2.0, 32)
-"""Each key of a sensor, which may read a table faster than it was measured. It goes by these rates
-itself; what has waited while the hub was busy may come at once."""
+"""Each key of a sensor, which may read a table faster than it was measured. The sensor limits
+itself to these rates; what has waited while the hub was busy may arrive all at once."""
 
 
 class GuestScreen:
-    """Judges messages of peers that are no parts of the pipeline.
+    """Checks messages of peers outside the pipeline.
 
     Args:
-        limits: What they may publish.
+        limits: How much they may publish.
         now: The hub's time in ns since the Unix epoch.
         clock: Seconds of a monotonic clock.
     """
@@ -69,9 +69,9 @@ class GuestScreen:
         self._screen = MessageScreen(now, clock, limits.topics)
 
     def refusal(self, parts: Sequence[bytes]) -> str | None:
-        """Why a message is not passed on: ``rate``, ``time``, ``jump``, ``names`` or ``invalid``.
+        """Why a message is not forwarded: ``rate``, ``time``, ``jump``, ``names`` or ``invalid``.
 
-        None where it is.
+        None if it is forwarded.
         """
         size = sum(map(len, parts))
         if not (self._messages.spend(1) and self._bytes.spend(size)):
@@ -87,7 +87,7 @@ class GuestScreen:
 
 
 class GuestScreens:
-    """A screen for all peers without a key, and one for each key.
+    """One screen shared by all peers without a key, and one for each key.
 
     Args:
         now: The hub's time in ns since the Unix epoch.
@@ -101,7 +101,7 @@ class GuestScreens:
         self._of: dict[tuple[str, Limits], GuestScreen] = {}
 
     def of(self, user: str, role: KeyRole | None) -> GuestScreen:
-        """The screen of a user's key; of those without one, where it is empty."""
+        """The screen of a user's key; for an empty user, the one of peers without a key."""
         limits = GUESTS
         if user:
             limits = SENSOR if role == "sensor" else OPERATOR

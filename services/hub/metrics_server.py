@@ -1,7 +1,7 @@
-"""Serves a page of text to Prometheus: to few at a time, for a few seconds, whoever they are.
+"""Serves metrics as text to Prometheus: to a few clients at a time, for a few seconds each.
 
-It understands no more of HTTP than a scraper needs. What is served is made once a second at most,
-so that many readers cost as little as one.
+It understands no more of HTTP than a scraper needs. The text is made at most once a second, so that
+many readers cost as little as one.
 """
 
 import socket
@@ -14,15 +14,15 @@ from affectline.common.clock import monotonic
 from affectline.common.errors import AffectlineError
 
 MOST_CONNECTIONS: Final = 16
-"""At once; more are closed without an answer."""
+"""The most connections at a time; any more are closed without an answer."""
 BACKLOG: Final = 128
-"""Connections that the kernel holds until they are accepted, or closed."""
+"""How many connections the kernel holds until they are accepted or closed."""
 PATIENCE_S: Final = 5.0
-"""A connection that has not asked, or not read its answer, after so long is closed."""
+"""A connection is closed if it has not sent its request and read the answer by then."""
 MOST_REQUEST_BYTES: Final = 8192
 FRESH_S: Final = 1.0
 ACCEPT_S: Final = 0.5
-"""How often the server looks whether it is to stop."""
+"""How often the server checks whether it has to stop."""
 END_OF_REQUEST: Final = b"\r\n\r\n"
 
 
@@ -30,8 +30,8 @@ class MetricsServer:
     """Serves ``/metrics``.
 
     Args:
-        render: Makes the text, from a thread of the server.
-        content_type: What it is.
+        render: Makes the text; called from a thread of the server.
+        content_type: The content type of the text.
     """
 
     def __init__(self, render: Callable[[], bytes], content_type: str) -> None:
@@ -47,7 +47,7 @@ class MetricsServer:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The port on which it listens."""
         assert self._listener  # noqa: S101 - for the type checker
         port: int = self._listener.getsockname()[1]
         return port
@@ -56,7 +56,7 @@ class MetricsServer:
         """Serve ``http://host:port/metrics`` from a thread.
 
         Raises:
-            AffectlineError: The port is taken.
+            AffectlineError: The port is in use.
         """
         try:
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -89,7 +89,7 @@ class MetricsServer:
                 connection, _ = self._listener.accept()
             except TimeoutError:
                 continue
-            except OSError:  # there are no more file descriptors
+            except OSError:  # no file descriptors are left
                 self._stopping.wait(ACCEPT_S)
                 continue
             workers = [worker for worker in workers if worker.is_alive()]
@@ -106,12 +106,12 @@ class MetricsServer:
             worker.join()
 
     def _serve(self, connection: socket.socket) -> None:
-        """Answer one request within the patience, however slowly it comes."""
+        """Answer one request within ``PATIENCE_S``, however slowly it arrives."""
         deadline = monotonic() + PATIENCE_S
         try:
             request = _read_request(connection, deadline)
             connection.settimeout(max(0.001, deadline - monotonic()))
-            connection.sendall(self._answer(request))  # the time-out is that of all of it
+            connection.sendall(self._answer(request))  # the timeout covers all of it
         except OSError:
             self.refused += 1
         finally:
@@ -139,7 +139,7 @@ def _read_request(connection: socket.socket, deadline: float) -> bytes:
     """All of a request up to the empty line.
 
     Raises:
-        OSError: It is too long, takes too long, or ends before.
+        OSError: The request is too long, takes too long, or ends early.
     """
     request = b""
     while END_OF_REQUEST not in request:

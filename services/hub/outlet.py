@@ -1,7 +1,7 @@
-"""Subscribers: which topics each of them gets, and how many of them it may name.
+"""Subscribers: which topics each of them gets, and how many subscriptions it may have.
 
-A socket for strangers is an XPUB in manual mode (``ZMQ_XPUB_MANUAL``): a subscription counts when
-the hub has agreed to it, for the connection that it came from.
+The socket for strangers is an XPUB in manual mode (``ZMQ_XPUB_MANUAL``): a subscription takes
+effect only once the hub grants it, and only for the connection that it came from.
 """
 
 import contextlib
@@ -18,41 +18,41 @@ from affectline.services.hub.refusals import Refusals
 
 SUBSCRIBED: Final = b"\x01"
 UNSUBSCRIBED: Final = b"\x00"
-"""First byte of what an XPUB socket receives when subscribers come and go; the topic follows."""
+"""First byte of a message that an XPUB socket receives for a subscription; the topic follows."""
 EVENTS_AT_ONCE: Final = 256
 SUBSCRIPTIONS: Final = 64
-"""That one connection of a stranger may have."""
+"""How many subscriptions one connection of a stranger may have."""
 LONGEST_TOPIC: Final = 256
-"""Bytes of a stranger's subscription."""
+"""The most bytes of a stranger's subscription."""
 
 Narrow = Callable[[str, str], tuple[str, ...]]
-"""What a user gets for a topic prefix that was subscribed to: the same, narrower ones, or none."""
+"""What a user gets for a subscription to a topic prefix: that prefix, narrower ones, or none."""
 
 OnMessage = Callable[[int, Sequence[int], str], None]
 
 
 class SubscriptionEvent(NamedTuple):
-    """A consumer has come or gone: what an XPUB socket tells."""
+    """A consumer has subscribed or unsubscribed, as an XPUB socket reports it."""
 
     joined: bool
     topic: bytes
     number: int | None = None
-    """The file descriptor of its connection, where that is known."""
+    """The file descriptor of its connection, if known."""
 
 
 class Subscribers:
-    """An XPUB socket for peers of whom everything is welcome: the user's own processes."""
+    """An XPUB socket for peers without limits: the user's own processes."""
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], hwm: int) -> None:
         self.socket = new_socket(context, zmq.XPUB)
         self.socket.setsockopt(zmq.SNDHWM, hwm)
         self.topics: Counter[bytes] = Counter()
-        """Prefixes that are subscribed to."""
+        """Prefixes with subscribers, and how many each has."""
         self.on_message: OnMessage = lambda _number, _sizes, _user: None
-        """Is told what was read of which connection, and whose it is."""
+        """Called with the connection's number, the sizes of the parts read, and the user."""
 
     def read_events(self) -> Iterator[SubscriptionEvent]:
-        """Yield who has come and gone since the last call."""
+        """Yield subscriptions and unsubscriptions since the last call."""
         for _ in range(EVENTS_AT_ONCE):
             try:
                 frame = self.socket.recv(zmq.DONTWAIT, copy=False)
@@ -65,7 +65,7 @@ class Subscribers:
                 yield event
 
     def wants(self, prefix: bytes) -> bool:
-        """Whether anybody subscribes to topics that begin like that."""
+        """Whether anybody subscribes to topics that begin with ``prefix``."""
         return any(prefix.startswith(topic) or topic.startswith(prefix) for topic in self.topics)
 
     def _count(self, data: bytes, number: int | None) -> SubscriptionEvent | None:
@@ -82,18 +82,18 @@ class Subscribers:
 
 
 class StrangeSubscribers(Subscribers):
-    """An XPUB socket for peers that get what they are entitled to.
+    """An XPUB socket for peers that get only what they are entitled to.
 
-    A connection with too many subscriptions is closed, and so is one that sends anything else: in
-    manual mode libzmq (4.3.5) loses count of whose subscription is read when a peer sends messages
-    of its own, so those read together with one are not honoured, and their peers are disconnected;
-    they connect again by themselves.
+    It closes connections with too many subscriptions, and those that send anything but
+    subscriptions. After such a message libzmq (4.3.5, manual mode) no longer knows whose
+    subscription is read. Subscriptions read along with one are therefore ignored and their peers
+    disconnected; these connect again by themselves.
 
     Args:
-        context: Where the socket belongs to.
-        hwm: Messages that wait for one of them.
-        refusals: Where it is counted what was refused.
-        narrow: What a user gets.
+        context: The ZeroMQ context of the socket.
+        hwm: How many messages may wait for one peer.
+        refusals: Counts what was refused.
+        narrow: What a user gets for a subscription.
     """
 
     def __init__(
@@ -107,10 +107,10 @@ class StrangeSubscribers(Subscribers):
         self.socket.setsockopt(zmq.XPUB_MANUAL, 1)
         self._refusals, self._narrow = refusals, narrow
         self._held: dict[int, Counter[bytes]] = {}
-        """What each connection subscribes to, by its file descriptor."""
+        """The subscriptions of each connection, by file descriptor."""
         self._users: dict[int, str] = {}
         self._out_of_step = False
-        """A message of a peer's own was read, and the queue has not been empty since."""
+        """Whether a message other than a subscription was read since the queue was last empty."""
 
     def read_events(self) -> Iterator[SubscriptionEvent]:
         for _ in range(EVENTS_AT_ONCE):
@@ -128,18 +128,18 @@ class StrangeSubscribers(Subscribers):
         return may_hear and super().wants(prefix)
 
     def disconnect(self, user: str) -> None:
-        """Close the connections of a user, whose subscriptions end."""
+        """Close the connections of a user; their subscriptions end."""
         found = [number for number, name in self._users.items() if name == user]
         for number in found:
             self._disconnect(number)
 
     def _admit(self, frame: zmq.Frame) -> SubscriptionEvent | None:
         data, number, user = frame.bytes, connection_of(frame), user_of(frame)
-        if number is None:  # a connection has ended, and takes its subscriptions along
+        if number is None:  # a connection has ended, and so have its subscriptions
             return self._count(data, number)
         self.on_message(number, (len(data),), user)
         if self._users.get(number, user) != user:
-            del self._held[number]  # the number of a connection that has ended
+            del self._held[number]  # the number belonged to a connection that has ended
         self._users[number] = user
         held = self._held.setdefault(number, Counter())
         if data[:1] not in (SUBSCRIBED, UNSUBSCRIBED):
@@ -155,7 +155,7 @@ class StrangeSubscribers(Subscribers):
             held[topic] -= 1
             if held[topic] <= 0:
                 del held[topic]
-            # One that was narrowed stays: its subscriber passes over what it no longer wants
+            # Narrower prefixes stay: their subscriber ignores what it no longer wants
             self.socket.setsockopt(zmq.UNSUBSCRIBE, topic)
             return self._count(data, number)
         held[topic] += 1
@@ -171,7 +171,7 @@ class StrangeSubscribers(Subscribers):
         return self._count(data, number)
 
     def _disconnect(self, number: int) -> None:
-        """End a connection, as if its cable were cut."""
+        """End a connection as if its cable had been cut."""
         self._held.pop(number, None)
         self._users.pop(number, None)
         with contextlib.suppress(OSError), socket.socket(fileno=os.dup(number)) as connection:
@@ -180,19 +180,19 @@ class StrangeSubscribers(Subscribers):
 
 
 def user_of(frame: zmq.Frame) -> str:
-    """Whose message it is: the name of its key; empty where its peer has none."""
+    """The sender of a message: the name of its key, or empty if the peer has none."""
     return property_of(frame, "User-Id")
 
 
 def connection_of(frame: zmq.Frame) -> int | None:
-    """The file descriptor of the connection that a message came by."""
+    """The file descriptor of the connection by which a message came."""
     number = property_of(frame, "__fd")
     return int(number) if number else None
 
 
 def property_of(frame: zmq.Frame, name: str) -> str:
-    """What is known of the connection that a message came by; empty where that is nothing."""
+    """A property of the connection by which a message came; empty if it has no such property."""
     try:
         return str(frame.get(name))
-    except zmq.ZMQError:  # it has none of that name
+    except zmq.ZMQError:  # no property has this name
         return ""

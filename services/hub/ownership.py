@@ -1,8 +1,8 @@
-"""Whose a stream is: that of the connection which began it, for as long as the connection lasts.
+"""Ownership of streams: the connection that begins a stream owns it for as long as it lasts.
 
-A connection's file descriptor does not name it, for its number is used again while messages of the
-one before still wait to be read. What does is its origin: on Unix sockets the process, whose number
-the kernel tells; over TCP the address with what the authenticator has called the connection.
+A file descriptor does not identify a connection: the number is reused while messages of the earlier
+connection still wait to be read. Its origin does: on Unix sockets the process ID, which the kernel
+reports; over TCP the address with the name that the authenticator gave the connection.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from affectline.services.hub.connections import Connection, Connections
 from affectline.services.hub.outlet import connection_of, property_of, user_of
 
 MOST_STREAMS: Final = 256
-"""Of which it is known whose they are: four times as many as anybody follows."""
+"""Streams whose owners are kept: four times as many as any consumer follows."""
 FRAMES: Final = f"{Frame.topic_prefix}/".encode()
 STREAMS: Final = f"{StreamStart.topic_prefix}/".encode()
 OWNED: Final = (FRAMES, STREAMS)
@@ -27,19 +27,19 @@ class Sender(NamedTuple):
     """Where a message came from."""
 
     origin: str
-    """What nobody else has."""
+    """Unique to the sender."""
     name: str
-    """For people: a process, or an address with the name of its key."""
+    """For display: a process, or an address with the name of its key."""
     number: int
     """The file descriptor of the connection."""
 
 
 def origin_of(first: zmq.Frame, *, is_local: bool) -> str:
-    """What nobody else has who sends messages; empty: not known.
+    """What identifies the sender of a message uniquely; empty if that is not known.
 
     Args:
         first: The first part of a message.
-        is_local: It came by a Unix socket, whose address is user, group and process.
+        is_local: The message came by a Unix socket, whose address is user, group and process.
     """
     address = property_of(first, "Peer-Address")
     if is_local:
@@ -49,11 +49,11 @@ def origin_of(first: zmq.Frame, *, is_local: bool) -> str:
 
 
 def sender_of(first: zmq.Frame, *, is_local: bool) -> Sender | None:
-    """Who has sent a message; None: a thread of this process.
+    """Who sent a message; None for a thread of this process.
 
     Args:
-        first: Its first part.
-        is_local: It came by a Unix socket.
+        first: The first part of the message.
+        is_local: The message came by a Unix socket.
     """
     number = connection_of(first)
     if number is None:
@@ -67,43 +67,43 @@ def sender_of(first: zmq.Frame, *, is_local: bool) -> Sender | None:
 
 
 def topic_of(parts: list[bytes]) -> bytes:
-    """The topic of a message, also where it is sent to one consumer alone."""
+    """The topic of a message, even if it is addressed to a single consumer."""
     return parts[1] if parts[0].startswith(_AGAIN) and len(parts) > 1 else parts[0]
 
 
 @dataclass
 class Owner:
-    """Who publishes a stream."""
+    """The publisher of a stream."""
 
     sender: Sender
     connection: Connection | None
-    """None: it has ended before it was asked for."""
+    """None: it ended before it could be looked up."""
 
     @property
     def is_there(self) -> bool:
-        """Whether its connection lasts."""
+        """Whether its connection is still open."""
         one = self.connection
         return one is not None and one.is_open and one.origin == self.sender.origin
 
 
 class StreamOwners:
-    """Knows whose the streams are."""
+    """Keeps track of the owners of streams."""
 
     def __init__(self) -> None:
         self._owners: dict[bytes, Owner] = {}
 
     def is_of(self, stream: bytes, origin: str) -> bool:
-        """Whether a stream is known to be of this origin: for most messages the only question."""
+        """Whether this origin is known to own a stream: the only check that most messages need."""
         owner = self._owners.get(stream)
         return owner is not None and owner.sender.origin == origin and owner.is_there
 
     def find_other(self, stream: bytes, sender: Sender, connections: Connections) -> Owner | None:
-        """Who else owns a stream; None: it is the sender's, from now on at least.
+        """The other owner of a stream; None if the sender owns it already, or takes it now.
 
         Args:
-            stream: Its name.
+            stream: Name of the stream.
             sender: Who publishes on it.
-            connections: Those to the socket that the message came by.
+            connections: The connections to the socket on which the message arrived.
         """
         owner = self._owners.get(stream)
         if owner is not None and owner.is_there:

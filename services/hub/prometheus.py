@@ -13,11 +13,11 @@ from affectline.common.wire.health import Health
 from affectline.services.hub.metrics_server import MetricsServer
 
 SILENCE_S: Final = 3.0
-"""A service without a health message for so long is not ready."""
+"""A service counts as not ready after this time without a health message."""
 FORGET_S: Final = 60.0
-"""One without a health message for so long is forgotten."""
+"""A service is forgotten after this time without a health message."""
 MOST_SERVICES: Final = 256
-"""Shown at once; of others nothing is kept."""
+"""How many services are kept and shown at once; health of any more is dropped."""
 
 
 class HealthMetrics(Collector):
@@ -31,19 +31,19 @@ class HealthMetrics(Collector):
         self._clock = clock
         self._newest: dict[str, tuple[float, Health]] = {}
         self._lock = threading.Lock()
-        """The metrics are collected by another thread."""
+        """Another thread collects the metrics."""
         self._server: MetricsServer | None = None
 
     def __len__(self) -> int:
         return len(self._newest)
 
     def update(self, health: Health) -> bool:
-        """Take over the newest health message of a service; False where there are too many."""
+        """Store the newest health message of a service; False if there are too many services."""
         with self._lock:
             self._forget_silent()
             if health.service not in self._newest and len(self._newest) >= MOST_SERVICES:
                 return False
-            self._newest.pop(health.service, None)  # the most silent one is the first
+            self._newest.pop(health.service, None)  # the service silent for longest stays first
             self._newest[health.service] = self._clock(), health
         return True
 
@@ -98,7 +98,7 @@ class HealthMetrics(Collector):
         """Serve ``http://host:port/metrics`` from a thread.
 
         Raises:
-            AffectlineError: The port is taken.
+            AffectlineError: The port is in use.
         """
         registry = CollectorRegistry()
         registry.register(self)
@@ -108,7 +108,7 @@ class HealthMetrics(Collector):
 
     @property
     def refused_connections(self) -> int:
-        """Connections that were closed without an answer."""
+        """How many connections were closed without an answer."""
         return self._server.refused if self._server else 0
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What strangers were refused: counted for the hub's health, and said once."""
+"""What strangers were refused: counted for the hub's health, and logged once."""
 
 from collections import Counter
 from typing import Final
@@ -6,16 +6,16 @@ from typing import Final
 from affectline.common.logs import ServiceLogger
 
 SAID: Final = 100
-"""Different refusals that are said in the log; beyond that they are only counted."""
+"""How many different refusals are logged; any more are only counted."""
 
 LOG: Final = ServiceLogger("hub")
 
 
 class Refusals:
-    """Counts, by kind, what was refused.
+    """Counts what was refused, by kind.
 
     Args:
-        counters: Those of the hub.
+        counters: The hub's counters.
     """
 
     def __init__(self, counters: Counter[str]) -> None:
@@ -23,13 +23,13 @@ class Refusals:
         self._said: set[tuple[str, str]] = set()
 
     def count(self, what: str, user: str, reason: str = "", counter: str = "refused") -> None:
-        """Count a refusal, and say so where it is the first of its kind.
+        """Count a refusal, and log it if it is the first of its kind.
 
         Args:
             what: What was refused.
-            user: Whose it was; empty: of somebody without a key.
+            user: Whose it was; empty for a peer without a key.
             reason: Why, in words.
-            counter: Where it is counted.
+            counter: Name of the counter.
         """
         self.counters[counter] += 1
         if (what, user) in self._said or len(self._said) >= SAID:
@@ -37,7 +37,7 @@ class Refusals:
         self._said.add((what, user))
         whose = f"of {user}" if user else "of a peer without a key"
         LOG.warning(
-            "refused: %s %s%s; more like it is only counted",
+            "refused: %s %s%s; repeats are only counted",
             what,
             whose,
             f" ({reason})" * bool(reason),

@@ -1,13 +1,13 @@
-"""The hub: the only process that binds. It forwards messages to their subscribers.
+"""The hub: the only process that binds sockets. It forwards messages to their subscribers.
 
-The bus, the work queue and the metrics server have a thread each, so that one that is blocked never
-blocks another. The metrics are those of the health messages on the bus.
+The bus, the work queue and the metrics server each run in their own thread, so that one that blocks
+never blocks another. The metrics come from the health messages on the bus.
 
-It has two ways in: Unix sockets for the processes of its user on this machine, and TCP for
-everybody else, who may do less (`affectline.services.hub.access`).
+Peers connect in two ways: the user's own processes on this machine by Unix sockets, all others by
+TCP, with fewer permissions (`affectline.services.hub.access`).
 
-Markers come from people and tools that publish one and are gone, so nobody else could publish them
-again: the hub keeps the recent ones until the sink and the recorders have them on their disks.
+People and tools publish a marker and disconnect, so they cannot publish it again. The hub therefore
+keeps recent markers until the sink and the recorders have them on disk.
 """
 
 from collections import Counter, deque
@@ -42,19 +42,19 @@ from affectline.services.hub.work_queue import Guard, WorkQueue
 
 LOG: Final = ServiceLogger("hub")
 TURN_S: Final = 0.05
-"""How long messages from one source are forwarded before it is another's turn."""
+"""How long the hub forwards messages from one source before it turns to the next."""
 OWN_TOPICS: Final = tuple(f"{kind.topic_prefix}/".encode() for kind in (Health, Marker, Kept))
 
 
 class Hub:
-    """The process: a loop around the bus, with the work queue in a thread beside it.
+    """The process: a loop around the bus, with the work queue in a separate thread.
 
     Args:
-        process: Whom it keeps markers for.
-        settings: Where it binds.
+        process: The hub's own settings: for which consumers it keeps markers.
+        settings: The addresses to bind.
         delivery: Whether consumers exert back-pressure.
-        sockets: A ZeroMQ context that others use as well: then it serves no metrics, and the work
-            queue ends with the context (tests).
+        sockets: A shared ZeroMQ context (tests): the hub then serves no metrics, and the work queue
+            ends with the context.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Hub:
         self.wakeup = WakeupPipe()
         self.metrics = HealthMetrics()
         self.pending: deque[Parts] = deque()
-        """What the consumers have no room for yet."""
+        """Messages that the consumers have no room for yet."""
         self.markers = Outbox("hub", process.keepers, markers_only=True)
         self._next_health = 0.0
         self._process, self._settings, self._delivery = process, settings, delivery
@@ -106,7 +106,7 @@ class Hub:
         return 0
 
     def _bind(self) -> WorkQueue:
-        """Bind all sockets; the work queue is returned, to be started."""
+        """Bind all sockets; return the work queue, which the caller starts."""
         settings, network = self._settings, tcp_endpoints(self._settings)
         if network.is_local:  # within this process
             local, outside = network, None
@@ -141,17 +141,16 @@ class Hub:
         """The hub's folder of keys.
 
         Raises:
-            AffectlineError: There are none.
+            AffectlineError: The folder has no keys.
         """
         store, address = KeyStore(), f"{self._settings.host}:{self._settings.port}"
         if store.hub_pair() is None:
             raise AffectlineError(
                 f"--bind {address}: others on the network could see and control everything, and "
-                f"the "
-                f"hub has no keys in {store.folder}",
+                f"the hub has no keys in {store.folder}",
                 "make them with: affectline keys new NAME --role pipeline (for another machine of "
                 "the pipeline) or affectline keys new NAME --role listener (for a tool); "
-                "--insecure does without",
+                "--insecure runs without keys",
             )
         return store
 
@@ -182,13 +181,13 @@ class Hub:
             self._beat()
 
     def _detail(self) -> str:
-        """What its health tells people: the fingerprint of its key, or that it has none."""
+        """The detail of its health message: the fingerprint of its key, or that it has none."""
         if self.authenticator is None:
             return self._insecurity
         return f"key {fingerprint(self.authenticator.pair.public_key)}"
 
     def _authenticate(self, authenticator: Authenticator) -> None:
-        """Answer handshakes, and go by keys that have changed."""
+        """Answer handshakes, and apply changes to the keys."""
         authenticator.answer()
         change = authenticator.update()
         if change.revoked:
@@ -200,7 +199,7 @@ class Hub:
         until = monotonic() + TURN_S
         for _ in range(64):
             if monotonic() > until:
-                return  # long messages take long to look at, and others wait as well
+                return  # long messages take long to check, and other sources wait
             if not self.pending:
                 parts = self.bus.forward_message(source)
                 if parts is None:
@@ -210,11 +209,11 @@ class Hub:
                 self._read(parts)
                 self.pending.append(parts)
             if not self.bus.deliver(self.pending[0]) and self.bus.lossless:
-                return  # a consumer is full, so all wait
+                return  # a consumer's queue is full, so everybody waits
             self.pending.popleft()
 
     def _read(self, parts: Parts) -> None:
-        """Take note of what concerns the hub itself."""
+        """Handle messages that concern the hub itself."""
         if not parts[0].startswith(OWN_TOPICS):
             return
         try:

@@ -1,4 +1,4 @@
-"""The declaration of the hub."""
+"""The service spec of the hub."""
 
 from typing import Self
 
@@ -8,11 +8,11 @@ from affectline.common.settings.pipeline import PipelineSettings
 
 
 class HubProcess(ProcessSettings):
-    """Settings of the hub beside its address."""
+    """Settings of the hub besides its address."""
 
     consumers: tuple[str, ...] = ()
-    """Those of the run, which everybody waits for in lossless delivery, however slow they are.
-    Where neither these are known nor the settings name others: all that announce themselves."""
+    """Consumers of the run, which everybody waits for in lossless delivery, however slow they are.
+    If these are unknown and the settings name none: all that announce themselves."""
 
     def with_consumers(self, names: tuple[str, ...]) -> Self:
         return self.model_copy(update={"consumers": names})
@@ -28,7 +28,7 @@ def configure(pipeline: PipelineSettings, delivery: Delivery) -> HubProcess:
 
 
 def planned(run: Run) -> tuple[HubProcess, ...]:
-    """One in every run."""
+    """One hub in every run."""
     return (HubProcess(),)
 
 

@@ -19,22 +19,22 @@ from affectline.services.hub.connections import MOST_PARTS, Connections, Connect
 from affectline.services.hub.outlet import connection_of, user_of
 
 LOOK_MS: Final = 500
-"""How often it is looked whether sockets shall be renewed."""
+"""How often the work queue checks whether its sockets have to be renewed."""
 
 LOG: Final = ServiceLogger("hub")
 
 
 class Guard(NamedTuple):
-    """Who may come to the work queue by the network."""
+    """Who may reach the work queue over the network."""
 
     access: AccessControl
     counters: Counter[str]
-    """Those of the hub."""
+    """The hub's counters."""
     authenticator: Authenticator | None
-    """Lets in whoever has a key; None: everybody is let in."""
+    """Accepts only peers with a key; None: everybody may connect."""
 
     def watch(self, peers: zmq.Socket[bytes]) -> Connections:
-        """Have a socket, not bound yet, let in whom it should, and watch its connections."""
+        """Secure a socket that is not bound yet, and watch its connections."""
         if self.authenticator:
             self.authenticator.secure(peers, for_parts=True)
         return Connections(
@@ -44,12 +44,12 @@ class Guard(NamedTuple):
 
 
 class QueueEnds:
-    """An entrance for detectors, and an exit to classifiers.
+    """A socket that takes crops from detectors, and one that sends them to classifiers.
 
     Args:
-        context: Where its sockets belong to.
-        place: Where they connect.
-        guard: Watches who comes by the network; None: these are the user's own sockets.
+        context: The ZeroMQ context of the sockets.
+        place: Where detectors and classifiers connect.
+        guard: Watches peers that connect over the network; None for the user's own sockets.
 
     Raises:
         AffectlineError: A port is in use.
@@ -72,7 +72,7 @@ class QueueEnds:
                 raise
 
     def receive(self) -> Parts:
-        """Take work."""
+        """Receive one message from a detector."""
         if self._watch is None:
             return self.entrance.recv_multipart()
         frames = self.entrance.recv_multipart(copy=False)
@@ -82,7 +82,7 @@ class QueueEnds:
         return [frame.bytes for frame in frames]
 
     def close(self) -> None:
-        """Close both, and disconnect everybody."""
+        """Close both sockets, and disconnect everybody."""
         if self._watch:
             self._watch.close()
         self.entrance.close(linger=0)
@@ -93,11 +93,11 @@ class WorkQueue(threading.Thread):
     """Forwards face crops from all detectors to whichever classifier has room.
 
     Args:
-        context: Where its sockets belong to.
-        local: Where detectors and classifiers of this user connect.
-        network: Where those of other machines do; None: nowhere.
-        has_crop_subscribers: Somebody wants a copy.
-        guard: Watches who comes by the network.
+        context: The ZeroMQ context of its sockets.
+        local: Where this user's detectors and classifiers connect.
+        network: Where those of other machines connect; None: they cannot.
+        has_crop_subscribers: Set while somebody subscribes to copies of the crops.
+        guard: Watches peers that connect over the network.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class WorkQueue(threading.Thread):
         self._tap.connect(TAP)
 
     def renew(self) -> None:
-        """Disconnect everybody who came by the network: keys have changed. From any thread."""
+        """Disconnect all network peers because keys have changed. Callable from any thread."""
         self._renewal.set()
 
     def run(self) -> None:
@@ -139,7 +139,7 @@ class WorkQueue(threading.Thread):
             self._tap.close(linger=0)
 
     def _work(self) -> None:
-        """Forward what arrives, until sockets shall be renewed."""
+        """Forward what arrives, until the sockets have to be renewed."""
         arrivals, room = zmq.Poller(), zmq.Poller()
         entrances = {ends.entrance: ends for ends in self._ends}
         for ends in self._ends:
@@ -155,7 +155,7 @@ class WorkQueue(threading.Thread):
                 self._pass_on(parts, room, patience_ms)
 
     def _pass_on(self, parts: Parts, room: zmq.Poller, patience_ms: int | None) -> None:
-        """Send to a classifier, when one has room; those of either way take turns."""
+        """Send to a classifier once one has room; local and network classifiers take turns."""
         while not self._renewal.is_set():
             with_room = dict(room.poll(patience_ms))
             for ends in list(self._ends):
@@ -175,7 +175,7 @@ class WorkQueue(threading.Thread):
             try:
                 self._by_network = QueueEnds(self._context, network, self._guard)
             except AffectlineError as error:
-                if monotonic() < deadline:  # the port is not free again yet
+                if monotonic() < deadline:  # the port is not free yet
                     threading.Event().wait(RETRY_S)
                     continue
                 LOG.warning("classifiers cannot connect any more: %s", error)

@@ -1,4 +1,4 @@
-"""Moments of the session's time line on the clock of the Lab Streaming Layer."""
+"""Converts times of the session's time line to the clock of the Lab Streaming Layer."""
 
 from collections.abc import Callable
 
@@ -7,14 +7,14 @@ from affectline.common.wire.messages import FrameMessage, StreamStart
 
 
 class LslClock:
-    """Tells LSL times of events.
+    """Converts event times to LSL times.
 
-    Beside cameras events have clock times, and LSL's is the same moment by its own clock.
+    With cameras, events have clock times, and the LSL time is the same moment on LSL's clock.
 
-    Films have times of their own. The moment at which the pipeline got the beginning of the first
-    film is where it begins on LSL's clock, and from there on distances are those of event times: at
-    the pace of real time a frame's LSL time is that of its reading, at others it is where it would
-    have been. A replay is laid on LSL's clock by its first message, and again where it jumps.
+    Films have their own times. The first film begins, on LSL's clock, when the pipeline received
+    its beginning; from there on, the distances are those of event times. At pace ``realtime`` a
+    frame's LSL time is when it was read; at other paces it is when it would have been read. The
+    first message of a replay places it on LSL's clock, and so does the first one after a jump.
 
     Args:
         now: Nanoseconds since the Unix epoch.
@@ -24,13 +24,13 @@ class LslClock:
     def __init__(self, now: Callable[[], int], local_clock: Callable[[], float]) -> None:
         self._now, self._local_clock = now, local_clock
         self._offset: int | None = None
-        """Event time less LSL's time in ns; None: that of the two clocks, measured each time."""
+        """Event time minus LSL time in ns; None: that of the two clocks, measured each time."""
         self._is_replay = False
         self._epochs: dict[str, int] = {}
-        """By stream of a replay: its newest epoch."""
+        """The newest epoch of each stream of a replay."""
 
     def observe(self, message: FrameMessage | StreamStart) -> None:
-        """Take note of a stream or a frame: they tell whether times are those of a recording."""
+        """Observe a stream or a frame, which shows whether times come from a recording."""
         if isinstance(message, StreamStart):
             self._observe_start(message)
         elif message.media_time is not None or message.file is not None:
@@ -39,17 +39,17 @@ class LslClock:
     def _observe_start(self, start: StreamStart) -> None:
         if start.replay:
             if self._epochs.get(start.stream, start.epoch) < start.epoch:
-                self._offset = None  # it has jumped, or begun again
+                self._offset = None  # it has jumped, or started again
             self._epochs[start.stream] = start.epoch
             self._is_replay = True
         elif start.kind in ("film", "pictures"):
             self._fix(start.started_at, start.received_at)
 
     def _fix(self, at: int, clock: int) -> None:
-        """Lay an event on LSL's clock, unless one lies there already.
+        """Fix the offset to LSL's clock by an event, unless it is fixed already.
 
         Args:
-            at: Its time on the session's time line.
+            at: The event's time on the session's time line.
             clock: When that was in this run, by the clock.
         """
         if self._offset is None:
@@ -60,7 +60,7 @@ class LslClock:
         """An event's time in seconds of LSL's clock.
 
         Args:
-            at: On the session's time line, in ns since the Unix epoch.
+            at: Time on the session's time line, in ns since the Unix epoch.
         """
         if self._is_replay:
             self._fix(at, at)

@@ -17,13 +17,13 @@ stream                             type      channels
 ``affectline-markers``             Markers   the marker's label, as text
 =================================  ========  ===================================================
 
-The streams of faces and drivers are streams of their own, so that the others keep the channels that
-recorders know; units and remarks, such as what was not validated, are in their descriptions. They
-appear with the first frame or state in which something of it was measured, or at the start where
-they are named in the settings.
+Faces and drivers have their own streams, so that the others keep the channels that recorders know.
+Units and remarks, such as what was not validated, are in their descriptions. These streams appear
+with the first frame or state in which any of their signs was measured, or at the start if the
+settings name them.
 
-All of them are irregular. A frame without a face, and whatever is not known, is NaN. A sample's
-time is that of the frame, the state or the marker, on LSL's clock (`LslClock`).
+All streams are irregular. Frames without a face, and unknown values, are NaN. A sample's time is
+that of the frame, the state or the marker, on LSL's clock (`LslClock`).
 """
 
 import math
@@ -64,14 +64,14 @@ SIGNAL_TYPES: Final = {
 """LSL's usual content type of a signal; others are ``Signal``."""
 STATE_CHANNELS: Final = ("arousal", "valence", "nervousness", "quality")
 IRREGULAR: Final = 0.0
-"""The rate that LSL gives to irregular streams."""
+"""The rate with which LSL marks irregular streams."""
 
 
 class LslOutlet(Stage):
     """Republishes messages as LSL streams.
 
-    The stream of markers exists from the start, because recorders list streams before they record;
-    so do those named in the settings. Others appear with their first message.
+    The marker stream and those named in the settings exist from the start, because recorders list
+    streams before they record. Others appear with their first message.
     """
 
     tick_ms = 500
@@ -101,11 +101,11 @@ class LslOutlet(Stage):
             self._outlet(f"affectline-driver-{subject}", "Driver", DRIVER_CHANNELS)
 
     def cleanup(self) -> None:
-        self._outlets.clear()  # the last references: their sockets close
+        self._outlets.clear()  # dropping the last references closes their sockets
 
     @on(StreamStart)
     def on_stream_start(self, packet: Packet[StreamStart]) -> Iterable[Packet]:
-        """Learn whether it is a film, whose times are its own."""
+        """Find out whether it is a film, which has its own times."""
         self._clock.observe(packet.message)
         return ()
 
@@ -166,10 +166,10 @@ class LslOutlet(Stage):
         self.context.counters["offered"] += 1
 
     def _outlet(self, name: str, kind: str, channels: tuple[str | SignChannel, ...]) -> Any:
-        """The outlet of a name, created when it is first needed."""
+        """The outlet with a name, created when it is first needed."""
         if name not in self._outlets:
             dtype = "string" if kind == "Markers" else "float32"
-            # The same after a restart, so that recorders find the stream again
+            # The same ID after a restart, so that recorders find the stream again
             source = f"{name}@{socket.gethostname()}"
             described = [_describe(channel) for channel in channels]
             info = self._lsl.StreamInfo(name, kind, len(channels), IRREGULAR, dtype, source)
@@ -209,7 +209,7 @@ def _describe(channel: str | SignChannel) -> SignChannel:
 
 
 def _add_notes(info: Any, channels: list[SignChannel]) -> None:
-    """Add what must be known of channels to the XML description, as ``note``."""
+    """Add the channels' notes to the XML description, as ``note``."""
     element = info.desc.child("channels").first_child()
     for channel in channels:
         if channel.note:

@@ -1,4 +1,4 @@
-"""The declaration of the outlet to the Lab Streaming Layer."""
+"""The service spec of the outlet to the Lab Streaming Layer."""
 
 from affectline.common.runtime.spec import ProcessSettings, ServiceSpec
 

@@ -1,1 +1,1 @@
-"""The overlay on a frame, and the video that it is written to."""
+"""Draws the overlay on frames, and writes annotated videos."""

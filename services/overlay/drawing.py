@@ -1,7 +1,7 @@
-"""Draws the overlay: boxes, labels, probabilities, head pose, eyes, and what and when it is.
+"""Draws the overlay: boxes, labels, probabilities, head pose, eyes, and a heading.
 
-All sizes go by the picture's height. Text is light on a translucent dark plate and every line has
-a dark edge, so that both are readable on whatever is behind them.
+All sizes depend on the image's height. Text is light on a translucent dark plate, and every line
+has a dark edge, so that both are readable on any background.
 """
 
 import math
@@ -31,47 +31,47 @@ SMALLEST_WIDTH: Final = 640
 COLOURS: Final = {label: to_bgr(colour) for label, colour in palette.COLOURS.items()}
 """BGR."""
 EYES: Final = tuple(to_bgr(SIGNALS[name].dark) for name in ("right_eye", "left_eye"))
-"""The person's own right one, which is left in the picture, and the left one."""
+"""The person's own right eye, which is on the left in the image, and the left eye."""
 PLAIN: Final = INK
 DARK: Final = (25, 25, 25)
 EDGE: Final = (96, 96, 96)
-"""Of the ground of bars, so that their whole length shows on dark pictures, too."""
+"""Edge of the bars' background, so that their whole length shows on dark images as well."""
 PLATE: Final = (18, 18, 18)
 PLATE_COVER: Final = 0.78
-"""How much of what is behind a plate it covers: text on it has a contrast of 7 over white."""
+"""Opacity of a plate: text on it has a contrast of 7 over white."""
 
 SMALLEST_TEXT: Final = 12
 LINES: Final = 30
-"""Of text that would fit into the picture's height."""
+"""How many lines of text would fit into the image's height."""
 LETTERS: Final = 36
-"""Of the text's size that fit at least into the picture's width."""
+"""How many times the size of the text fits at least into the image's width."""
 NAME_WIDTH: Final = 4.5
 BAR_WIDTH: Final = 5.0
 ROW: Final = 1.3
-"""These in sizes of the text."""
+"""These are in sizes of the text."""
 
 MOST_COVERED: Final = 0.1
-"""A face's bars are left out, its label stays, where they would cover more of other faces, and of
-what is told about them, than this share of their own area."""
+"""A face's bars, but not its label, are left out if more than this share of their area would cover
+other faces and their labels and bars ..."""
 MOST_OF_ITS_FACE: Final = 0.2
-"""And where they would cover more than this share of the face itself."""
+"""... or if they would cover more than this share of the face itself."""
 ON_ITS_FACE: Final = 1.0
 ON_ANOTHER: Final = 4.0
 ON_A_PLATE: Final = 6.0
-"""How bad it is to cover a pixel of each."""
+"""The penalty for covering a pixel of each."""
 
 
 class Heading(NamedTuple):
-    """What stands at the top of a picture."""
+    """The text at the top of an image."""
 
     time: str
-    """Its time code, or a picture's file."""
+    """The time code, or the file name of a picture."""
     stats: str = ""
-    """How fast the pipeline is, at the right; empty: nothing."""
+    """The pipeline's speed, at the right; empty: nothing."""
 
 
 Places = dict[tuple[str, int], int]
-"""Where labels and bars were in the frame before, by what they are and whose."""
+"""Places of labels and bars in the previous frame, by kind and track."""
 
 
 def draw(
@@ -85,10 +85,10 @@ def draw(
 
     Args:
         frame: ``(H, W, 3) uint8`` BGR.
-        emotion: The result of this very frame.
+        emotion: The result of the same frame.
         heading: What to write at the top.
-        places: Of the frame before; those of this frame are put into it.
-        size: Width and height of the result; None: as the frame, at least `SMALLEST_WIDTH` wide.
+        places: Places in the previous frame; updated with those in this frame.
+        size: Width and height of the result; None: the frame's, but at least `SMALLEST_WIDTH` wide.
 
     Returns:
         ``(H', W', 3) uint8`` BGR.
@@ -113,12 +113,12 @@ def draw(
 
 
 def text_height(size: tuple[int, int]) -> int:
-    """Height of a line of text in pixels, for a picture of a width and height."""
+    """Height of a line of text in pixels, for an image of this width and height."""
     return max(SMALLEST_TEXT, round(min(size[1] / LINES, size[0] / LETTERS)))
 
 
 def _draw_plates(image: Image, faces: "list[_Face]", taken: list[Obstacle], places: Places) -> None:
-    """Draw labels and bars: the labels first, which all faces have, of larger faces first."""
+    """Draw labels, which all faces have, then bars; larger faces first."""
     picture = image.shape[1], image.shape[0]
     by_size = sorted(faces, key=lambda face: (-face.bounds.height, face.track))
     for face in by_size:
@@ -153,11 +153,11 @@ def _faces_about(face: "_Face", faces: "list[_Face]") -> list[Obstacle]:
 
 
 class _Label:
-    """A face's label: a patch of its colour, who and what, and below it what is doubted.
+    """A face's label: a patch of its colour, its track and emotion, with doubts below.
 
     Args:
         lines: One or two lines of text.
-        colour: BGR.
+        colour: Colour of the patch, BGR.
         text: Height of a line.
     """
 
@@ -172,7 +172,7 @@ class _Label:
         self.height = self._line * len(lines) + 2 * (self._edge // 2)
 
     def draw(self, image: Image, at: Rect) -> None:
-        """Draw it at its place."""
+        """Draw the label at its place."""
         darken(image, at)
         left, top = at.left + self._edge, at.top + self._edge // 2
         patch_top = top + (self._line - self._patch) // 2
@@ -183,11 +183,11 @@ class _Label:
 
 
 class _Face:
-    """A face on the picture that is drawn.
+    """A face on the image that is drawn.
 
     Args:
-        face: What is known of it.
-        scale: From pixels of the frame to those of the picture.
+        face: What is known about the face.
+        scale: Factor from pixels of the frame to those of the image.
         text: Height of a line of text.
     """
 
@@ -206,14 +206,14 @@ class _Face:
         )
 
     def _outline(self, away: float) -> NDArray[Any]:
-        """The box, so many pixels larger at each side."""
+        """The box, ``away`` pixels larger on each side."""
         centre = np.asarray(self._centre)
         sides = np.linalg.norm(self._corners - np.roll(self._corners, 1, axis=0), axis=1)
         room = 1 + 2 * away / max(1.0, float(sides.min()))
         return np.asarray(centre + (self._corners - centre) * room)
 
     def label(self) -> _Label:
-        """What is written about it."""
+        """The face's label."""
         face = self.face
         if face.label and face.confidence is not None:
             said = f"#{face.track} {face.label} {face.confidence:.0%}"
@@ -223,9 +223,9 @@ class _Face:
         return _Label(lines, self._colour, self.text)
 
     def draw_box(self, image: Image) -> None:
-        """Draw the box with a dark edge, in a striped band where the face is doubted.
+        """Draw the box with a dark edge, and in a striped band if there are doubts about the face.
 
-        The pixels within the box stay as they are.
+        The pixels inside the box stay unchanged.
         """
         inner = self._outline(self._line / 2)
         if self._band:
@@ -236,7 +236,7 @@ class _Face:
         cv2.polylines(image, shapes, True, self._colour, self._line, cv2.LINE_AA)  # type: ignore[arg-type]
 
     def draw_pose(self, image: Image) -> None:
-        """Draw the head's axes at the nose: to the person's left, up, and where the nose points."""
+        """Draw the head's axes from the nose: to the person's left, upwards, and along the nose."""
         face = self.face
         if face.yaw is None or face.pitch is None or face.roll is None:
             return
@@ -260,14 +260,14 @@ class _Face:
         return face.eye_opening_left is not None or face.eye_opening_right is not None
 
     def bars_size(self) -> tuple[int, int]:
-        """Width and height of the plate with its bars in pixels."""
+        """Width and height of the plate with the face's bars, in pixels."""
         rows = len(LABELS) + self._has_eyes
         edge = max(3, self.text // 3)
         row = round(ROW * self.text)
         return round((NAME_WIDTH + BAR_WIDTH) * self.text) + 2 * edge, rows * row + 2 * (edge // 2)
 
     def draw_bars(self, image: Image, at: Rect) -> None:
-        """Draw its probabilities as bars, and its eyes, onto a plate."""
+        """Draw the face's probabilities as bars, and its eyes, on a plate."""
         text, edge = self.text, max(3, self.text // 3)
         row, line = round(ROW * text), text_size("", text)[1]
         darken(image, at)
@@ -292,7 +292,7 @@ class _Face:
             self._draw_eyes(image, Rect(start, begin, width, row))
 
     def _draw_eyes(self, image: Image, at: Rect) -> None:
-        """Draw the opening of both eyes as they are in the picture: the person's right one left."""
+        """Draw the opening of both eyes as in the image: the person's right eye on the left."""
         radius = round(self.text * 0.75)
         openings = self.face.eye_opening_right, self.face.eye_opening_left
         for number, (opening, colour) in enumerate(zip(openings, EYES, strict=True)):
@@ -300,7 +300,7 @@ class _Face:
                 continue
             x, y = at.left + radius + number * round(2.4 * radius), at.top + at.height // 2
             full = round(radius * 0.6)
-            height = int(full * opening + 0.3)  # eyes that are all but shut are a line
+            height = int(full * opening + 0.3)  # eyes that are nearly shut become a line
             cv2.ellipse(image, (x, y), (radius, full), 0, 0, 360, DARK, cv2.FILLED, cv2.LINE_AA)
             cv2.ellipse(image, (x, y), (radius, height), 0, 0, 360, colour, cv2.FILLED, cv2.LINE_AA)
             if height > radius * 0.2:
@@ -309,7 +309,7 @@ class _Face:
 
 
 def head_axes(yaw: float, pitch: float, roll: float) -> NDArray[np.float64]:
-    """Where a head's own axes point in a picture.
+    """Where a head's own axes point in an image.
 
     Args:
         yaw: Degrees, as `FaceSigns.yaw`.
@@ -317,8 +317,8 @@ def head_axes(yaw: float, pitch: float, roll: float) -> NDArray[np.float64]:
         roll: Degrees.
 
     Returns:
-        ``(3, 2)``: for the axis to the person's left, that upwards and that of the nose the steps
-        to the right of the picture and down, in lengths of the axis.
+        ``(3, 2)``: for the axes to the person's left, upwards and along the nose, the steps to the
+        right and down in the image, in lengths of the axis.
     """
     y, p, r = math.radians(yaw), math.radians(pitch), math.radians(roll)
     forward = np.array([math.sin(y) * math.cos(p), -math.sin(p)])
@@ -330,7 +330,7 @@ def head_axes(yaw: float, pitch: float, roll: float) -> NDArray[np.float64]:
 
 
 def darken(image: Image, rect: Rect) -> None:
-    """Lay a plate over a part of the image."""
+    """Draw a plate over a part of the image."""
     part = image[rect.top : rect.bottom, rect.left : rect.right]
     if part.size:
         plate = cv2.convertScaleAbs(part, alpha=1 - PLATE_COVER, beta=PLATE[0] * PLATE_COVER)
@@ -342,14 +342,14 @@ def _fill(image: Image, rect: Rect, colour: Colour) -> None:
 
 
 def _hatch(image: Image, rect: Rect, step: int) -> None:
-    """Put dark stripes over a part of the image."""
+    """Draw dark stripes over a part of the image."""
     rows = np.arange(rect.height)[:, None] + np.arange(rect.width)[None]
     part = image[rect.top : rect.bottom, rect.left : rect.right]
     part[(rows % step < step // 2)[: part.shape[0], : part.shape[1]]] = DARK
 
 
 def _hatch_around(image: Image, inner: NDArray[Any], outer: NDArray[Any], width: int) -> None:
-    """Stripe a band about a box, dark and light, so that it shows without colours too."""
+    """Stripe a band around a box, dark and light, so that it shows without colours as well."""
     low = np.maximum(np.floor(outer.min(axis=0)).astype(int), 0)
     high = np.minimum(np.ceil(outer.max(axis=0)).astype(int) + 1, image.shape[1::-1])
     part = image[low[1] : high[1], low[0] : high[0]]
@@ -370,7 +370,7 @@ def _stripe_tile(size: int, step: int) -> Image:
 
 
 def _stripes(height: int, width: int, step: int) -> Image:
-    # Faces change their sizes all the time: few sizes are kept
+    # Faces change size all the time, so only a few tile sizes are cached
     size = 1 << (max(height, width) - 1).bit_length()
     return _stripe_tile(size, step)[:height, :width]
 

@@ -1,7 +1,7 @@
-"""The sound of a film, for the annotated film: its own packets, at its own times.
+"""The sound of a film for its annotated video: the film's own packets, at their own times.
 
-It is read from the film once more while pictures are written, and cut to them. Packets are copied
-as they are where MP4 has a place for their codec, and become AAC where it has none.
+The sound is read from the film again while frames are written, and cut to them. Packets are copied
+unchanged if MP4 supports their codec, and converted to AAC if not.
 """
 
 from collections.abc import Iterator
@@ -15,31 +15,31 @@ from affectline.common.settings.source_kind import source_path
 from affectline.common.wire.messages import Emotion, StreamStart
 
 COPIED: Final = frozenset({"aac", "ac3", "alac", "eac3", "flac", "mp3", "opus"})
-"""Codecs that MP4 holds; raw samples it would hold, too, but few players find them."""
+"""Codecs that MP4 supports; it also supports raw samples, but few players find them."""
 ZERO_BASED: Final = frozenset({"avi", "matroska", "mov"})
-"""Containers with a time line of their own, as in `services.capture.film_source`."""
+"""Containers with their own time line, as in `services.capture.film_source`."""
 LONGEST_SILENCE_NS: Final = 10_000_000_000
-"""A longer step, or one back, is a jump in the film's time stamps. Pictures are closed up there,
-and nothing says by how much: the sound ends."""
+"""A longer step, or a step back, is a jump in the film's time stamps. Frames are closed up there by
+an unknown time, so the sound ends."""
 SEEK_NS: Final = 2_000_000_000
-"""Further into a film its packets are searched for, nearer they are read through."""
+"""Packets further into a film than this are found by seeking, earlier ones by reading on."""
 ERRORS: Final = (av.FFmpegError, OSError, ValueError, RuntimeError, MemoryError)
 
 
 class FilmSound:
-    """The sound of one film, on its way into another.
+    """Copies the sound of one film into another.
 
-    What cannot be read is left out.
+    Parts that cannot be read are left out.
 
     Args:
-        path: Of the film.
-        start: What its stream said of it.
+        path: Path of the film.
+        start: The start of its stream.
         first: The first result that is written.
-        target: The container that it is written to, before anything was.
+        target: The container to write to, still empty.
 
     Raises:
-        OSError: It cannot be read.
-        ValueError: It is another film by now, or has no sound from there on.
+        OSError: The film cannot be read.
+        ValueError: The file is a different film by now, or has no sound from there on.
     """
 
     def __init__(self, path: Path, start: StreamStart, first: Emotion, target: Any) -> None:
@@ -56,17 +56,18 @@ class FilmSound:
             self._container.close()
             raise
         self._last_ns = -1
-        """Where the last packet lies in the film that is written."""
+        """Time of the last packet in the video that is written."""
 
     def _open(self) -> Any:
-        # An absolute path: FFmpeg would take "a:b.mp4" for a protocol. No playlist leads elsewhere
+        # An absolute path: FFmpeg would take the "a" of "a:b.mp4" for a protocol. The whitelist
+        # keeps playlists from leading elsewhere
         return av.open(str(self._path.absolute()), options={"protocol_whitelist": "file"})
 
     def _add_track(self, target: Any) -> Any:
-        """Add a track for it to a container."""
+        """Add a track for the sound to a container."""
         track: Any = self._track
         name = track.codec.canonical_name
-        # In transport streams every packet of AAC has a head of its own, which MP4 has no place for
+        # In transport streams every AAC packet has its own header, which MP4 does not support
         is_bare = name != "aac" or bool(track.codec_context.extradata)
         self._is_copied = name in COPIED and is_bare
         if self._is_copied:
@@ -76,7 +77,7 @@ class FilmSound:
         return made
 
     def begin(self, media_time: int) -> None:
-        """Go on at a moment of the film, in ns as `Frame.media_time`."""
+        """Continue at a time of the film, in ns as in `Frame.media_time`."""
         with suppress(*ERRORS):
             self._container.close()
         self._next, self._packets = None, iter(())
@@ -86,13 +87,13 @@ class FilmSound:
             self._packets = self._read(media_time)
 
     def until(self, media_time: int, shift: int) -> Iterator[Any]:
-        """Packets up to a moment of the film, and the one that follows it.
+        """Packets up to a time of the film, and the one after it.
 
-        Without that one a picture of this moment would wait in the muxer for it.
+        Without the last one, a frame of this time would have to wait for it in the muxer.
 
         Args:
-            media_time: In ns.
-            shift: From the film's times to those of the film that is written, in ns.
+            media_time: Time of the film in ns.
+            shift: Shift from the film's times to those of the video that is written, in ns.
         """
         while True:
             self._next = self._next or next(self._packets, None)
@@ -107,7 +108,7 @@ class FilmSound:
                 return
 
     def _read(self, begin: int) -> Iterator[tuple[int, Any]]:
-        """The packets from a moment on, each with its time in ns, up to a jump."""
+        """The packets from a time on, each with its time in ns, up to a jump."""
         track: Any = self._track
         names = set(self._container.format.name.split(","))
         origin = 0 if names & ZERO_BASED else 1000 * (self._container.start_time or 0)
@@ -126,7 +127,7 @@ class FilmSound:
                     yield at, packet
 
     def _shifted(self, packet: Any, shift: int) -> Iterator[Any]:
-        """A packet for the film that is written."""
+        """A packet for the video that is written."""
         if not self._is_copied:
             yield from self._encoded(packet, shift)
             return
@@ -143,7 +144,7 @@ class FilmSound:
                 yield from self._out.encode(frame)
 
     def close(self) -> Iterator[Any]:
-        """Close the film; what the encoder still has."""
+        """Close the film; yield what is left in the encoder."""
         with suppress(*ERRORS):
             if not self._is_copied:
                 yield from self._out.encode(None)
@@ -152,12 +153,12 @@ class FilmSound:
 
 
 def open_sound(start: StreamStart, first: Emotion, target: Any) -> FilmSound | None:
-    """The sound of a stream's film; None where it has none, or the film is not here.
+    """The sound of a stream's film; None if it has none, or the film is not here.
 
     Args:
-        start: Of the stream.
-        first: Its first result that is written.
-        target: The container that it is written to, before anything was.
+        start: The start of the stream.
+        first: The stream's first result that is written.
+        target: The container to write to, still empty.
     """
     path = source_path(start.source) if start.kind == "film" and not start.replay else None
     if path is None or not path.is_file():
@@ -172,7 +173,7 @@ def _first_of(packets: Iterator[tuple[int, Any]]) -> tuple[int, Any]:
     """The first packet.
 
     Raises:
-        ValueError: There is none.
+        ValueError: There are no packets.
     """
     first = next(packets, None)
     if first is None:
@@ -181,15 +182,15 @@ def _first_of(packets: Iterator[tuple[int, Any]]) -> tuple[int, Any]:
 
 
 def _find_sound(container: Any, start: StreamStart, size: tuple[int, int]) -> Any:
-    """The sound of a film.
+    """The sound track of a film.
 
     Raises:
-        ValueError: It has none, or is another film by now.
+        ValueError: The film has no sound, or the file is a different film by now.
     """
     video, sound = (container.streams.best(kind) for kind in ("video", "audio"))
     if video is None or sound is None:
         raise ValueError("no sound")
-    # A film that was taken upright may lie on its side in its container
+    # A film recorded in portrait may be stored sideways in its container
     has_other_size = {video.width, video.height} != set(size)
     if has_other_size or (start.frames and video.frames and video.frames != start.frames):
         raise ValueError("another film")

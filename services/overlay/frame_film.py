@@ -1,4 +1,4 @@
-"""The recorded pictures of a session as films, as they are: nothing is decoded or drawn."""
+"""Writes the recorded frames of a session as films, unchanged: nothing is decoded or drawn."""
 
 from contextlib import suppress
 from fractions import Fraction
@@ -14,10 +14,10 @@ TIME_BASE: Final = Fraction(1, 1000)
 
 
 class FrameFilms:
-    """Writes a Matroska film of JPEG pictures for each stream.
+    """Writes a Matroska film of JPEG images for each stream.
 
     Args:
-        stem: Beginning of the films' paths: ``_<stream>.mkv`` follows.
+        stem: Beginning of the films' paths; ``_<stream>.mkv`` is appended.
     """
 
     def __init__(self, stem: Path) -> None:
@@ -25,7 +25,7 @@ class FrameFilms:
         self._films: dict[str, tuple[Path, Any, Any, int]] = {}
 
     def add(self, packet: Packet[Frame]) -> None:
-        """Add a frame; those without a picture, or with one that is no JPEG, are left out."""
+        """Add a frame; frames without an image, or with one that is not JPEG, are left out."""
         frame = packet.message
         if frame.encoding != "jpeg" or not packet.parts or not packet.parts[0]:
             return
@@ -48,14 +48,14 @@ class FrameFilms:
         return path, container, stream, frame.captured_at
 
     def discard(self) -> None:
-        """Leave no film: the recording could not be read to its end."""
+        """Remove all films, because the recording could not be read to its end."""
         for path, container, *_ in self._films.values():
-            with suppress(OSError):  # there may be no room for its end
+            with suppress(OSError):  # there may be no room for the end of the file
                 container.close()
             atomic_file.partial_path(path).unlink(missing_ok=True)
 
     def close(self) -> list[Path]:
-        """Finish the films and give them their names; returns their paths."""
+        """Finish the films and give them their final names; return their paths."""
         for path, container, *_ in self._films.values():
             container.close()
             atomic_file.rename(atomic_file.partial_path(path), path)

@@ -1,4 +1,4 @@
-"""Where pictures of several streams go in one window: a grid of cells, as large as they can be."""
+"""Places several streams in one window: a grid of cells that are as large as possible."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -6,18 +6,18 @@ from typing import Final
 from affectline.services.overlay.placement import Rect
 
 USUAL: Final = (16, 9)
-"""Width to height of a picture that is not there yet."""
+"""Aspect ratio of a video that has not arrived yet."""
 GAP: Final = 4
 """Pixels between cells."""
 
 
 def cells(count: int, size: tuple[int, int], aspect: float) -> list[Rect]:
-    """Cells for so many pictures, row by row.
+    """Cells for a number of videos, row by row.
 
     Args:
-        count: At least 1.
+        count: How many, at least 1.
         size: Width and height of the window in pixels.
-        aspect: Width to height of most pictures: the grid is chosen in which they are largest.
+        aspect: Aspect ratio of most videos: the grid shows these as large as possible.
     """
     columns = _columns(count, size, aspect)
     rows = -(-count // columns)
@@ -29,7 +29,7 @@ def cells(count: int, size: tuple[int, int], aspect: float) -> list[Rect]:
 
 
 def _columns(count: int, size: tuple[float, float], aspect: float) -> int:
-    """How many beside one another, so that they are largest."""
+    """The number of columns that makes the videos largest."""
 
     def height(columns: int) -> float:
         return min(size[0] / columns / aspect, size[1] / -(-count // columns))
@@ -38,7 +38,7 @@ def _columns(count: int, size: tuple[float, float], aspect: float) -> int:
 
 
 def fit(picture: tuple[int, int], cell: Rect) -> Rect:
-    """The largest place in the middle of a cell that keeps a picture's proportions."""
+    """The largest place in the middle of a cell that keeps the proportions."""
     scale = min(cell.width / picture[0], cell.height / picture[1])
     width, height = max(1, round(picture[0] * scale)), max(1, round(picture[1] * scale))
     left, top = (cell.width - width) // 2, (cell.height - height) // 2
@@ -48,18 +48,18 @@ def fit(picture: tuple[int, int], cell: Rect) -> Rect:
 def window_size(
     pictures: Sequence[tuple[int, int]], count: int, screen: tuple[int, int], smallest: int
 ) -> tuple[int, int]:
-    """Width and height of a window for so many pictures: it fits the screen with its frame.
+    """Width and height of a window for a number of videos; it fits the screen with its borders.
 
     Args:
-        pictures: Width and height of those that are there.
+        pictures: Width and height of the videos that have arrived.
         count: How many there will be.
         screen: Width and height of the screen.
-        smallest: Width that a single picture has at least, where the screen has it; each of
-            several has two thirds of that.
+        smallest: Least width of a single video, if the screen is that wide; each of several has at
+            least two thirds of it.
     """
-    # Of several the others may be of any form
+    # With several videos, the others may have any proportions
     width, height = pictures[0] if pictures and count == 1 else USUAL
-    # A wide desktop of two screens is no reason for a wide window
+    # A wide desktop of two screens must not make the window wide
     room = min(screen[0], screen[1] * 2) * 0.9, screen[1] * 0.8
     columns = _columns(count, room, width / height)
     rows = -(-count // columns)

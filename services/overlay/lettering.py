@@ -1,4 +1,4 @@
-"""Text on pictures: Roboto, drawn by FreeType once and kept."""
+"""Text on images: Roboto, drawn by FreeType and cached."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +19,7 @@ ELLIPSIS: Final = "…"
 
 @lru_cache(maxsize=64)
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    # Its own layout: where libraqm is installed, others would come out a pixel wider
+    # Basic layout: with libraqm installed, the default would come out a pixel wider
     return ImageFont.truetype(str(FONT), size, layout_engine=ImageFont.Layout.BASIC)
 
 
@@ -28,8 +28,8 @@ def text_page(text: str, size: int) -> Pixels:
     """A line of light text on black.
 
     Args:
-        text: Whatever it holds: what is no printable character is left out.
-        size: Of the font in pixels, from one line to the next.
+        text: Any text; characters that are not printable are left out.
+        size: Size of the font in pixels, from one line to the next.
 
     Returns:
         ``(H, W, 3) uint8``. H is the same for every text of a size.
@@ -50,7 +50,7 @@ def text_size(text: str, size: int) -> tuple[int, int]:
 
 
 def shorten(text: str, size: int, width: int) -> str:
-    """A text that is no wider than so many pixels: its end, where it is too long."""
+    """A text shortened to a width in pixels: if it is too long, only its end is kept."""
     if text_size(text, size)[0] <= width:
         return text
     kept = text
@@ -60,16 +60,16 @@ def shorten(text: str, size: int, width: int) -> str:
 
 
 def write(image: Pixels, text: str, at: tuple[int, int], size: int) -> None:
-    """Write a line of light text onto a dark part of an image; what is outside is left out.
+    """Write a line of light text onto a dark part of an image, clipped to the image.
 
-    Every pixel gets the lighter of what is there and the text, which on dark ground looks as mixing
-    them does, in a tenth of the time.
+    Every pixel becomes the lighter one of image and text, which on a dark background looks like
+    blending, but takes a tenth of the time.
 
     Args:
         image: ``(H, W, 3) uint8`` BGR, changed in place.
         text: One line.
-        at: Its left and top in pixels.
-        size: Of the font in pixels.
+        at: Left and top of the text in pixels.
+        size: Size of the font in pixels.
     """
     left, top = at
     page = text_page(text, size)

@@ -1,17 +1,17 @@
-"""Where labels and bars go: inside the picture, beside faces, and not over one another.
+"""Places labels and bars: inside the image, beside faces, and not over one another.
 
-Every plate has a list of places, the best first. It gets the first that is free, else the one where
-it covers least of what people look at. It leaves the place of the frame before only for one that is
-clearly better, so that nothing jumps.
+Every plate has a list of places, the best first. It gets the first free one, else the one that
+covers the least of what matters. It leaves its place in the previous frame only for a clearly
+better one, so that nothing jumps.
 """
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 STAYING: Final = 1.5
-"""A plate stays where it was rather than move to a place that is so many steps better."""
+"""A plate stays in place unless another place is more than this many steps better."""
 MARGIN: Final = 3
-"""Pixels that have to be free about a place to which it moves."""
+"""Pixels that must be free around a place to which a plate moves."""
 
 
 class Rect(NamedTuple):
@@ -24,7 +24,7 @@ class Rect(NamedTuple):
 
     @property
     def right(self) -> int:
-        """The first column behind it."""
+        """The first column to the right of it."""
         return self.left + self.width
 
     @property
@@ -33,37 +33,37 @@ class Rect(NamedTuple):
         return self.top + self.height
 
     def shared(self, other: "Rect") -> int:
-        """Pixels that both have."""
+        """Number of pixels that both share."""
         width = min(self.right, other.right) - max(self.left, other.left)
         height = min(self.bottom, other.bottom) - max(self.top, other.top)
         return max(0, width) * max(0, height)
 
     def grown(self, by: int) -> "Rect":
-        """The same, larger by so many pixels on each side."""
+        """The same rectangle, ``by`` pixels larger on each side."""
         return Rect(self.left - by, self.top - by, self.width + 2 * by, self.height + 2 * by)
 
     def inside(self, width: int, height: int) -> "Rect":
-        """The same, moved into a picture; it has to fit into it."""
+        """The same rectangle, moved into an image, into which it has to fit."""
         left = max(0, min(self.left, width - self.width))
         return self._replace(left=left, top=max(0, min(self.top, height - self.height)))
 
 
 class Obstacle(NamedTuple):
-    """What had better not be covered."""
+    """A rectangle that should not be covered."""
 
     rect: Rect
     weight: float
-    """How bad it is to cover a pixel of it."""
+    """The penalty for covering a pixel of it."""
 
 
 class Placed(NamedTuple):
-    """A place that was chosen."""
+    """A chosen place."""
 
     rect: Rect
     number: int
-    """In the list of places."""
+    """Its number in the list of places."""
     cover: float
-    """What it covers, as a share of its area, weighted."""
+    """Weighted share of its area that covers obstacles."""
 
 
 def place(
@@ -75,10 +75,10 @@ def place(
     """Choose a place for a plate.
 
     Args:
-        places: The best first; each is moved into the picture.
-        obstacles: What had better not be covered.
-        picture: Width and height in pixels; the plate fits into it.
-        before: The place in the list that it had in the frame before.
+        places: Possible places, the best first; each is moved into the image.
+        obstacles: What should not be covered.
+        picture: Width and height of the image in pixels; the plate fits into it.
+        before: Number of its place in the previous frame.
     """
     found = []
     for index, wanted in enumerate(places):
@@ -93,7 +93,7 @@ def place(
 
 
 def beside(rect: Rect, size: tuple[int, int], gap: int) -> list[Rect]:
-    """Places for bars about a face: at its right, its left, below and above it, and in corners."""
+    """Places for bars around a face: at its right and left, below and above it, and at corners."""
     width, height = size
     right, left = rect.right + gap, rect.left - gap - width
     top, bottom = rect.top, rect.bottom - height
@@ -106,7 +106,7 @@ def beside(rect: Rect, size: tuple[int, int], gap: int) -> list[Rect]:
 
 
 def along(rect: Rect, size: tuple[int, int], gap: int) -> list[Rect]:
-    """Places for the label of a face: above and below it, beside it, and on its upper edge."""
+    """Places for a face's label: above and below it, beside it, and inside its left corners."""
     width, height = size
     above, below = rect.top - gap - height, rect.bottom + gap
     shifted = rect.right - width

@@ -9,7 +9,7 @@ from affectline.common.wire.messages import Emotion, Frame, Packet, StreamStart
 from affectline.services.overlay.drawing import Heading, Image, Places, draw
 
 MAX_FRAMES: Final = 64
-"""Frames of a stream that wait for their result; in lossless delivery at most 16 are in flight."""
+"""How many frames of a stream may wait for results; lossless delivery has at most 16 in flight."""
 RATE_WINDOW_S: Final = 2.0
 """The frame rate is measured over this time."""
 
@@ -18,7 +18,7 @@ class OverlayRenderer:
     """Matches results with their frames, and draws them with their times.
 
     Args:
-        stats: Write the pipeline's rate, latency and skips, too.
+        stats: Whether to show the pipeline's rate, latency and skips as well.
     """
 
     def __init__(self, *, stats: bool = False) -> None:
@@ -27,11 +27,11 @@ class OverlayRenderer:
         self._published: dict[str, deque[int]] = {}
         self._skipped: dict[str, int] = {}
         self._zero: dict[str, int] = {}
-        """By stream without times of its own: event time at which its time code is zero."""
+        """Event time at which the time code is zero, by stream without its own times."""
         self._places: dict[str, Places] = {}
 
     def begin(self, start: StreamStart) -> None:
-        """A stream begins."""
+        """Handle the start of a stream."""
         self._zero[start.stream] = start.session_start
 
     def add_frame(self, packet: Packet) -> None:
@@ -44,8 +44,8 @@ class OverlayRenderer:
                 buffered.popitem(last=False)
 
     def match(self, emotion: Emotion) -> Packet | None:
-        """The frame that a result is about, if it is still buffered."""
-        # By the results' own times: those of a recording give the rate that it had
+        """The frame of a result, if it is still buffered."""
+        # By the results' own times, so that a recording shows the rate that it had
         times = self._published.setdefault(emotion.stream, deque())
         if times and emotion.published_at < times[-1]:
             times.clear()
@@ -60,7 +60,7 @@ class OverlayRenderer:
     def render(
         self, packet: Packet, emotion: Emotion, size: tuple[int, int] | None = None
     ) -> Image | None:
-        """Draw a result onto its frame, for a picture of a width and height."""
+        """Draw a result onto its frame, for an image of this width and height."""
         frame = packet.message
         image = decode(frame, packet.parts[0]) if isinstance(frame, Frame) else None
         if image is None:
@@ -82,7 +82,7 @@ class OverlayRenderer:
         return time_code(max(0, emotion.captured_at - zero))
 
     def _describe(self, emotion: Emotion) -> str:
-        """How fast the pipeline is."""
+        """The pipeline's speed, in words."""
         times = self._published[emotion.stream]
         rate = (len(times) - 1) * 1e9 / max(1, times[-1] - times[0])
         latency = (emotion.published_at - emotion.received_at) / 1e6

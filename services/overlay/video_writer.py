@@ -1,8 +1,8 @@
-"""Annotated videos: an MP4 file a stream, each picture at its own time, with the film's sound.
+"""Writes annotated videos: one MP4 file per stream, each frame at its own time, with sound.
 
-Every picture is handed to the operating system in a fragment of its own, so a process that is
-killed loses the one that it was encoding, and what is there plays. A file that is closed properly
-becomes a plain MP4 with one index. H.264 is what browsers, office programs and phones all play.
+Every frame is handed to the operating system in its own fragment, so a killed process loses only
+the frame that it was encoding, and the file still plays. A file that is closed properly becomes a
+plain MP4 with one index. Browsers, office programs and phones all play H.264.
 """
 
 from collections.abc import Iterable
@@ -21,35 +21,34 @@ from affectline.services.overlay.film_sound import FilmSound, open_sound
 from affectline.services.overlay.renderer import OverlayRenderer
 
 MAX_GAP_S: Final = 2.0
-"""A longer gap in a camera's stream is left out of the video; in a film it is part of it."""
+"""A longer gap in a camera's stream is left out of the video; in a film it is kept."""
 DEFAULT_RATE: Final = 25.0
 TICKS: Final = 60_000
-"""Ticks of a second in the files: the pictures' times are right to 8 microseconds."""
+"""Ticks per second in the files: times of frames are accurate to 8 microseconds."""
 ENCODER: Final = "libx264"
 ENCODING: Final = {"preset": "veryfast", "tune": "zerolatency", "crf": "20"}
-"""A constant quality, for control by a bit rate would need a constant frame rate, and no picture
-that waits in the encoder for later ones. Costs 3 ms a picture of 640x360."""
+"""Constant quality, because control by bit rate would need a constant frame rate; and no frame
+waits in the encoder for later ones. It costs 3 ms for a frame of 640x360."""
 FRAGMENTED: Final = {
     "movflags": "hybrid_fragmented+delay_moov+default_base_moof",
     "frag_duration": "1",
     "flush_packets": "1",
     "max_interleave_delta": "1",
 }
-"""Delaying the header until the first picture is there keeps the time at which it stands. A packet
-begins a fragment where its own track has one that is not empty: ``frag_every_frame`` does so too
-where it is empty, and then takes the packet's time from the one behind it in the queue, of which
-there are several where a film has sound. A picture waits for the next one where the sound has
-ended, and not longer."""
+"""Delaying the header until the first frame has arrived keeps that frame's time. A packet begins a
+fragment if its own track has one that is not empty. ``frag_every_frame`` does so even if that is
+empty, and then takes the packet's time from the next one in the queue, which holds several if a
+film has sound. After the sound has ended, a frame waits for the next one, but not longer."""
 KEY_INTERVAL_S: Final = 2.0
-"""Players jump to a picture every so often."""
+"""Seconds between key frames, to which players can jump."""
 
 
 class VideoWriteError(AffectlineError):
-    """A video cannot be written, or not to its end.
+    """A video cannot be written, or not completed.
 
     Args:
-        path: Of the video.
-        error: Why.
+        path: Path of the video.
+        error: The cause.
     """
 
     def __init__(self, path: Path, error: OSError) -> None:
@@ -59,12 +58,13 @@ class VideoWriteError(AffectlineError):
 
 
 class AnnotatedVideoWriter(OverlayRenderer):
-    """One annotated MP4 a stream, with the times of the source: also where its rate varies.
+    """Writes one annotated MP4 per stream, with the times of the source, even at a variable rate.
 
     Args:
-        folder: Where they are written.
-        stats: Write the pipeline's rate and latency onto them, too.
-        sound: Films keep their sound. Not where faces are blurred: voices are known, too.
+        folder: The folder for the files.
+        stats: Whether to show the pipeline's rate and latency as well.
+        sound: Whether films keep their sound. Not if faces are blurred, because voices identify
+            people as well.
     """
 
     closed = False
@@ -80,7 +80,7 @@ class AnnotatedVideoWriter(OverlayRenderer):
         self._starts[start.stream] = start
 
     def end(self, end: StreamEnd) -> None:
-        """Its file stays open: results may follow, and streams begin again."""
+        """Keep the file open: results may follow, and streams may begin again."""
 
     def add_result(self, emotion: Emotion) -> None:
         packet = self.match(emotion)
@@ -95,14 +95,14 @@ class AnnotatedVideoWriter(OverlayRenderer):
         self._files[emotion.stream].add(image, emotion)
 
     def refresh(self) -> Iterable[Packet]:
-        """There are no keys to read."""
+        """Return nothing: there are no keys to read."""
         return ()
 
     def close(self) -> None:
         """Finish all videos.
 
         Raises:
-            VideoWriteError: One of them cannot be written; the others are.
+            VideoWriteError: A video cannot be written; the others are finished.
         """
         problem: VideoWriteError | None = None
         while self._files:
@@ -121,14 +121,14 @@ class VideoFile:
     A film's times are those of its container, as a player shows it; a camera's begin at 0.
 
     Args:
-        folder: Where it is written.
+        folder: The folder for the file.
         emotion: The first result of the stream.
-        first: Its image: all others get its size.
-        rate: Images a second, for the length of the last one.
-        start: The start of the stream whose sound it has; None: no sound.
+        first: The image of that result; all others get its size.
+        rate: Images a second, for the duration of the last one.
+        start: The start of the stream to take the sound from; None: no sound.
 
     Raises:
-        VideoWriteError: There is no room, or no permission.
+        VideoWriteError: The disk is full, or permission is missing.
     """
 
     def __init__(
@@ -139,13 +139,13 @@ class VideoFile:
         rate: float,
         start: StreamStart | None = None,
     ) -> None:
-        # A sink that was restarted writes another file, and the first part stays as it is. No
-        # stream has a plus in its name.
+        # A restarted sink writes another file, and the first part stays unchanged. No stream has a
+        # plus in its name.
         stream = emotion.stream
         names = [f"{stream}.mp4", *(f"{stream}+{i}.mp4" for i in range(2, 1000))]
         self._path = next(p for n in names if not (p := folder / n).exists())
         self._interval_ns = round(1e9 / rate)
-        # Each colour is stored for two by two pixels
+        # Colour is stored for blocks of two by two pixels, so sizes have to be even
         self._size = (max(2, first.shape[1] // 2 * 2), max(2, first.shape[0] // 2 * 2))
         try:
             self._container = av.open(str(self._path), "w", format="mp4", options=FRAGMENTED)
@@ -155,7 +155,7 @@ class VideoFile:
         self._track = self._container.add_stream(
             ENCODER, rate=round(rate) or 1, options=dict(ENCODING)
         )
-        # One core a process: the pipeline's parallelism is its processes
+        # One core per process: the pipeline runs processes in parallel
         self._track.codec_context.thread_count = 1
         self._track.codec_context.gop_size = max(1, round(rate * KEY_INTERVAL_S))
         self._track.width, self._track.height = self._size
@@ -165,7 +165,7 @@ class VideoFile:
         if start is not None:
             self._sound = open_sound(start, emotion, self._container)
         self._shift: int | None = None
-        """From a frame's time to its place in the file, in ns."""
+        """Shift from a frame's time to its time in the file, in ns."""
         self._last: Emotion | None = None
         self._last_tick = -1
 
@@ -173,7 +173,7 @@ class VideoFile:
         """Add the image of a frame.
 
         Raises:
-            VideoWriteError: There is no room.
+            VideoWriteError: The disk is full.
         """
         tick = self._place(emotion)
         if (image.shape[1], image.shape[0]) != self._size:
@@ -187,20 +187,21 @@ class VideoFile:
             raise VideoWriteError(self._path, error) from error
 
     def _add_sound(self, until: int | None) -> None:
-        """Add the sound that belongs to the pictures up to a moment of the film.
+        """Add the sound for the frames up to a time of the film.
 
-        It comes behind them: a fragment is written to its end when a packet of the other track
-        begins one, and lasts until the next packet of its own, which has to be known by then.
+        The sound is added after the frames: a fragment is completed when a packet of the other
+        track begins one, and lasts until the next packet of its own track, which has to be known by
+        then.
         """
         if self._sound is not None and until is not None and self._shift is not None:
             try:
                 for packet in self._sound.until(until, self._shift):
                     self._container.mux(packet)
-            except (ValueError, PermissionError):  # FFmpeg refuses a packet: the pictures go on
+            except (ValueError, PermissionError):  # FFmpeg refuses a packet: go on without sound
                 self._sound = None
 
     def _place(self, emotion: Emotion) -> int:
-        """Where a frame lies in the file, in ticks."""
+        """Time of a frame in the file, in ticks."""
         at, last = _time_of(emotion), self._last
         if self._shift is None or last is None:
             # A film may begin a little after its container does
@@ -219,7 +220,7 @@ class VideoFile:
         """Write the index of the whole file.
 
         Raises:
-            VideoWriteError: There is no room.
+            VideoWriteError: The disk is full.
         """
         try:
             if self._last is not None and self._last.media_time is not None:
@@ -234,11 +235,11 @@ class VideoFile:
 
 
 def _time_of(emotion: Emotion) -> int:
-    """When a frame happened, in ns: in recordings by the old clock only a film itself says that."""
+    """Time of a frame in ns: a film's media time, as older recordings have no other event time."""
     return emotion.captured_at if emotion.media_time is None else emotion.media_time
 
 
 def _longest_gap(before: Emotion, after: Emotion) -> float:
-    """How long an image may stand, in ns: in one go of a film, as long as it does there."""
+    """How long an image may be shown, in ns: within one pass of a film, as long as in the film."""
     is_film = after.media_time is not None or after.file is not None
     return float("inf") if is_film and after.epoch == before.epoch else MAX_GAP_S * 1e9

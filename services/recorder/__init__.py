@@ -1,1 +1,1 @@
-"""The recorder process: every message of the bus, written to a session file."""
+"""The recorder process: writes every message of the bus to a session file."""

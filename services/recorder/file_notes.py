@@ -1,4 +1,4 @@
-"""What the recorder notes in its file: interruptions, clocks that were set, and what is missing."""
+"""The recorder's notes in its file: interruptions, clock changes, and what is missing."""
 
 import hashlib
 from collections.abc import Mapping
@@ -15,18 +15,18 @@ from affectline.common.runtime.stage import StageContext
 from affectline.common.wire.base import Message
 
 BY_THE_CLOCK: Final = ("Frame", "Emotion", "Health")
-"""Kinds of message whose ``publish_time`` is the clock of a process of ours."""
+"""Kinds of message whose ``publish_time`` comes from the clock of one of our processes."""
 
 STEERED: Final = 2000
-"""NTP makes a clock fast or slow by one part in so many at most."""
+"""NTP makes a clock fast or slow by at most one part in this many."""
 
 
 class FileNotes:
-    """Takes note of what is written to a file, and writes notes into it.
+    """Observes what is written to a file, and writes notes into it.
 
     Args:
-        context: The recorder's.
-        is_replay: What is recorded is a replay.
+        context: Context of the recorder.
+        is_replay: Whether a replay is recorded.
     """
 
     def __init__(self, context: StageContext, *, is_replay: bool) -> None:
@@ -34,19 +34,19 @@ class FileNotes:
         self._scan = ContentScan()
         self._last_publish_time = 0
         self._clock_before: FileNote | None = None
-        """What the recorder before this one has noted of its clock."""
+        """The previous recorder's note about its clock."""
         self._writer: SessionWriter | None = None
         self._watch: ClockWatch | None = None
         self._is_corrected = False
-        """The hub's clock is known to be another one than this machine's."""
+        """Whether the hub's clock is known to differ from this machine's."""
 
     @staticmethod
     def about() -> dict[str, Any]:
-        """What the record about the session says of them."""
+        """What the record about the session says about the notes."""
         return {"notes": NOTES_VERSION}
 
     def read(self, entry: RecordedMessage | FileNote) -> None:
-        """Something that another recorder has written to the file."""
+        """Read an entry that an earlier recorder has written to the file."""
         if isinstance(entry, FileNote) and entry.number("ahead") is not None:
             self._clock_before = entry
         elif isinstance(entry, RecordedMessage) and entry.kind in BY_THE_CLOCK:
@@ -54,10 +54,10 @@ class FileNotes:
         self._scan.add(entry)
 
     def open(self, writer: SessionWriter) -> None:
-        """The file has been opened; one that is continued has been read with `read`.
+        """Start the notes in an opened file; an existing one has been read with `read`.
 
         Raises:
-            OSError: It cannot be written.
+            OSError: The file cannot be written.
         """
         self._writer = writer
         clock = describe_clock()
@@ -71,7 +71,7 @@ class FileNotes:
         self._note_step(find_step(self._clock_before, clock))
 
     def observe(self, message: Message, log_time: int) -> None:
-        """A message has been written to the file."""
+        """Observe a message that has been written to the file."""
         self._scan.tracker.observe(type(message).__name__, vars(message), log_time)
 
     def tick(self) -> None:
@@ -83,7 +83,7 @@ class FileNotes:
         is_corrected = abs(self._context.now() - now_ns()) > STEP_NS
         becomes_known = is_corrected and not self._is_corrected
         self._is_corrected |= is_corrected
-        if self._watch is None or becomes_known:  # which is no step of any clock
+        if self._watch is None or becomes_known:  # which is not a step of any clock
             self._watch = ClockWatch(self._context.now)
         self._note_step(self._watch.detect_step())
 
@@ -95,10 +95,10 @@ class FileNotes:
             self._context.log.warning(text, step.by_ns / 1e9)
 
     def finish(self) -> None:
-        """Everything has been written: note what is missing.
+        """Note what is missing, once everything has been written.
 
         Raises:
-            OSError: There is no room.
+            OSError: The disk is full.
         """
         if self._writer:
             is_live = self._context.delivery == "live"
@@ -108,17 +108,17 @@ class FileNotes:
 
 
 def describe_clock() -> dict[str, Any]:
-    """The fields of a note by which a later recorder sees that the clock was set meanwhile."""
+    """The fields of a note that show a later recorder whether the clock was set meanwhile."""
     now = now_ns()
     return {"at": now, "ahead": now - elapsed_ns(), "boot": boot_id()}
 
 
 def find_step(before: FileNote | None, now: Mapping[str, Any]) -> ClockStep | None:
-    """By how much this machine's clock was set since an earlier note; None where it was not.
+    """By how much this machine's clock was set since an earlier note; None if it was not.
 
     Args:
-        before: With the fields of `describe_clock`.
-        now: The same fields as they are now.
+        before: A note with the fields of `describe_clock`.
+        now: The current values of these fields.
     """
     if before is None or before.fields.get("boot") != now["boot"] or not now["boot"]:
         return None
@@ -133,7 +133,7 @@ def find_step(before: FileNote | None, now: Mapping[str, Any]) -> ClockStep | No
 
 
 def boot_id() -> str:
-    """Tells one start of a machine from another, and names none of them; empty if unknown."""
+    """An ID of this boot of the machine that does not identify the machine; empty if unknown."""
     try:
         text = Path("/proc/sys/kernel/random/boot_id").read_bytes()
     except OSError:

@@ -1,4 +1,4 @@
-"""The declaration of the recorder process."""
+"""The service spec of the recorder process."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,21 +21,22 @@ class RecorderProcess(ProcessSettings):
     privacy: Privacy = "everything"
     """How frames and faces are recorded."""
     expected: tuple[str, ...] = ()
-    """Streams whose end is the end of the recording; none: it records until it is stopped."""
+    """Recording ends when all these streams have ended; none: it records until it is stopped."""
     about: dict[str, Any] = Field(default_factory=dict)
-    """Facts about the session that the file holds."""
+    """Facts about the session to store in the file."""
     classifier: ClassifierSettings | None = None
-    """Whose model the file names; None where results are replayed, which name their own."""
+    """The classifier whose model the file names; None for replayed results, which name their
+    own."""
     finishers: tuple[str, ...] = ("sink",)
-    """Who publishes `StreamDone` of each stream; ``replay``: the last message of a replay ends the
-    recording."""
+    """Services that publish `StreamDone` of each stream; ``replay``: the last message of a replay
+    ends the recording."""
     recorded_sources: tuple[str, ...] = ()
-    """Films and tables whose watermarks are waited for."""
+    """Films and tables whose watermarks the recorder waits for."""
     session_start: int | None = None
-    """Zero of the session's time line in ns since the Unix epoch; None: as the first stream says,
-    else the first message."""
+    """Zero of the session's time line in ns since the Unix epoch; None: set by the first stream,
+    else by the first message."""
     name: str = "recorder"
-    """Its name on the bus: a pipeline may have a recorder of its own beside it."""
+    """Its name on the bus: the pipeline may have its own recorder as well."""
 
     @property
     def process_name(self) -> str:
@@ -45,13 +46,13 @@ class RecorderProcess(ProcessSettings):
 def recorder_name(folder: Path) -> str:
     """The name on the bus of a recorder that was started by hand, derived from its folder.
 
-    Not from its pid, so that a successor of one that was killed has the same name.
+    It does not contain the PID, so that the replacement of a killed recorder has the same name.
     """
     return f"recorder/{to_name(folder.resolve().name) or 'command'}"
 
 
 def planned(run: Run) -> Iterator[RecorderProcess]:
-    """One where the session is recorded."""
+    """One if the session is recorded."""
     settings = run.settings
     if not settings.recording.record or settings.sink.out is None:
         return

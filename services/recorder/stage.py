@@ -1,10 +1,10 @@
-"""The recorder process: writes the messages of the bus to a session file, byte for byte.
+"""The stage of the recorder process: writes the bus's messages to a session file, byte for byte.
 
-It is one of the consumers that the configuration names: in lossless delivery the sources wait for
-it, and everybody keeps what is not in its file yet (`common.runtime.keeping`), so nothing is
-missing, whoever is killed. Messages are handed to the operating system four times a second. A
-recorder that is killed is succeeded by one that continues the same file; in live delivery it then
-lacks less than a second, but for the markers, of which it has all.
+The recorder is one of the consumers that the configuration names: in lossless delivery the sources
+wait for it, and everybody keeps messages until they are in its file (`common.runtime.keeping`), so
+nothing is missing, whichever process is killed. Messages are handed to the operating system four
+times a second. A killed recorder is replaced by one that continues the same file; in live delivery
+less than a second is then missing, but no markers.
 """
 
 import os
@@ -46,17 +46,17 @@ from affectline.services.recorder.file_notes import FileNotes
 from affectline.services.recorder.spec import RecorderProcess
 
 SLACK_NS: Final = 500_000_000
-"""A message is written when all sources are past it by this: face crops and scores come by way of
+"""A message is written once all sources are past it by this much: face crops and scores go through
 the work queue, and may arrive after the result that they led to."""
 FRAME_TIMES_KEPT: Final = 1024
 FLUSH_S: Final = 0.25
 HOLD_S: Final = 1.0
 MOST_EARLY: Final = 1000
-"""Messages without a place on the time line that are kept for a session that has not begun; more
-are dropped, and counted as ``early_dropped``."""
+"""How many messages without event time are kept until the session begins; any more are dropped and
+counted as ``early_dropped``."""
 RECENT_CHUNKS: Final = 64
-"""Chunks at the end of a file that is continued whose messages are remembered: 16 s of a live
-session, and more than is ever on its way of a fast one."""
+"""When a file is continued, the messages of this many chunks at its end are remembered: 16 s of a
+live session, and more than is ever in flight in a fast one."""
 SYNC_S: Final = 1.0
 """How often the file is synchronised to disk, against power failures."""
 PERMITTED_IMAGES: Final[dict[Privacy, Callable[[type[Message]], bool]]] = {
@@ -64,7 +64,7 @@ PERMITTED_IMAGES: Final[dict[Privacy, Callable[[type[Message]], bool]]] = {
     "blurred": lambda kind: kind is Frame,  # which is pixelated
     "features": lambda _: False,
 }
-"""By privacy: which kinds of message that show people are recorded."""
+"""Which kinds of message that show people are recorded, by privacy."""
 
 
 class Recorder(Stage):
@@ -96,14 +96,14 @@ class Recorder(Stage):
 
     def setup(self) -> None:
         self._started_at = self.context.now()
-        cv2.setNumThreads(1)  # one core a process: the pipeline's parallelism is its processes
+        cv2.setNumThreads(1)  # one core per process: the pipeline runs processes in parallel
         is_blurred = self._privacy == "blurred"
         self._anonymizer = Anonymizer(self.context.delivery, self._limits) if is_blurred else None
         fusion = ("fusion",) if self._waits_for_fusion else ()
         sources = (*self._recorded_sources, *fusion)
         self._merger = EventTimeMerger(sources, self.context.delivery, SLACK_NS)
         self._frame_times: OrderedDict[tuple[str, int, int], int] = OrderedDict()
-        """When frames happened, for messages that name a frame without its time."""
+        """Times of frames, for messages that name a frame without its time."""
         self._log_time = self._started_at
         self._notes = FileNotes(self.context, is_replay=self._ends_with_replay)
         self._repeats = RepeatFilter()
@@ -111,9 +111,9 @@ class Recorder(Stage):
         self._keeper = Keeper(context.service, self.subscriptions, context.delivery)
         context.keeper = self._keeper
         self._unflushed: list[Message] = []
-        """Written, and not handed to the operating system yet."""
+        """Messages that are written, but not handed to the operating system yet."""
         self._early: list[Packet] = []
-        """What came before the file could be begun."""
+        """Messages that came before the file could be started."""
         self._is_finished = False
         try:
             file_access.make_folder(self._path.parent)
@@ -128,8 +128,8 @@ class Recorder(Stage):
         """Create or continue the file.
 
         Args:
-            session_start: Zero of the session's time line: of a recording that was started by hand,
-                the time of its first message.
+            session_start: Zero of the session's time line; for a recording started by hand, the
+                time of its first message.
         """
         self._log_time = session_start
         about = {
@@ -148,7 +148,7 @@ class Recorder(Stage):
             raise self._cannot_write(error) from error
 
     def _model_id(self) -> str:
-        """Id of the model that classifies, as in its results; empty where there is none."""
+        """ID of the classifying model, as in its results; empty if there is none."""
         if self._classifier is None:
             return ""
         try:
@@ -157,13 +157,13 @@ class Recorder(Stage):
             return ""
 
     def _check_existing_file(self) -> bool:
-        """Continue a file only with the privacy that it declares.
+        """Check for a file to continue, which needs the privacy that it declares.
 
         Returns:
             Whether there is one.
 
         Raises:
-            AffectlineError: It was started with another one.
+            AffectlineError: The file was started with another privacy.
         """
         if not self._path.exists() or is_empty(self._path):
             return False
@@ -184,14 +184,14 @@ class Recorder(Stage):
 
     @on(*recorded_kinds())
     def record(self, packet: Packet) -> Iterable[Packet]:
-        """Take a message; it is written when its turn has come and its faces can be blurred.
+        """Accept a message; it is written when it is its turn and its faces can be blurred.
 
-        What is replayed as it was recorded stays in the order of its file.
+        Messages that are replayed as recorded stay in the order of their file.
         """
         message = packet.message
         if self._ends_with_replay:
             self._write_in_order((packet,))
-        # Without a plan it may be a replay that begins again
+        # Without recorded sources it may be a replay that starts again
         elif self._recorded_sources and self._repeats.is_repeated(message):
             self._keeper.kept((message,))
             return ()
@@ -207,22 +207,23 @@ class Recorder(Stage):
 
     @on(Watermark)
     def on_watermark(self, packet: Packet[Watermark]) -> Iterable[Packet]:
-        """A recorded source, or fusion, has come further."""
+        """Note the progress of a recorded source or of fusion."""
         self._merger.observe(packet.message, monotonic())
         self._write_in_order(self._pop_ready())
         self._flush_if_due()
         return ()
 
     def _pop_ready(self) -> Iterable[Packet]:
-        """The messages whose turn it is.
+        """The messages that can be written now in event time order.
 
-        One that continues a file waits a moment: what its predecessor took along comes again.
+        A recorder that continues a file waits briefly, because messages that were lost with its
+        predecessor are sent again.
         """
         now = monotonic()
         return self._merger.pop_ready(now) if now >= self._hold_until else ()
 
     def _event_time(self, message: Message) -> int | None:
-        """When it happened, on the session's time line; None for what has no place there."""
+        """When a message's event happened, on the session's time line; None without event time."""
         if isinstance(message, FrameMessage):
             self._frame_times[message.stream, message.epoch, message.seq] = message.captured_at
             if len(self._frame_times) > FRAME_TIMES_KEPT:
@@ -236,7 +237,7 @@ class Recorder(Stage):
         for packet in packets:
             at = self._event_time(packet.message)
             if self._writer is None and not self._is_finished:
-                if at is None:  # it has no place before the session begins
+                if at is None:  # its place is unknown until the session begins
                     if len(self._early) < MOST_EARLY:
                         self._early.append(packet)
                     else:
@@ -252,7 +253,7 @@ class Recorder(Stage):
                 self._anonymizer.add(packet, log_time, monotonic_ns())
             else:
                 self._add(packet, log_time)
-        self._write_anonymized()  # whenever something comes, so that nothing piles up
+        self._write_anonymized()  # with every message, so that nothing piles up
 
     def tick(self) -> Iterable[Packet]:
         self._write_anonymized()
@@ -274,7 +275,7 @@ class Recorder(Stage):
     def cleanup(self) -> None:
         if self._fsync:
             self._fsync.stop()
-        with suppress(AffectlineError):  # reported already, and the rest can be read
+        with suppress(AffectlineError):  # already reported, and the rest can be read
             if hasattr(self, "_merger"):
                 self._write_in_order(self._merger.flush())
             self._write_anonymized(flush=True)
@@ -301,7 +302,7 @@ class Recorder(Stage):
     @property
     def done(self) -> bool:
         if self._anonymizer and self._anonymizer.is_ready(monotonic_ns()):
-            return False  # the process beats between its calls, but not while it stops
+            return False  # heartbeats are sent between calls, but not while the process stops
         if self._is_endless or self._unfinished:
             return self._has_replay_ended
         return self._has_replay_ended or self._merger.have_all_ended
@@ -362,10 +363,10 @@ def recent_messages(reader: SessionReader) -> Iterator[Message]:
 
 
 class FsyncThread(threading.Thread):
-    """Has the operating system write to the disk in the background, for that can take long.
+    """Makes the operating system write to disk in the background, because that can take long.
 
     Args:
-        descriptor: Of the file; a copy of it is used.
+        descriptor: Descriptor of the file; a copy of it is used.
     """
 
     def __init__(self, descriptor: int) -> None:

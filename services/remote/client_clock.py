@@ -1,10 +1,10 @@
-"""How far a client's clock is from ours, by what it answers to pings (as NTP does, RFC 5905)."""
+"""Estimates the offset of a client's clock from its answers to pings (as NTP does, RFC 5905)."""
 
 from collections import deque
 from typing import Final
 
 KEPT: Final = 16
-"""Pings that count: the newest, of which the one that took the shortest is taken."""
+"""Number of newest pings considered; the one with the shortest round trip is used."""
 
 
 class ClientClock:
@@ -15,24 +15,24 @@ class ClientClock:
         """Round trip and offset, in s."""
 
     def add(self, sent_s: float, client_s: float, received_s: float) -> None:
-        """Take note of a ping.
+        """Add the answer to a ping.
 
         Args:
-            sent_s: When it was sent, by our clock.
-            client_s: When it was answered, by the client's.
-            received_s: When the answer came, by ours.
+            sent_s: When the ping was sent, by our clock.
+            client_s: When it was answered, by the client's clock.
+            received_s: When the answer arrived, by our clock.
         """
         self._measured.append((received_s - sent_s, (sent_s + received_s) / 2 - client_s))
 
     @property
     def error_s(self) -> float | None:
-        """Half of the shortest round trip bounds the error; None before the first ping."""
+        """Bound of the error: half of the shortest round trip; None before the first ping."""
         return min(self._measured)[0] / 2 if self._measured else None
 
     def age_of(self, client_s: float, now_s: float) -> float | None:
-        """How long ago a moment of the client's clock was; None before the first ping.
+        """How long ago a moment by the client's clock was; None before the first ping.
 
-        What lies ahead of us by less than the error is now.
+        A moment in the future by less than the error counts as now.
         """
         if not self._measured:
             return None

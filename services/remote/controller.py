@@ -1,4 +1,4 @@
-"""What clients ask for, whichever protocol they speak: markers and recordings, thread-safe."""
+"""Handles clients' requests for markers and recordings over any protocol. Thread-safe."""
 
 import threading
 import time
@@ -20,30 +20,30 @@ if TYPE_CHECKING:
     from affectline.common.settings.recording import Privacy
 
 MARKERS_A_SECOND: Final = 200
-"""More than any experiment sets; a client that sends more is told so."""
+"""Rate limit, above what any experiment needs; beyond it clients get an error."""
 OLDEST_S: Final = 60.0
-"""A marker may be so late at most: beyond that a clock is wrong."""
+"""Maximum age of a marker; a higher age means that a clock is wrong."""
 NOT_NOTED: Final = "none noted: recorded by remote control"
 WHERE: Final = "see docs/experiments.md"
 
 
 class Accepted(NamedTuple):
-    """A marker that was taken over."""
+    """An accepted marker."""
 
     label: str
     at: int
-    """Its time, in ns since the Unix epoch."""
+    """Time in ns since the Unix epoch."""
 
 
 class RemoteController:
-    """Takes markers over, and starts and stops recordings.
+    """Accepts markers, and starts and stops recordings.
 
     Args:
-        hub: Where the pipeline is.
-        present: The session's present moment in ns since the Unix epoch, and whether it is that of
-            a clock: while a film is analysed or replayed, a marker is about its newest frame.
-        wake: Called when a marker waits.
-        audit: Gets a line for each recording.
+        hub: The pipeline's hub.
+        present: Returns the session's current time in ns since the Unix epoch, and whether it comes
+            from a clock: while a film is analysed or replayed, a marker refers to the newest frame.
+        wake: Called when a marker is waiting.
+        audit: Log that gets a line for each recording.
     """
 
     def __init__(
@@ -58,23 +58,23 @@ class RemoteController:
         self._recent: deque[float] = deque()
         self._lock = threading.Lock()
         self._recording = threading.Lock()
-        """Commands about recordings, one at a time."""
+        """Serializes commands about recordings."""
         self.recorded: str | None = None
-        """The session that is being recorded, as far as it was asked for here."""
+        """The session being recorded, if the recording was started here."""
 
     def mark(
         self, label: str, source: str, fields: Mapping[str, JsonValue], age_s: float = 0.0
     ) -> Accepted:
-        """Take a marker over: it is published at once, and kept until it is on disk.
+        """Accept a marker: it is published at once, and kept until it is on disk.
 
         Args:
             label: What happened.
-            source: Who says so.
-            fields: What else it says.
+            source: Who reports it.
+            fields: Further fields.
             age_s: How long ago it happened.
 
         Raises:
-            AffectlineError: It cannot be a marker, or there are too many.
+            AffectlineError: The marker is invalid, or there are too many.
         """
         if not 0 <= age_s <= OLDEST_S:
             raise AffectlineError(
@@ -107,27 +107,27 @@ class RemoteController:
         self._recent.append(now)
 
     def pop_markers(self) -> list[Marker]:
-        """The markers that are to be published."""
+        """Return the markers to publish."""
         with self._lock:
             waiting, self._waiting = list(self._waiting), deque()
         return waiting
 
     def record(self, typed: str, fields: Mapping[str, str], caller: Visitor) -> str:
-        """Start a recording; returns the name of its session when it runs.
+        """Start a recording; return the name of its session once it is running.
 
         Args:
-            typed: Its name, as somebody has typed it.
+            typed: The session's name as typed by the user.
             fields: ``consent``, ``privacy``, and the session's place in a study.
-            caller: Who asks for it.
+            caller: The client that requests it.
 
         Raises:
-            AffectlineError: It cannot be, or the pipeline refuses.
+            AffectlineError: The request is invalid, or the pipeline refuses it.
         """
         study = {name: text for name, text in fields.items() if name not in ("consent", "privacy")}
         try:
             action = make_record(
                 typed,
-                privacy=cast("Privacy", fields.get("privacy", "everything")),  # it is checked
+                privacy=cast("Privacy", fields.get("privacy", "everything")),  # validated there
                 consent=fields.get("consent", NOT_NOTED),
                 study=study,
             )
@@ -143,13 +143,13 @@ class RemoteController:
         return session
 
     def stop(self, caller: Visitor) -> str:
-        """Finish the recording; returns its session when the file is complete.
+        """Finish the recording; return its session once the file is complete.
 
         Args:
-            caller: Who asks for it.
+            caller: The client that requests it.
 
         Raises:
-            AffectlineError: There is none, or it does not finish.
+            AffectlineError: Nothing is being recorded, or the recording does not finish.
         """
         with self._recording:
             session = stop_recording(self._hub)
@@ -159,4 +159,4 @@ class RemoteController:
 
 
 class TooManyMarkersError(AffectlineError):
-    """A client sends more markers than anybody could mean."""
+    """A client sends too many markers."""

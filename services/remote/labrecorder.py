@@ -1,8 +1,9 @@
-"""LabRecorder's remote control (https://github.com/labstreaminglayer/App-LabRecorder): TCP, lines.
+"""LabRecorder's remote control (https://github.com/labstreaminglayer/App-LabRecorder) over TCP.
 
-``select all``, ``start``, ``stop``, ``update``, and ``filename`` with fields in braces, such as
+Commands are lines: ``select all``, ``start``, ``stop``, ``update``, and ``filename`` with fields in
+braces, such as
 ``filename {participant:P003} {session:1} {task:drive} {template:sub-%p_task-%b}``. Each line is
-answered by ``OK``, or by what was wrong.
+answered by ``OK`` or an error.
 """
 
 import re
@@ -20,30 +21,30 @@ LONGEST_LINE: Final = 4096
 MOST_CLIENTS: Final = 8
 IDLE_S: Final = 3600.0
 HTTP: Final = re.compile(rb"[A-Z]+ \S+ HTTP/")
-"""A browser: any page can have one send lines here, as the body of a request."""
+"""A browser's request: any web page could make the browser send lines here as a request body."""
 FIELD: Final = re.compile(r"\{([a-z]+):([^{}]*)\}")
 PLACES: Final = {
     "participant": "%p", "session": "%s", "task": "%b", "run": "%n", "acquisition": "%a",
     "modality": "%m",
 }  # fmt: skip
-"""LabRecorder's fields, and what stands for each in its templates."""
+"""LabRecorder's fields and their placeholders in templates."""
 FIELDS: Final = {place: field for field, place in PLACES.items()}
 PLACE: Final = re.compile("|".join(FIELDS))
 CALLER: Final = Visitor("operator", "LabRecorder's protocol", "127.0.0.1")
-"""As the audit names its clients, all of them programs on this machine."""
+"""Its clients' name in the audit log; all are programs on this machine."""
 IGNORED: Final = frozenset({"root", "template"})
 PARTS: Final = (
     ("participant", "sub-"), ("session", "ses-"), ("task", "task-"), ("run", "run-"),
     ("acquisition", "acq-"), ("modality", ""),
 )  # fmt: skip
-"""Of a session's name without a template, as BIDS has it."""
+"""Parts of a session's name without a template, as in BIDS."""
 
 
 class LabRecorderSession:
-    """What one client has said so far.
+    """The state of one client.
 
     Args:
-        controller: Does it.
+        controller: Carries out the commands.
     """
 
     def __init__(self, controller: RemoteController) -> None:
@@ -52,9 +53,9 @@ class LabRecorderSession:
         self._is_selected = True
 
     def answer(self, line: str) -> str:
-        """Do what a line says; the line to answer.
+        """Carry out the command of a line, and return the answer.
 
-        A recording holds all streams: ``select none`` and then ``start`` is refused.
+        A recording contains all streams, so ``start`` after ``select none`` is refused.
         """
         command, _, rest = line.strip().partition(" ")
         try:
@@ -68,7 +69,7 @@ class LabRecorderSession:
                 case "filename":
                     self._fields = parse_filename(rest)
                 case "update":
-                    pass  # streams are found by themselves
+                    pass  # streams are found automatically
                 case _:
                     return f"ERROR {line.strip()[:80]!r}: not start, stop, select, filename, update"
         except AffectlineError as error:
@@ -88,7 +89,7 @@ def parse_filename(text: str) -> dict[str, str]:
     """The fields of a ``filename`` command.
 
     Raises:
-        AffectlineError: There is none, or one that LabRecorder does not know.
+        AffectlineError: There are no fields, or one that LabRecorder does not know.
     """
     fields = {name: value.strip() for name, value in FIELD.findall(text)}
     unknown = fields.keys() - PLACES.keys() - IGNORED
@@ -102,13 +103,13 @@ def parse_filename(text: str) -> dict[str, str]:
 
 
 def make_session_name(fields: dict[str, str]) -> str:
-    """A session's name, by LabRecorder's template or else as BIDS has it.
+    """A session's name from LabRecorder's template, or else in BIDS form.
 
-    The folder (``root``) is the pipeline's own.
+    The folder (``root``) is ignored: the pipeline has its own.
     """
     name = fields.get("template", "").rpartition("/")[2].removesuffix(".xdf")
     if name:
-        # In one go: what is put in is no template
+        # In one pass, so that inserted values are not treated as templates
         name = PLACE.sub(lambda found: fields.get(FIELDS[found[0]], ""), name)
     else:
         parts = [f"{prefix}{fields[field]}" for field, prefix in PARTS if fields.get(field)]
@@ -120,8 +121,8 @@ class LabRecorderServer(socketserver.ThreadingTCPServer):
     """Listens for LabRecorder's commands, on this machine only.
 
     Args:
-        port: Where.
-        controller: Does what clients say.
+        port: Port to listen on.
+        controller: Carries out the commands.
 
     Raises:
         AffectlineError: The port is in use.
@@ -138,12 +139,12 @@ class LabRecorderServer(socketserver.ThreadingTCPServer):
         except OSError as error:
             raise AffectlineError(
                 f"remote: labrecorder_port {port}: {error.strerror}",
-                "stop LabRecorder, or choose another port (null: none)",
+                "stop LabRecorder, or choose another port (null turns it off)",
             ) from error
 
 
 class _Handler(socketserver.StreamRequestHandler):
-    """One client."""
+    """Serves one client."""
 
     timeout = IDLE_S
 
@@ -156,7 +157,7 @@ class _Handler(socketserver.StreamRequestHandler):
             session = LabRecorderSession(server.controller)
             while line := self.rfile.readline(LONGEST_LINE + 1):
                 if HTTP.match(line):
-                    self.wfile.write(b"ERROR HTTP is spoken at the other port\n")
+                    self.wfile.write(b"ERROR use the other port for HTTP\n")
                     return
                 if len(line) > LONGEST_LINE:
                     self.wfile.write(b"ERROR the line is too long\n")

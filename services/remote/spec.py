@@ -18,26 +18,26 @@ from affectline.common.settings.pipeline import PipelineSettings
 
 DEFAULT_PORT: Final = 8090
 LABRECORDER_PORT: Final = 22345
-"""That of LabRecorder's remote control."""
+"""Default port of LabRecorder's remote control."""
 
 
 class RemoteProcess(ProcessSettings):
     """Settings of the remote control."""
 
     hub: HubSettings = Field(default_factory=HubSettings)
-    """The hub of the pipeline that is controlled."""
+    """The hub of the controlled pipeline."""
     host: Annotated[str, Field(min_length=1, max_length=255)] = "127.0.0.1"
-    """Where it listens. HTTP and WebSocket always require the token; LabRecorder's protocol, which
-    has none, is open only to programs on this machine."""
+    """Address to listen on. HTTP and WebSocket always require the token; LabRecorder's protocol,
+    which has none, is open only to programs on this machine."""
     port: Annotated[int, Field(ge=1, le=65535)] = DEFAULT_PORT
     labrecorder_port: Annotated[int, Field(ge=1, le=65535)] | None = LABRECORDER_PORT
-    """Port of LabRecorder's protocol; None: switched off."""
+    """Port of LabRecorder's protocol; None turns it off."""
     token_file: Path = Path(".remote-token")
-    """File of the token; it is made if it is missing."""
+    """File with the token; it is created if missing."""
     origins: tuple[str, ...] = ()
     """Web pages that may use it, such as ``https://jatos.example.org``; ``*`` for all."""
     tls: bool = False
-    """Encrypt with ``certificate``, or with one that is made."""
+    """Encrypt with ``certificate``, or with a generated one."""
     certificate: Path | None = None
     """The certificate to encrypt with, in PEM; it turns ``tls`` on."""
     private_key: Path | None = None
@@ -54,14 +54,14 @@ def configure(
     pipeline: PipelineSettings,
     delivery: Delivery,
     bind: Annotated[
-        str | None, Flag("Where it listens.", default="127.0.0.1:8090", metavar="[HOST:]PORT")
+        str | None, Flag("Address to listen on.", default="127.0.0.1:8090", metavar="[HOST:]PORT")
     ] = None,
     origin: Annotated[
         list[str] | None,
         Flag("A web page that may use it, such as https://jatos.example.org. Repeatable."),
     ] = None,
     token_file: Annotated[
-        Path | None, Flag("Where the token is kept.", default=".remote-token")
+        Path | None, Flag("File with the token.", default=".remote-token")
     ] = None,
     tls: TlsFlag = False,
     certificate: CertificateFlag = None,
@@ -94,7 +94,7 @@ SPEC = ServiceSpec(
     role="page",
     inputs=("emotion", "stream"),
     outputs=("marker",),
-    delivery="live",  # nobody waits for it, and it for nobody
+    delivery="live",  # no process waits for it, and it waits for none
     optional=True,
     configure=configure,
     example="affectline remote --origin https://jatos.example.org",

@@ -19,11 +19,11 @@ from affectline.services.web.audit import Audit
 from affectline.services.web.token import load_or_create
 
 FRESH_S = 5.0
-"""A stream without a result for so long is not there."""
+"""A stream without a result for this long counts as gone."""
 
 
 class Remote(Stage):
-    """Takes markers and recordings from other programs."""
+    """Accepts markers and recordings from other programs."""
 
     outputs: ClassVar[Mapping[type[Message], Route]] = {Marker: "bus"}
     measures_latency = False
@@ -93,7 +93,7 @@ class Remote(Stage):
 
     @on(StreamStart, Emotion)
     def on_stream(self, packet: Packet) -> Iterable[Packet]:
-        """Learn the session's present, and which streams there are."""
+        """Track the session's current time and its streams."""
         message = packet.message
         self._clock.observe(message)
         if isinstance(message, Emotion):

@@ -32,7 +32,7 @@ from affectline.services.web.logins import Visitor, WrongTokens
 LARGEST_BODY: Final = 65_536
 MOST_CONNECTIONS: Final = 64
 PINGS: Final = 5
-"""Right after a client has come; then one every `PING_S`."""
+"""Pings right after a client has connected; then one every `PING_S`."""
 PING_S: Final = 10.0
 FIRST_PINGS_S: Final = 0.05
 WELCOME_S: Final = 3600.0
@@ -48,13 +48,13 @@ class WebControl(threading.Thread):
     """Serves HTTP and WebSocket until it is stopped.
 
     Args:
-        host: Where it listens.
-        port: Likewise.
-        token: What clients have to present.
+        host: Address to listen on.
+        port: Port to listen on.
+        token: The token that clients must present.
         origins: Web pages that may use it.
-        controller: Does what they ask for.
-        status: Tells what is going on.
-        certificate: What it presents itself with; None: nothing is encrypted.
+        controller: Carries out requests.
+        status: Returns the status.
+        certificate: The server's certificate; None: no encryption.
     """
 
     def __init__(
@@ -126,24 +126,24 @@ def make_app(
 
 
 class Door:
-    """Lets in who knows the token, and has others wait.
+    """Accepts clients with the token, and delays others after wrong tokens.
 
-    An experiment must not lose its markers because somebody guesses on its machine: an address
-    that the right token has come from is not made to wait.
+    An experiment must not lose its markers because somebody guesses tokens on the same machine, so
+    an address that has sent the right token is not delayed.
 
     Args:
-        token: What clients have to present.
-        clock: In seconds.
+        token: The token that clients must present.
+        clock: Returns the time in seconds.
     """
 
     def __init__(self, token: str, clock: Callable[[], float] = monotonic) -> None:
         self._token, self._clock = token, clock
         self.wrong_tokens = WrongTokens(clock)
         self._welcome: dict[str, float] = {}
-        """When the right token last came from an address."""
+        """By address: when the right token last came from it."""
 
     def find_problem(self, authorization: str, address: str) -> Response | None:
-        """The answer to who may not come in; None: welcome."""
+        """The response for a refused client; None: the client is accepted."""
         now = self._clock()
         is_welcome = now - self._welcome.get(address, -inf) < WELCOME_S
         wait_s = 0.0 if is_welcome else self.wrong_tokens.delay_s(address)
@@ -154,7 +154,7 @@ class Door:
         if not _is_known(authorization, self._token):
             wait_s = self.wrong_tokens.add(address)
             ServiceLogger("remote").warning(
-                "a wrong token from %s: it has to wait %.0f s", address, wait_s
+                "wrong token from %s: it must wait %.0f s", address, wait_s
             )
             return _wait(401, WHO_ARE_YOU, wait_s)
         self.wrong_tokens.forget(address)
@@ -164,7 +164,7 @@ class Door:
 
 
 def _guard(handler: Handler, door: Door) -> Handler:
-    """A handler that only answers who knows the token, and says what was wrong."""
+    """Wrap a handler: clients need the token, and errors become responses."""
 
     async def check(request: Request) -> Response:
         given = request.headers.get("authorization", "")
@@ -183,7 +183,7 @@ def _guard(handler: Handler, door: Door) -> Handler:
 
 
 class _Calls:
-    """What HTTP clients can ask for."""
+    """Handlers of HTTP requests."""
 
     def __init__(self, controller: RemoteController, status: Status) -> None:
         self._controller, self._status = controller, status
@@ -205,7 +205,7 @@ class _Calls:
         rest = {
             name: _plain(name, value)
             for name, value in body.items()
-            if name != "name" and value is not None  # as null for a condition that there is not
+            if name != "name" and value is not None  # null means no value
         }
         name = await run_in_threadpool(self._controller.record, session, rest, _caller(request))
         return JSONResponse({"recording": name}, 201)
@@ -216,7 +216,7 @@ class _Calls:
 
 
 class _LiveMarkers:
-    """One WebSocket: markers come with the client's own time, which pings relate to ours."""
+    """One WebSocket: markers have the client's own time, which pings relate to ours."""
 
     def __init__(self, socket: WebSocket, controller: RemoteController) -> None:
         self._socket, self._controller = socket, controller
@@ -228,7 +228,7 @@ class _LiveMarkers:
         try:
             while True:
                 await self._handle(await self._socket.receive_text())
-        except (WebSocketDisconnect, KeyError):  # KeyError: it has sent bytes
+        except (WebSocketDisconnect, KeyError):  # KeyError: the client sent bytes
             return
         finally:
             pinging.cancel()
@@ -274,7 +274,7 @@ class _LiveMarkers:
 
 
 class _BadBodyError(Exception):
-    """A request that cannot be understood."""
+    """An invalid request body."""
 
 
 async def _read(request: Request) -> dict[str, Any]:
@@ -290,7 +290,7 @@ async def _read(request: Request) -> dict[str, Any]:
 def _parse(data: str | bytes | bytearray) -> dict[str, Any]:
     try:
         body = parse_json(data)
-        # Half a character, as JSON may have it, can be neither answered nor kept
+        # JSON may contain half a character, which can be neither answered nor stored
         json.dumps(body, ensure_ascii=False).encode()
     except ValueError as error:
         raise _BadBodyError("not JSON") from error
@@ -307,7 +307,7 @@ def _text(body: Mapping[str, Any], name: str) -> str:
 
 
 def _plain(name: str, value: Any) -> str:
-    """A text; clients write numbers of participants as numbers, too."""
+    """Convert to text; clients may send participants' numbers as JSON numbers."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise _BadBodyError(f"{name} {str(value)[:80]}: a text is needed")
     return str(value)
@@ -333,7 +333,7 @@ def _is_known(authorization: str, token: str) -> bool:
 
 
 def _may_come(origin: str | None, origins: tuple[str, ...]) -> bool:
-    """Whether a page may open a socket: browsers say where a page comes from, programs do not."""
+    """Whether a page may open a socket: browsers send the page's origin, other programs do not."""
     return origin is None or origin in origins or "*" in origins
 
 
@@ -342,7 +342,7 @@ def _caller(request: Request) -> Visitor:
 
 
 def address_of(connection: HTTPConnection) -> str:
-    """Where a request or a socket comes from; empty where that is unknown."""
+    """Address of a request's or socket's client; empty if unknown."""
     return connection.client.host if connection.client else ""
 
 

@@ -1,1 +1,1 @@
-"""The replay process: a recorded session, published again."""
+"""The replay process: publishes a recorded session again."""

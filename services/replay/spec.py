@@ -1,4 +1,4 @@
-"""The declaration of the replay process."""
+"""The service spec of the replay process."""
 
 from pathlib import Path
 from typing import Annotated, Final, Self
@@ -12,7 +12,7 @@ from affectline.common.wire.watermark import Watermark
 RAW: Final = tuple(
     f"{prefix}/" for prefix in prefixes(tuple(k for k in message_kinds().values() if k.is_input))
 )
-"""Prefixes of the topics that a reanalysis publishes: what came from outside."""
+"""Prefixes of the topics that a reanalysis publishes: input from outside the pipeline."""
 
 
 class ReplaySettings(ProcessSettings):
@@ -20,20 +20,20 @@ class ReplaySettings(ProcessSettings):
 
     file: Path
     rate: Annotated[float, Field(gt=0)] | None = 1.0
-    """Multiple of the speed of what happened; None: as fast as it is consumed."""
+    """Multiple of the original speed; None: as fast as it is consumed."""
     loop: bool = False
     begin_s: Annotated[float, Field(ge=0)] = 0.0
-    """Where to begin, in seconds of the recording's time line; 0: with the first message."""
+    """Where to begin, in seconds of the recording's time line; 0: at the first message."""
     topics: tuple[str, ...] = ()
-    """Prefixes of the topics to replay; none: all of them."""
+    """Prefixes of the topics to replay; none: all topics."""
     reanalyse: bool = False
     """Run detection, classification and fusion again."""
     paused: bool = False
     """Start paused, at the first frame."""
     consumers: tuple[str, ...] = ()
-    """Who must be there before it begins."""
+    """Consumers that must be ready before it begins."""
     session_start: int | None = None
-    """Zero of the session's time line in ns since the Unix epoch: the recording's."""
+    """Zero of the recording's time line in ns since the Unix epoch."""
 
     @property
     def process_name(self) -> str:

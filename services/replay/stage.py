@@ -1,13 +1,13 @@
-"""The replay stage: publishes a recorded session again.
+"""The stage of the replay process: publishes a recorded session again.
 
-A replay publishes what was recorded, byte for byte, at its times. A reanalysis publishes only what
-came from outside (frames, signals, markers), and has it analysed again. It keeps as few frames in
-flight as a capture process in lossless delivery does, and publishes nothing else before a frame
-that is not answered yet, so that subscribers get everything in the same order every time.
+A replay publishes recorded messages, byte for byte, at their times. A reanalysis publishes only
+input from outside the pipeline (frames, signals, markers), which is then analysed again. It keeps
+as few frames in flight as a capture process in lossless delivery, and publishes nothing else while
+a frame is unanswered, so that subscribers always get everything in the same order.
 
-Its position is a second of the session's time line, and its pace that of the events: a film plays
-at its own speed, however fast it was analysed. As every recorded source it says how far it has
-come (`Watermark`), so that what it publishes can be combined with the results of others.
+Its position is a second of the session's time line, and its pace is that of the events: a film
+plays at its own speed, however fast it was analysed. Like every recorded source, it publishes how
+far it has come (`Watermark`), so that its messages can be combined with the results of others.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -47,24 +47,24 @@ from affectline.common.wire.watermark import Watermark
 from affectline.services.replay.spec import RAW, ReplaySettings
 
 CONNECT_S: Final = 0.7
-"""Outside tools that were waiting for a hub connect within this time (they try again twice a
-second), so they hear a replay from its beginning."""
+"""Outside tools that wait for a hub connect within this time (they retry twice a second), so they
+receive a replay from its beginning."""
 BATCH_S: Final = 0.02
-"""Time for which messages are published without receiving in between."""
+"""How long messages are published without receiving in between."""
 LONGEST_WAIT_MS: Final = 50
 WATERMARK_STEP_NS: Final = 100_000_000
-"""Event time after which the next watermark is published."""
+"""Event time between watermarks."""
 WATERMARK_S: Final = 0.5
-"""How often it is repeated: nobody answers it."""
+"""How often a watermark is repeated, because nobody acknowledges it."""
 STEPS: Final = ("emotion/", "frame/", "")
-"""A step ends with the next message of a topic that begins so: the first of these that is replayed
-at all. An answer has its frame before it, so a step shows both."""
+"""A step ends with the next message whose topic has this prefix: the first of these prefixes that
+is replayed at all. A frame comes before its result, so a step shows both."""
 UNSHOWN_S: Final = 1.0
-"""A paused replay shows a frame of every stream; one that has none for so long has none there."""
+"""A paused replay shows a frame of every stream that has one within this time of its position."""
 UNANSWERED: Final = SIZE
-"""Frames after which a step ends all the same: no more were ever in flight."""
+"""A step ends after this many frames in any case: no more were ever in flight."""
 END_REPEAT_S: Final = 0.5
-"""How often the end of a stream is published until the sink has confirmed it."""
+"""How often the end of a stream is repeated until the sink confirms it."""
 
 
 class Player(Stage):
@@ -80,18 +80,18 @@ class Player(Stage):
         self._has_sink = "sink" in settings.consumers
         self._streams: dict[str, ReplayStream] = {}
         self._epochs: dict[str, tuple[int, int]] = {}
-        """By stream: the first epoch of the recording, and the newest one published."""
+        """The recording's first epoch and the newest one published, by stream."""
         self._epoch_shift: dict[str, int] = {}
-        """By stream: what is added to the epochs of the recording in this round."""
+        """What is added to the recording's epochs in this round, by stream."""
         self._start_at: float | None = None
         self._begin_s, self._rate = settings.begin_s, settings.rate
         self._paused = settings.paused
         self._steps = 0
         self._unshown: set[str] = set()
-        """Topics of which a paused replay has yet to show where it stands."""
+        """Topics for which a paused replay has not shown a message yet."""
         self._shown = 0
         self._watermark: Watermark | None = None
-        """The newest one published."""
+        """The newest watermark published."""
         self._watermark_published = 0.0
         self._is_over = self._is_finished = False
         self._end_published = 0.0
@@ -99,7 +99,7 @@ class Player(Stage):
     def setup(self) -> None:
         self._reader = SessionReader(self._settings.file)
         self._zero = self._reader.session_start
-        """Of the recording's time line; None where its times are those of arrivals."""
+        """Zero of the recording's time line; None if its times are those of arrival."""
         topics = [topic for topic in self._reader.topics() if self._is_wanted(topic)]
         self._step = next(s for s in STEPS if not s or any(t.startswith(s) for t in topics))
         self._step_topics = {topic for topic in topics if topic.startswith(self._step)}
@@ -127,7 +127,7 @@ class Player(Stage):
         return ()
 
     def _seek(self, action: Seek) -> None:
-        """Continue at another position, with new epochs: frames may come a second time."""
+        """Continue at another position, with new epochs because frames may come a second time."""
         self._begin_s, self._rate = action.position_s, action.rate or self._rate
         self._begin_new_epochs()
         self._streams.clear()
@@ -136,20 +136,20 @@ class Player(Stage):
         self._rewind()
 
     def _rewind(self) -> None:
-        """Start reading from the beginning, or where the user wants to begin."""
+        """Start reading from the beginning, or from the position that the user chose."""
         self._recorded = self._wanted()
         self._next = next(self._recorded, None)
-        self._watermark = None  # what follows may lie before it
+        self._watermark = None  # later messages may be before it
         self._unshown = set(self._step_topics) if self._paused else set()
         self._frames: set[tuple[str, int]] = set()
-        """Stream and seq of frames that were published while some topics are unshown."""
+        """Stream and seq of frames published while some topics are unshown."""
         self._clock_at: float | None = None
-        """When, by our clock, the moment `_begin_played_s` is or would have been."""
+        """Time on our clock that corresponds to `_begin_played_s`."""
         self._begin_played_s: float | None = None
-        """Where the replay begins, silences left out; None: not known yet."""
+        """Where the replay begins, without silences; None: not known yet."""
 
     def _wanted(self) -> Iterator[TimedMessage]:
-        """What is to be published; of what is skipped, only how streams began."""
+        """The messages to publish; from the skipped part, only the starts of streams."""
         messages = self._reader.messages()
         if self._begin_s and self._zero is not None:
             begin = self._zero + round(self._begin_s * 1e9)
@@ -162,7 +162,7 @@ class Player(Stage):
         return (one for one in wanted if self._is_due(one) or one.recorded.kind == "StreamStart")
 
     def _is_due(self, timed: TimedMessage) -> bool:
-        """Whether it does not lie before the beginning; from 0 on nothing does."""
+        """Whether a message is not before the beginning; if that is 0, no message is."""
         return not self._begin_s or timed.second >= self._begin_s
 
     def _is_wanted(self, topic: str) -> bool:
@@ -175,7 +175,7 @@ class Player(Stage):
 
     @on(Health)
     def on_health(self, packet: Packet[Health]) -> Iterable[Packet]:
-        """Our own last message came back: the hub has passed on everything before it."""
+        """Finish when our own last message comes back: the hub has forwarded all before it."""
         health = packet.message
         is_last = health.service == self.context.service and health.detail == AT_END
         self._is_finished = self._is_finished or (self._is_over and is_last)
@@ -183,7 +183,7 @@ class Player(Stage):
 
     @on(Emotion)
     def on_emotion(self, packet: Packet[Emotion]) -> Iterable[Packet]:
-        """A frame of ours is answered."""
+        """Handle the result of one of our frames."""
         answer, outbox = packet.message, self.context.outbox
         stream = self._streams.get(answer.stream)
         keepers = outbox.keepers_of(answer.topic) if outbox else set()
@@ -191,14 +191,14 @@ class Player(Stage):
 
     @on(Kept)
     def on_kept(self, packet: Packet[Kept]) -> Iterable[Packet]:
-        """A consumer has answers on its disk."""
+        """Record that a consumer has answers on disk."""
         for name, stream in self._streams.items():
             stream.on_kept(packet.message, f"{Emotion.topic_prefix}/{name}")
         return ()
 
     @on(StreamDone)
     def on_stream_done(self, packet: Packet[StreamDone]) -> Iterable[Packet]:
-        """The sink has everything of a stream."""
+        """Record that the sink has everything of a stream."""
         if packet.message.by == "sink" and packet.message.stream in self._streams:
             self._streams[packet.message.stream].on_done(packet.message)
         return ()
@@ -236,9 +236,9 @@ class Player(Stage):
         return self._is_finished
 
     def _is_ready_to_begin(self) -> bool:
-        """Whether all consumers are there, and outside tools have had time to connect."""
+        """Whether all consumers are ready, and outside tools have had time to connect."""
         ready = self.context.ready | {name.split("/")[0] for name in self.context.ready}
-        # Its own announcement comes back from the hub: then the hub is there too
+        # Our own announcement is included: when it comes back, the hub is ready too
         missing = [n for n in (self.context.service, *self._settings.consumers) if n not in ready]
         if missing and not self._is_over:
             self.context.detail = f"waiting for {', '.join(missing)}"
@@ -252,7 +252,7 @@ class Player(Stage):
         rate = self._rate
         place = f"{max(self._begin_s, timed.second):.2f} s"
         if self._paused:
-            self._clock_at = now - passed / (rate or 1)  # continues from here
+            self._clock_at = now - passed / (rate or 1)  # resume from here
             if self._steps or (self._unshown and passed <= UNSHOWN_S):
                 return True
             self.context.detail = f"paused at {place}"
@@ -268,31 +268,32 @@ class Player(Stage):
         return wait_s <= 0
 
     def _passed(self, timed: TimedMessage) -> float:
-        """Seconds from where the replay began, silences left out."""
+        """Seconds since the replay's beginning, without silences."""
         if self._begin_played_s is None:
             if not self._is_due(timed):
-                return 0.0  # how a stream began, long before
+                return 0.0  # the start of a stream, from the skipped part
             before = timed.second - self._begin_s if self._begin_s else 0.0
             self._begin_played_s = timed.played_s - (before if before <= SILENCE_S else 0.0)
         return max(0.0, timed.played_s - self._begin_played_s)
 
     def _promise(self, following: RecordedMessage | None) -> int:
-        """Time of the earliest event that may still be told of.
+        """Time of the earliest event that may still be published.
 
-        By us, in the next message; or by the detectors, which have yet to answer some frames.
+        It may come from us, in the next message, or from the detectors, which still have to answer
+        some frames.
         """
         unanswered = [stream.unanswered_since for stream in self._streams.values()]
         times = [at for at in unanswered if at is not None]
         if following is not None and self._zero is not None:
             times.append(following.log_time)
         elif following is not None:
-            # By the clock of arrival; a reanalysis has put it into order
+            # By the time of arrival; a reanalysis has sorted the messages
             ordered = self._settings.reanalyse
             times.append(following.publish_time if ordered else following.log_time - LATE_NS)
         return min(times, default=0)
 
     def _tell_progress(self, at: int = 0, *, ended: bool = False) -> Iterator[Packet]:
-        """Publish how far we have come, if that is news or was said long ago."""
+        """Publish how far we have come, if that is new or a repeat is due."""
         before = self._watermark
         if before is not None:
             at = max(at, before.at)
@@ -304,7 +305,7 @@ class Player(Stage):
         yield Packet(self._watermark)
 
     def _has_room(self, recorded: RecordedMessage) -> bool:
-        """Reanalysis: whether this may be published before what is in flight is answered.
+        """Reanalysis: whether this may be published while frames are in flight.
 
         Two detectors answer in any order, so frames of another stream wait as well.
         """
@@ -335,7 +336,7 @@ class Player(Stage):
             yield packet
 
     def _mark_shown(self, topic: str, message: Message) -> None:
-        """Record what a paused replay has shown: of a result whose frame came earlier, nothing."""
+        """Record what a paused replay has shown; a result counts only along with its frame."""
         if not self._unshown:
             return
         if isinstance(message, Frame):
@@ -355,7 +356,7 @@ class Player(Stage):
             self._shown = 0
 
     def _with_epoch_of_round(self, packet: Packet[StreamMessage]) -> Packet[StreamMessage]:
-        """Mark it as a replay; a recording that begins again begins a new epoch."""
+        """Mark a message as replayed; a recording that starts again has a new epoch."""
         message = packet.message
         changes: dict[str, object] = {}
         if isinstance(message, StreamStart):
@@ -383,13 +384,13 @@ class Player(Stage):
         yield from self._tell_progress(ended=True)
         is_due = not self._is_over or monotonic() - self._end_published >= END_REPEAT_S
         if all(stream.done for stream in self._streams.values()) and is_due:
-            # It comes back when the hub has passed on everything that was before it
+            # This message comes back when the hub has forwarded everything before it
             self._is_over, self._end_published = True, monotonic()
             self.context.detail = AT_END
             yield self._end_message()
 
     def _begin_new_epochs(self) -> None:
-        """Number epochs behind all of the last round's: a camera may have begun several in it."""
+        """Number epochs after all of the last round's, in which a camera may have begun several."""
         self._epoch_shift = {name: end + 1 - first for name, (first, end) in self._epochs.items()}
 
     def _end_message(self) -> Packet:
@@ -408,12 +409,12 @@ class Player(Stage):
 
 
 class ReplayStream:
-    """What of one stream is in flight, and how it ends.
+    """The frames of one stream in flight, and the stream's end.
 
     Args:
-        reanalyse: Its frames are analysed again, so their answers have to be waited for.
+        reanalyse: Its frames are analysed again, so it has to wait for their results.
         has_sink: A sink publishes `StreamDone`, which is the end of the stream.
-        is_announced: Its beginning is replayed, and published where it was not recorded.
+        is_announced: Its start is replayed, or derived from the first frame if it was not recorded.
         session_start: Zero of the session's time line, in ns since the Unix epoch.
     """
 
@@ -437,33 +438,33 @@ class ReplayStream:
         self._end_published_at = 0.0
         self._is_done = False
         self._has_answer = False
-        """There is an answer that reaches the sink, so that it will publish `StreamDone`."""
+        """Whether any result reaches the sink, so that it will publish `StreamDone`."""
 
     @property
     def in_flight(self) -> int:
-        """Frames that nobody has answered yet."""
+        """Number of frames that are not answered yet."""
         return len(self._window)
 
     @property
     def answered(self) -> bool:
-        """Every frame is."""
+        """Whether every frame is answered."""
         return not self._window
 
     @property
     def unanswered_since(self) -> int | None:
-        """Event time of the first frame that nobody has answered yet, in ns; None: all are."""
+        """Event time of the first unanswered frame in ns; None if all are answered."""
         packet = self._window.first
         frame = packet.message if packet else None
         return frame.captured_at if isinstance(frame, Frame) else None
 
     @property
     def done(self) -> bool:
-        """Nothing more is to be published or received."""
+        """Whether nothing more has to be published or received."""
         return self._ending is not None and not self._waits
 
     @property
     def _waits(self) -> bool:
-        """The sink has not confirmed yet that it has everything."""
+        """Whether the sink has not confirmed yet that it has everything."""
         return self._has_sink and self._has_answer and not self._is_done
 
     def publish(self, packet: Packet[StreamMessage], *, endless: bool) -> Iterator[Packet]:
@@ -471,7 +472,7 @@ class ReplayStream:
 
         Args:
             packet: The message.
-            endless: The stream shall not end: it will begin again.
+            endless: The stream does not end, because it will start again.
         """
         message = packet.message
         if message.epoch > self._epoch:
@@ -488,7 +489,7 @@ class ReplayStream:
             if endless:
                 return
             if self._reanalyse:
-                # Signals that were recorded after it are analysed before the end as well.
+                # Signals recorded after it are still analysed before the end is published
                 self._held_end = message
                 return
             if is_current:
@@ -502,40 +503,40 @@ class ReplayStream:
         yield packet
 
     def on_answer(self, answer: Emotion, keepers: Iterable[str] = ()) -> Iterable[Packet]:
-        """A frame is answered; return the earlier ones that were lost.
+        """Handle a frame's result; return the earlier frames that were lost.
 
         Args:
-            answer: Its result.
-            keepers: Consumers that have to have it on their disks.
+            answer: The result.
+            keepers: Consumers that must have it on disk.
         """
         if answer.epoch != self._epoch or not self._reanalyse:
             return ()
         return self._window.on_answer(answer.seq, monotonic_ns(), keepers)
 
     def on_kept(self, receipt: Kept, topic: str) -> None:
-        """A consumer has answers of this topic on its disk."""
+        """Record that a consumer has answers of this topic on disk."""
         keys = receipt.keys.get(topic, ())
         self._window.on_kept(receipt.by, [seq for epoch, seq in keys if epoch == self._epoch])
 
     def on_done(self, done: StreamDone) -> None:
-        """The sink has everything up to a frame."""
+        """Record that the sink has everything up to a frame."""
         if done.epoch == self._epoch:
             ending = self._ending
             self._is_done = ending is not None and done.last_seq >= ending.last_seq
 
     def missed_by(self, services: set[str], source: str) -> list[Packet]:
-        """What consumers that have just become ready must get again."""
+        """Frames to resend to consumers that have just become ready."""
         return self._window.missed_by(services, self._name, source, monotonic_ns())
 
     def resend_overdue(self) -> Iterator[Packet]:
-        """What must be published again, because it was not answered."""
+        """Messages to publish again because they were not answered."""
         yield from self._window.overdue(monotonic_ns())
         if self._ending and self._waits and monotonic() - self._end_published_at >= END_REPEAT_S:
             self._end_published_at = monotonic()
             yield Packet(self._ending)
 
     def end(self, now: int) -> Iterator[Packet]:
-        """End the stream: as was recorded, or because the recording ends."""
+        """End the stream, as recorded or because the recording ends."""
         if self._ending is None and self._epoch >= 0:
             self._end_published_at = monotonic()
             held = self._held_end
@@ -557,7 +558,7 @@ class ReplayStream:
 
 
 def _synthesize_start(first: FrameMessage, session_start: int | None) -> StreamStart:
-    """The start of a stream that was recorded from its middle on."""
+    """A start for a stream that was recorded only from its middle on."""
     kind: SourceKind = "camera" if first.media_time is None else "film"
     started_at = max(0, first.captured_at - (first.media_time or 0))
     return StreamStart(

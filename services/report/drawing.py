@@ -1,8 +1,8 @@
-"""Charts over time as HTML and SVG that need no script, network or library.
+"""Draws charts over time as HTML and SVG that need no script, network or library.
 
-A row is one chart: its title with the unit, its curves, and its own time axis, so that each can
-stand alone on a printed page. What is drawn stretches with the page; what is written does not.
-Colours are variables of the page's style sheet, by `common.palette`.
+A row is one chart: its title with the unit, its curves, and its own time axis, so that it can stand
+alone on a printed page. Drawings stretch with the page; text does not. Colours are variables of the
+page's style sheet, from `common.palette`.
 """
 
 import math
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from affectline.services.report.words import SPACE, format_second, number
 
 WIDE: Final = 100_000
-"""Units of a chart's width: an hour is told to 0.04 s."""
+"""Units of a chart's width: the resolution for an hour is 0.04 s."""
 HIGH: Final = 10_000
 NICE: Final = (1.0, 2.0, 5.0, 10.0)
 TIME_STEPS: Final = (
@@ -26,10 +26,10 @@ TIME_STEPS: Final = (
 TIME_TICKS: Final = 6
 VALUE_TICKS: Final = 3
 FLAG_SHARE: Final = 0.045
-"""Flags closer than this share of the axis lie in different lanes."""
+"""Flags closer than this share of the axis go into different lanes."""
 FLAG_LANES: Final = 3
 MOST_FLAGS: Final = 60
-"""With more markers than this only lines are drawn: nobody could read the numbers."""
+"""With more markers, only lines are drawn, because the numbers would be unreadable."""
 USUAL_PX: Final = 104
 
 USUAL_PAPER_PX: Final = 650
@@ -37,7 +37,7 @@ SMALL_PAPER_PX: Final = 120
 PAPER_HEIGHT_PX: Final = 75
 HATCH_PX: Final = 6
 END_PERCENT: Final = 96
-"""Labels from here on end where their tick is, lest they stand out."""
+"""Labels beyond this position end at their tick, so that they do not overflow."""
 
 Floats = NDArray[np.float64]
 
@@ -47,21 +47,21 @@ class DrawnCurve(NamedTuple):
 
     name: str
     colour: str
-    """Its name in `common.palette`."""
+    """Name in `common.palette`."""
     times: Floats
-    """Seconds of the axis, not falling."""
+    """Seconds of the axis, non-decreasing."""
     values: Floats
-    """NaN where there is a gap."""
+    """Values; NaN marks a gap."""
     dash: str = ""
-    """Lengths of dashes and gaps in pixels, where several share a chart."""
+    """Lengths of dashes and gaps in pixels, if several curves share a chart."""
 
 
 class Lane(NamedTuple):
-    """Bars on a line of their own."""
+    """Bars on their own line."""
 
     name: str
     bars: Sequence[tuple[float, float]]
-    """Begin and end of each in seconds."""
+    """Begin and end of each bar in seconds."""
 
 
 @dataclass(frozen=True)
@@ -69,18 +69,18 @@ class ChartRow:
     """One chart.
 
     Attributes:
-        title: What it shows.
-        unit: Of its values, or their scale.
-        curves: From the bottom upwards, where they are stacked.
-        bounds: Lowest and highest value of its axis, where the quantity has them.
-        least: Least span of the axis otherwise.
-        is_stacked: Its curves are layers, which add up to the highest value.
-        doubted: Begin and end of what is hatched in seconds, as not to be trusted.
-        ticks: Moments that are ticked off at its top, and what each is.
-        ticks_name: What they are.
-        borders: Values with a line, and what is beyond.
-        lanes: Instead of curves.
-        decimals: Of its values, where a reader points at them.
+        title: What the chart shows.
+        unit: Unit of the values, or their scale.
+        curves: The curves, from the bottom upwards if stacked.
+        bounds: Lowest and highest value of the axis, if the quantity has bounds.
+        least: Otherwise, minimum span of the axis.
+        is_stacked: The curves are layers that add up to the highest value.
+        doubted: Begin and end in seconds of stretches not to be trusted, which are hatched.
+        ticks: Times of tick marks at the top, and their descriptions.
+        ticks_name: Name of the tick marks in the legend.
+        borders: Values with a line, and what lies beyond.
+        lanes: Lanes to draw instead of curves.
+        decimals: Decimal places of the values shown at the pointer.
     """
 
     title: str
@@ -98,7 +98,7 @@ class ChartRow:
 
     @property
     def height(self) -> int:
-        """Pixels of what is drawn."""
+        """Height of the drawing in pixels."""
         if self.lanes:
             return 28 * len(self.lanes) + 4
         return USUAL_PX + 36 * self.is_stacked
@@ -108,9 +108,9 @@ class AxisFlag(NamedTuple):
     """A marker on the time axis."""
 
     at: float
-    """Seconds of the axis."""
+    """Time on the axis in seconds."""
     sign: str
-    """What stands above its line: a number that a table explains."""
+    """Text above the line: a number that a table explains."""
     label: str
 
 
@@ -126,14 +126,14 @@ class AxisShade(NamedTuple):
 
 @dataclass(frozen=True)
 class TimeSpan:
-    """A time axis, and what is marked on it.
+    """A time axis with its markers and annotations.
 
     Attributes:
-        first: Its begin in seconds.
-        last: Its end.
+        first: Start in seconds.
+        last: End in seconds.
         flags: Markers.
         shades: Annotations.
-        is_relative: It counts from a marker, in seconds with a sign.
+        is_relative: The axis counts from a marker, in seconds with a sign.
     """
 
     first: float
@@ -144,15 +144,15 @@ class TimeSpan:
 
     @property
     def seconds(self) -> float:
-        """Its length; never zero."""
+        """Length in seconds; never zero."""
         return max(self.last - self.first, 1e-3)
 
     def place(self, second: float) -> float:
-        """Where a moment lies, from 0 to 100 per cent."""
+        """Position of a moment, from 0 to 100 per cent."""
         return round(100 * (second - self.first) / self.seconds, 3)
 
     def ticks(self) -> list[tuple[float, str]]:
-        """Moments with a label, and the labels."""
+        """Tick times and their labels."""
         step = next((s for s in TIME_STEPS if self.seconds / s <= TIME_TICKS), TIME_STEPS[-1])
         first, last = math.ceil(self.first / step - 1e-9), math.floor(self.last / step + 1e-9)
         moments = [i * step for i in range(first, last + 1)]
@@ -163,12 +163,12 @@ class TimeSpan:
 
 
 class ValueAxis(NamedTuple):
-    """The axis of a row's values."""
+    """The value axis of a row."""
 
     low: float
     high: float
     ticks: list[tuple[float, str]]
-    """Values and their labels, no two of which are the same."""
+    """Values and their labels, all different."""
 
 
 def value_axis(
@@ -177,13 +177,13 @@ def value_axis(
     least: float = 0.0,
     ticks: int = VALUE_TICKS,
 ) -> ValueAxis:
-    """Choose an axis on which all values have room.
+    """Choose an axis that fits all values.
 
     Args:
-        curves: All values; NaN is none.
-        bounds: Its ends, where the quantity has some.
-        least: Its least span.
-        ticks: About how many steps there are to be.
+        curves: All values; NaN is ignored.
+        bounds: Ends of the axis, if the quantity has bounds.
+        least: Minimum span.
+        ticks: Approximate number of steps.
     """
     if bounds is None:
         known = [values[np.isfinite(values)] for values in curves]
@@ -200,7 +200,7 @@ def value_axis(
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     values = [i * step for i in range(first, last + 1)]
-    if len(values) > ticks + 2:  # steps were chosen for the span, the ends were rounded outwards
+    if len(values) > ticks + 2:  # the ends were rounded outwards after the step was chosen
         values = values[::2]
     return ValueAxis(low, high, [(value, number(value, decimals)) for value in values])
 
@@ -212,7 +212,7 @@ def _nice(rough: float) -> float:
 
 
 def draw_rows(rows: Sequence[ChartRow], span: TimeSpan) -> str:
-    """Charts below each other on one time axis, which readers can enlarge together."""
+    """Draw charts below each other on one time axis, which readers can zoom together."""
     axis = f'data-first="{span.first:.3f}" data-last="{span.last:.3f}"'
     drawn = "\n".join(draw_row(row, span) for row in rows)
     return f"<div class=chart {axis}>\n{drawn}\n</div>"
@@ -221,13 +221,13 @@ def draw_rows(rows: Sequence[ChartRow], span: TimeSpan) -> str:
 def draw_row(
     row: ChartRow, span: TimeSpan, axis: ValueAxis | None = None, height: int | None = None
 ) -> str:
-    """One chart.
+    """Draw one chart.
 
     Args:
-        row: What it shows.
+        row: The chart.
         span: Its time axis.
-        axis: Its values' axis, where several charts share one.
-        height: In pixels, where it is not the row's own.
+        axis: Its value axis, if several charts share one.
+        height: Height in pixels, if not the row's own.
     """
     if axis is None:
         axis = value_axis([curve.values for curve in row.curves], row.bounds, row.least)
@@ -247,7 +247,7 @@ def _caption(row: ChartRow) -> str:
     unit = f", {escape(row.unit)}" if row.unit else ""
     named = row.curves if len(row.curves) > 1 else ()
     kind = "area" if row.is_stacked else "line"
-    # Of a stack the topmost layer comes first, as in the picture
+    # In a stack the topmost layer comes first, as in the drawing
     keys = [_key(kind, curve) for curve in (reversed(named) if row.is_stacked else named)]
     if row.ticks:
         keys.append(f"<li><i class=tick></i>{escape(row.ticks_name)}</li>")
@@ -264,7 +264,7 @@ def _key(kind: str, curve: DrawnCurve) -> str:
 
 
 def _flags(span: TimeSpan) -> str:
-    """The signs of markers and annotations above the chart."""
+    """The numbers and letters of markers and annotations above the chart."""
     signs = sorted(
         (*((one.at, one.sign, one.label) for one in span.flags),
          *((one.begin, one.sign, one.label) for one in span.shades))
@@ -342,7 +342,7 @@ def _lanes(row: ChartRow, span: TimeSpan) -> str:
         bars = "".join(_stretch("bar", begin, end, span) for begin, end in lane.bars)
         lanes.append(f"<div class=lane>{escape(lane.name)}{bars}</div>")
     told = "; ".join(
-        f"{lane.name}: {len(lane.bars)} times, {sum(e - b for b, e in lane.bars):.1f} s in all"
+        f"{lane.name}: {len(lane.bars)} times, {sum(e - b for b, e in lane.bars):.1f} s in total"
         for lane in row.lanes
     )
     return (
@@ -361,12 +361,12 @@ def _hatches(doubted: Sequence[tuple[float, float]], span: TimeSpan) -> str:
 
 
 def _hatching(doubted: Sequence[tuple[float, float]], span: TimeSpan, paper_px: int) -> str:
-    """Diagonal lines for paper: browsers print patterns as megabytes of pixels.
+    """Diagonal lines for print, because browsers print patterns as megabytes of pixels.
 
     Args:
-        doubted: Begin and end of what is hatched in seconds.
+        doubted: Begin and end of the hatched stretches in seconds.
         span: The time axis.
-        paper_px: About how wide the chart is on paper.
+        paper_px: Approximate width of the chart on paper.
     """
     step, rise = WIDE * HATCH_PX / paper_px, WIDE * PAPER_HEIGHT_PX / paper_px
     edges = [
@@ -418,7 +418,7 @@ def _lines(row: ChartRow, span: TimeSpan, axis: ValueAxis) -> Iterable[str]:
 
 
 def _layers(row: ChartRow, span: TimeSpan, axis: ValueAxis) -> Iterable[str]:
-    """Areas from the bottom to the upper edge of each layer, the topmost first."""
+    """Areas from the bottom to the upper edge of each layer, topmost first."""
     tops = np.cumsum(np.stack([curve.values for curve in row.curves]), axis=0)
     for i in reversed(range(len(row.curves))):
         curve = row.curves[i]
@@ -434,7 +434,7 @@ def _layers(row: ChartRow, span: TimeSpan, axis: ValueAxis) -> Iterable[str]:
 def _to_units(
     times: Floats, values: Floats, span: TimeSpan, axis: ValueAxis
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Places in the chart; a gap has `np.iinfo(np.int64).min` as its height."""
+    """Convert points to chart units; a gap has the height `np.iinfo(np.int64).min`."""
     xs = np.round(WIDE * (times - span.first) / span.seconds).astype(np.int64)
     heights = HIGH * (1 - (values - axis.low) / (axis.high - axis.low))
     is_gap = ~np.isfinite(heights)
@@ -447,7 +447,7 @@ GAP: Final = int(np.iinfo(np.int64).min)
 
 
 def _path(xs: NDArray[np.int64], ys: NDArray[np.int64]) -> str:
-    """A path through points: absolute at the beginnings, relative between; gaps begin it anew."""
+    """A path through points: absolute at the start of each part, then relative; gaps split it."""
     parts = []
     known = ys != GAP
     edges = np.flatnonzero(np.diff(known.astype(np.int8), prepend=0, append=0))
@@ -459,7 +459,7 @@ def _path(xs: NDArray[np.int64], ys: NDArray[np.int64]) -> str:
 
 
 def _describe(row: ChartRow) -> str:
-    """What a chart shows, for those who do not see it."""
+    """A description of a chart for screen readers."""
     parts = []
     for curve in row.curves:
         values = curve.values[np.isfinite(curve.values)]

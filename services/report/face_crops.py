@@ -1,4 +1,4 @@
-"""The face that was seen when a marker was set, as a small picture."""
+"""Thumbnails of the face at each marker."""
 
 from bisect import bisect_left
 from collections.abc import Iterable
@@ -13,9 +13,9 @@ from affectline.common.wire.messages import Box, Frame, Marker, Packet
 from affectline.services.sessions.timeseries import FaceObservation, SessionSeries
 
 WITHIN_S: Final = 2.0
-"""A face that was seen longer before or after a marker is unrelated to it."""
+"""Maximum time between a marker and the face shown for it."""
 MARGIN: Final = 0.25
-"""Shown around the box on each side, in sides of the box."""
+"""Margin around the box on each side, as a share of the box's side."""
 SIDE_PX: Final = 160
 
 Key = tuple[str, int, int]
@@ -23,7 +23,7 @@ Key = tuple[str, int, int]
 
 
 def find_nearest(markers: Iterable[Marker], session: SessionSeries) -> list[FaceObservation | None]:
-    """For each marker the face that was seen closest to it in time, if any was close."""
+    """For each marker, the face closest in time; None if none was close enough."""
     observed = sorted(session.observations, key=lambda face: face.at)
     times = [face.at for face in observed]
     found: list[FaceObservation | None] = []
@@ -39,12 +39,12 @@ def find_nearest(markers: Iterable[Marker], session: SessionSeries) -> list[Face
 def crop_faces(
     markers: Iterable[Marker], session: SessionSeries, frames: Iterable[Packet]
 ) -> list[bytes | None]:
-    """A JPEG file for each marker; None where no face or no frame was recorded near it.
+    """A JPEG file for each marker; None if no face or frame was recorded near it.
 
     Args:
         markers: The markers.
         session: The session's time series.
-        frames: The session's frames; they are read as far as need be.
+        frames: The session's frames; reading stops when all faces are found.
     """
     faces = find_nearest(markers, session)
     boxes: dict[Key, Box] = {(f.stream, f.epoch, f.seq): f.box for f in faces if f}
@@ -66,7 +66,7 @@ def crop_faces(
 
 
 def crop_face(image: NDArray[np.uint8], box: Box) -> bytes:
-    """A square around a box as a JPEG file; the image's edge is extended by its last pixels.
+    """A square around a box as a JPEG file; beyond the image's edge, edge pixels are repeated.
 
     Args:
         image: ``(H, W, 3) uint8``, BGR.

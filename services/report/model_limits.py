@@ -1,4 +1,4 @@
-"""Which model classified the faces of a session, how often it is right, and what it cannot do."""
+"""Describes the models that classified a session's faces: their accuracy and their limits."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,14 +10,16 @@ from affectline.services.report.words import percent
 from affectline.services.sessions.timeseries import SessionSeries
 
 VOTES: Final = "+votes"
-"""Ends the id of a model that predicts FER+'s labels."""
+"""Suffix of the ids of models that predict FER+ labels."""
 SPLIT: Final = "PrivateTest"
-LIMITS: Final = "It knows seven expressions, and faces that look more or less into the camera. "
-"An expression is not a feeling."
+LIMITS: Final = (
+    "It knows seven expressions, and faces that look more or less into the camera. "
+    "An expression is not a feeling."
+)
 
 
 def describe_models(session: SessionSeries, about: dict[str, Any]) -> Iterator[str]:
-    """For each model that classified faces: its name, how often it is right, and its limits.
+    """For each model that classified faces: its name, its accuracy and its limits.
 
     Example:
         ``Model vgg16-48@2c6b8f1b: correct on 71 % of the faces of FER2013's test set. It ...``
@@ -30,10 +32,10 @@ def describe_models(session: SessionSeries, about: dict[str, Any]) -> Iterator[s
 
 
 def _accuracy_of(model_id: str, about: dict[str, Any]) -> str:
-    """How often a model is right, by its manifest."""
+    """A model's accuracy, from its manifest."""
     artifact = _find_artifact(model_id.removesuffix(VOTES), about)
     if artifact is None:
-        return "its accuracy is not known here"
+        return "its accuracy is unknown here"
     key = "votes_accuracy" if model_id.endswith(VOTES) else "accuracy"
     metrics = artifact.manifest.metrics
     splits = (metrics.get(kind) for kind in artifact.manifest.files)
@@ -49,12 +51,12 @@ def _accuracy_of(model_id: str, about: dict[str, Any]) -> str:
 
 
 def _find_artifact(model_id: str, about: dict[str, Any]) -> Artifact | None:
-    """The model of this very id: the one that is shipped, or the one that the session names."""
+    """The model with exactly this id: the bundled one, or the one that the session names."""
     folders = [DEFAULT_MODEL]
     settings = about.get("settings")
     classifier = settings.get("classifier") if isinstance(settings, dict) else None
     named = classifier.get("model") if isinstance(classifier, dict) else None
-    if isinstance(named, str) and not named.startswith(("//", "\\\\")):  # no other machine is asked
+    if isinstance(named, str) and not named.startswith(("//", "\\\\")):  # skip network paths
         folders.append(Path(named))
     for folder in folders:
         try:

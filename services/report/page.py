@@ -1,4 +1,4 @@
-"""A report as one HTML file that opens anywhere, without a network and without scripts."""
+"""A report as one HTML file that can be read without a network or scripts."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from html import escape
@@ -26,7 +26,7 @@ STATIC: Final = Path(__file__).parent / "static"
 POLICY: Final = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 )
-"""The page asks nobody for anything."""
+"""The page makes no network requests."""
 PAGE: Final = Template("""<!doctype html>
 <html lang="en">
 <head>
@@ -62,13 +62,13 @@ HATCH: Final = (
     "<rect width='7' height='7' fill='{card}' fill-opacity='.35'/>"
     "<path d='M-1 1L1 -1M0 7L7 0M6 8L8 6' stroke='{ink}' stroke-width='1.4'/></svg>"
 )
-"""The tile of what is hatched: it shows without colours too. A picture, not a gradient, which
-browsers print as megabytes."""
+"""Tile for hatched areas, which are visible without colours too. It is an image, because browsers
+print gradients as megabytes."""
 KINDS: Final = {
     "film": "Film", "camera": "Camera", "stream": "Network stream", "pictures": "Pictures",
 }  # fmt: skip
 WHOLE: Final = 0.97
-"""A film of which less was analysed is told to be cut short."""
+"""If less than this share of a film was analysed, the page says so."""
 
 
 def render_page(data: ReportData, sections: Iterable[Section]) -> str:
@@ -110,7 +110,7 @@ def _variables(theme: ThemeName) -> str:
 
 
 def describe_who(data: ReportData) -> str:
-    """Participant, condition, session, task and run; the session's name where none was given."""
+    """Participant, condition, session, task and run; the session's title if none was given."""
     study = _study(data)
     told = [
         f"{name} {study[name]}"
@@ -122,7 +122,7 @@ def describe_who(data: ReportData) -> str:
 
 
 def describe_facts(data: ReportData) -> dict[str, list[str]]:
-    """What was analysed and what was measured, by name: each in one line or several."""
+    """What was analysed and measured, by name, each in one or more lines."""
     session = data.session
     facts: dict[str, list[str]] = {}
     for kind, text in _describe_streams(session):
@@ -161,7 +161,7 @@ def _study(data: ReportData) -> dict[str, str]:
 
 
 def _describe_streams(session: SessionSeries) -> Iterator[tuple[str, str]]:
-    """Kind and name of each film, camera or folder; of several also the length."""
+    """Kind and name of each film, camera or folder; if there are several, also the length."""
     several = len(session.streams) > 1
     for stream, summary in session.streams.items():
         kind = KINDS.get(summary.kind or "", "Stream")
@@ -182,7 +182,7 @@ def _describe_length(stream: str, session: SessionSeries) -> str:
 
 
 def source_name(source: str) -> str:
-    """A source as people call it: a file by its name, an address without what is secret in it."""
+    """A source's display name: a file's name, or an address without its secrets."""
     if is_address(source):
         parts = urlsplit(source)
         return f"{parts.hostname or ''}{parts.path}".rstrip("/")
@@ -191,7 +191,7 @@ def source_name(source: str) -> str:
 
 
 def _describe_signals(session: SessionSeries) -> Iterator[str]:
-    """For each person what was measured."""
+    """Yield what was measured for each person."""
     by_subject: dict[str, list[str]] = {}
     for series in by_importance(session.series.values()):
         whose = subject(series)
@@ -205,5 +205,5 @@ def _describe_signals(session: SessionSeries) -> Iterator[str]:
 
 
 def _in_a_sentence(title: str) -> str:
-    """A title as it is written within a sentence: abbreviations keep their capitals."""
+    """A title for use within a sentence: abbreviations keep their capitals."""
     return title if title[:2].isupper() else f"{title[0].lower()}{title[1:]}"

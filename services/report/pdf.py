@@ -1,4 +1,4 @@
-"""A report as a PDF, printed by a browser that is already there."""
+"""Prints a report as a PDF with an installed browser."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ NAMES: Final = (
     "chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge",
     "microsoft-edge", "microsoft-edge-stable",
 )  # fmt: skip
-"""Commands that are looked for on the path."""
+"""Commands to look for on the path."""
 PLACES: Final = {
     "darwin": (
         "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
@@ -38,13 +38,13 @@ PLACES: Final = {
         )
     ),
 }  # fmt: skip
-"""Where they are otherwise, by ``sys.platform``."""
+"""Other places to look, by ``sys.platform``."""
 TIMEOUT_S: Final = 60.0
 FLAGS: Final = (
     "--headless", "--disable-gpu", "--no-first-run", "--no-default-browser-check",
     "--disable-extensions", "--disable-sync", "--disable-background-networking",
     "--disable-component-update", "--disable-dev-shm-usage", "--no-pdf-header-footer",
-    "--host-resolver-rules=MAP * ~NOTFOUND",  # the page needs nobody, and the browser asks nobody
+    "--host-resolver-rules=MAP * ~NOTFOUND",  # no network requests, which the page does not need
 )  # fmt: skip
 
 
@@ -52,7 +52,7 @@ def find_browser() -> str:
     """Path of a Chromium, Chrome or Edge.
 
     Raises:
-        AffectlineError: There is none.
+        AffectlineError: None is installed.
     """
     for name in NAMES:
         if found := shutil.which(name):
@@ -63,18 +63,18 @@ def find_browser() -> str:
     raise AffectlineError(
         "a PDF needs Chromium, Chrome or Edge, and none of them is installed",
         "install one (on Debian and Ubuntu: apt-get install chromium), or open report.html in any "
-        "browser and print it into a file",
+        "browser and print it to a file",
     )
 
 
 def print_pdf(html: str, pdf: Path, paper: Paper = "a4", timeout_s: float = TIMEOUT_S) -> None:
-    """Print a page into a file.
+    """Print a page to a PDF file.
 
     Args:
         html: The page.
-        pdf: The file; its folder is made if need be.
-        paper: Size of the sheets.
-        timeout_s: How long the browser may take.
+        pdf: The file; its folder is created if needed.
+        paper: Paper size.
+        timeout_s: Time limit for the browser.
 
     Raises:
         AffectlineError: There is no browser, it fails, or the file cannot be written.
@@ -92,17 +92,17 @@ def print_pdf(html: str, pdf: Path, paper: Paper = "a4", timeout_s: float = TIME
             atomic_file.write_bytes(pdf, content)
     except OSError as error:
         raise AffectlineError(
-            f"cannot write {pdf} ({error.strerror})", "make room, or name another with --out"
+            f"cannot write {pdf} ({error.strerror})", "make room, or name another file with --out"
         ) from error
 
 
 def _run(browser: str, page: Path, pdf: Path, timeout_s: float) -> None:
-    """Have a browser of its own profile, which nothing is kept of, print a page."""
+    """Print a page with a browser in a temporary profile."""
     command = [
         browser, *FLAGS, f"--user-data-dir={page.parent / 'profile'}", f"--print-to-pdf={pdf}",
     ]  # fmt: skip
     if hasattr(os, "geteuid") and os.geteuid() == 0:
-        command.append("--no-sandbox")  # Chromium refuses root otherwise; the page is our own
+        command.append("--no-sandbox")  # Chromium refuses root otherwise; we trust our own page
     try:
         done = subprocess.run(
             [*command, page.as_uri()], capture_output=True, timeout=timeout_s, check=False,
@@ -110,7 +110,7 @@ def _run(browser: str, page: Path, pdf: Path, timeout_s: float) -> None:
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         raise AffectlineError(
-            f"{browser} has not printed the report within {timeout_s:.0f} s",
+            f"{browser} did not print the report within {timeout_s:.0f} s",
             "try again, or open report.html in a browser and print it",
         ) from error
     except OSError as error:
@@ -120,6 +120,6 @@ def _run(browser: str, page: Path, pdf: Path, timeout_s: float) -> None:
     if done.returncode or not pdf.is_file():
         said = done.stderr.decode(errors="replace").strip().splitlines()
         raise AffectlineError(
-            f"{browser} has not printed the report: {said[-1] if said else done.returncode}",
+            f"{browser} did not print the report: {said[-1] if said else done.returncode}",
             "open report.html in a browser and print it",
         )

@@ -1,4 +1,4 @@
-"""Writing the report of a recording."""
+"""Writes the report of a recording."""
 
 import gc
 from collections.abc import Iterator, Mapping
@@ -19,12 +19,12 @@ from affectline.services.sessions.timeseries import read_series
 
 
 class WrittenReport(NamedTuple):
-    """A report that was written."""
+    """Result of writing a report."""
 
     lead: str
-    """Its results in sentences, a line for each."""
+    """The results in sentences, one per line."""
     problems: tuple[str, ...]
-    """What could not be read of the recording."""
+    """Parts of the recording that could not be read."""
 
 
 def write_report(
@@ -37,15 +37,15 @@ def write_report(
 
     Args:
         recording: The file, or its session folder.
-        file: The HTML file, or the PDF; its folder is made if need be.
+        file: The HTML or PDF file; its folder is created if needed.
         options: Settings of the sections, by section and name.
-        paper: Print a PDF on such sheets; None: write HTML.
+        paper: Print a PDF of this paper size; None: write HTML.
 
     Raises:
-        AffectlineError: It is no recording, or the file cannot be written.
+        AffectlineError: The path is not a recording, or the file cannot be written.
     """
     if paper is not None:
-        find_browser()  # before everything is read
+        find_browser()  # fail before reading everything
     sections = make_sections(options)
     problems: dict[str, None] = {}
     opened = open_recording(recording, lambda _, problem: problems.setdefault(problem))
@@ -65,7 +65,7 @@ def write_report(
 
 @contextmanager
 def _no_collections() -> Iterator[None]:
-    """Have Python look for garbage less: of what is read hardly anything is, and it reads on."""
+    """Disable garbage collection: it would slow down reading and find hardly any garbage."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -82,5 +82,5 @@ def _write_page(page: Path, html: str) -> None:
             atomic_file.write_text(page, html)
     except OSError as error:
         raise AffectlineError(
-            f"cannot write --out {page} ({error.strerror})", "make room, or name another"
+            f"cannot write --out {page} ({error.strerror})", "make room, or name another file"
         ) from error

@@ -1,7 +1,7 @@
-"""The interface of report sections: one recorded session in, a piece of HTML out.
+"""The interface of report sections: a recorded session in, a piece of HTML out.
 
 A section is a module in `affectline.services.report.sections`, or a class that another distribution
-adds through the entry-point group ``affectline.report_sections`` (docs/extending.md).
+registers in the entry-point group ``affectline.report_sections`` (docs/extending.md).
 """
 
 from abc import ABC, abstractmethod
@@ -20,7 +20,7 @@ SECTIONS: Final = Registry(
 
 
 class SectionSettings(FamilySettings):
-    """Settings of a section; each has a model of its own that extends this one."""
+    """Settings of a section; each section has its own model that extends this one."""
 
     registry = SECTIONS
 
@@ -31,14 +31,14 @@ class SectionSettings(FamilySettings):
 
 @dataclass(frozen=True)
 class ReportData:
-    """What sections are made of.
+    """The data that sections are made from.
 
     Attributes:
-        recording: The session; every reading takes as long as the recording is large.
+        recording: The session; each pass over it takes time proportional to its size.
         session: Its time series.
-        problems: What could not be read of it.
-        annotations: What people have said of its parts.
-        remarks: What its recording lacks and why, and when the clock was set: sentences without
+        problems: Parts of the recording that could not be read.
+        annotations: Its annotations.
+        remarks: What the recording lacks and why, and when the clock was set: sentences without
             a full stop.
     """
 
@@ -53,7 +53,7 @@ class Section(ABC):
     """Writes one section of a report.
 
     Args:
-        settings: Its settings, an instance of `settings_model`.
+        settings: The section's settings, an instance of `settings_model`.
     """
 
     settings_model: ClassVar[type[SectionSettings]]
@@ -66,9 +66,9 @@ class Section(ABC):
 
     @abstractmethod
     def render(self, data: ReportData) -> str:
-        """Return the section as HTML; empty if the session has nothing for it.
+        """Return the section as HTML; empty if the session has no data for it.
 
-        Text of the session must be escaped; the page has to work without a network.
+        Text from the session must be escaped, and the page must work without a network.
         """
 
 
@@ -76,10 +76,10 @@ def make_sections(options: Mapping[str, Mapping[str, object]] | None = None) -> 
     """Make all enabled sections, in order.
 
     Args:
-        options: Values of settings by section.
+        options: Values of settings, by section.
 
     Raises:
-        AffectlineError: There is no such section.
+        AffectlineError: A section does not exist.
         ValidationError: A setting is unknown or has an invalid value.
     """
     options = options or {}

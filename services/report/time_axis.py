@@ -1,4 +1,4 @@
-"""The time of a session as the axis of charts, and curves thinned out for it."""
+"""The time axis of charts, and curves downsampled for it."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -12,7 +12,7 @@ from affectline.services.sessions.edits import Annotation
 from affectline.services.sessions.timeseries import Series, SessionSeries
 
 POINTS: Final = 4000
-"""Longer curves are reduced to about this number of points, with every peak kept."""
+"""Longer curves are reduced to about this number of points; every peak is kept."""
 GAP_S: Final = 3.0
 """Values further apart are not joined by a line."""
 LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
@@ -21,14 +21,14 @@ Floats = NDArray[np.float64]
 
 
 def seconds_of(times: NDArray[np.int64], session: SessionSeries) -> Floats:
-    """Nanoseconds since the Unix epoch as seconds of a session."""
+    """Convert nanoseconds since the Unix epoch to seconds of a session."""
     return (times - session.zero) / 1e9
 
 
 def stretches_of(
     stretches: Sequence[tuple[int, int]], session: SessionSeries
 ) -> list[tuple[float, float]]:
-    """Stretches of time, from nanoseconds since the Unix epoch to seconds of a session."""
+    """Convert stretches of time from nanoseconds since the Unix epoch to seconds of a session."""
     return [((begin - session.zero) / 1e9, (end - session.zero) / 1e9) for begin, end in stretches]
 
 
@@ -42,15 +42,15 @@ def curve_of(
     factor: float = 1.0,
     dash: str = "",
 ) -> DrawnCurve:
-    """A series as a curve of a chart, thinned out.
+    """A series as a downsampled curve of a chart.
 
     Args:
-        series: It.
-        session: Whose start is zero.
-        name: What the curve is called.
-        colour: Its name in `common.palette`.
-        breaks: Where there is a gap before a value although it follows soon, ``(N,)``.
-        factor: The values are multiplied by it, as by 100 for per cent.
+        series: The series.
+        session: The session, whose start is zero.
+        name: Name of the curve.
+        colour: Name of its colour in `common.palette`.
+        breaks: True for values with a gap before them even if they follow soon, ``(N,)``.
+        factor: Multiplier of the values, such as 100 for per cent.
         dash: Lengths of dashes and gaps in pixels.
     """
     times, values = downsample(series, breaks)
@@ -60,11 +60,11 @@ def curve_of(
 def whole_span(session: SessionSeries, annotations: Sequence[Annotation] = ()) -> TimeSpan:
     """The time axis of a session, with its markers and annotations.
 
-    It begins with the session, or with what was measured or marked before.
+    It begins with the session, or earlier if something was measured or marked before.
     """
     first, last = session.first or session.zero, session.last or session.zero
     begin = min(0.0, (first - session.zero) / 1e9)
-    if (first - session.zero) / 1e9 > (last - first) / 1e9:  # it joined long after the start
+    if (first - session.zero) / 1e9 > (last - first) / 1e9:  # data begin long after the start
         begin = (first - session.zero) / 1e9
     return TimeSpan(
         begin,
@@ -75,7 +75,7 @@ def whole_span(session: SessionSeries, annotations: Sequence[Annotation] = ()) -
 
 
 def flags_of(markers: Sequence[Marker], session: SessionSeries) -> list[AxisFlag]:
-    """Markers by their numbers, but for those that have no place on the axis."""
+    """Markers labelled with their numbers, without those that are not on the axis."""
     return [
         AxisFlag((marker.at - session.zero) / 1e9, str(number), marker.label)
         for number, marker in enumerate(markers, start=1)
@@ -84,7 +84,7 @@ def flags_of(markers: Sequence[Marker], session: SessionSeries) -> list[AxisFlag
 
 
 def shades_of(annotations: Sequence[Annotation]) -> list[AxisShade]:
-    """Annotations by their letters."""
+    """Annotations labelled with their letters."""
     return [
         AxisShade(
             one.begin_s, one.end_s, LETTERS[i] if i < len(LETTERS) else "",
@@ -95,7 +95,7 @@ def shades_of(annotations: Sequence[Annotation]) -> list[AxisShade]:
 
 
 def describe_annotation(annotation: Annotation) -> str:
-    """Its label, and whether studies leave that part out."""
+    """The annotation's label, and whether studies exclude that part."""
     return f"{annotation.label} (left out)" if annotation.is_excluded else annotation.label
 
 
@@ -104,11 +104,11 @@ def downsample(
 ) -> tuple[NDArray[np.int64], Floats]:
     """Reduce a series to about ``POINTS`` points; gaps get a NaN.
 
-    Of each stretch the lowest and the highest value are kept, so that no peak is lost.
+    Each stretch keeps its lowest and highest value, so that no peak is lost.
 
     Args:
-        series: It.
-        breaks: Where there is a gap before a value although it follows soon, ``(N,)``.
+        series: The series.
+        breaks: True for values with a gap before them even if they follow soon, ``(N,)``.
     """
     times, values = series.times, series.values
     is_late = np.concatenate([[False], np.diff(times) > GAP_S * 1e9])
@@ -124,10 +124,10 @@ def downsample(
 
 
 def downsample_stack(several: Sequence[Series]) -> tuple[NDArray[np.int64], Floats]:
-    """Reduce series with the same times to about ``POINTS`` common points, for a stack.
+    """Reduce series with the same times to about ``POINTS`` common points, for a stacked chart.
 
-    Stacked curves need the same times, so each point is the mean of a stretch. Around a gap there
-    are points of zero.
+    Stacked curves need the same times, so each point is the mean of a stretch. Gaps are surrounded
+    by points of value zero.
 
     Returns:
         Times ``(M,)``, and values ``(N, M)`` of the N series.

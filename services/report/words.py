@@ -1,4 +1,4 @@
-"""Words of the report: quantities with their units, shares in per cent, times and durations."""
+"""Formats the report's texts: quantities with units, shares in per cent, times and durations."""
 
 import time
 from collections.abc import Iterable
@@ -9,22 +9,22 @@ from affectline.services.sessions.timeseries import Series, SessionSeries
 
 SPACE: Final = "\N{NO-BREAK SPACE}"
 UNITS: Final = {"/min": "bpm", "uS": "µS", "degrees": "°", "1": ""}
-"""Units of messages, which are UCUM's, as people write them."""
+"""Display forms of UCUM units, which messages use."""
 ORDER: Final = ("nervousness", "heart_rate", "skin_conductance", "arousal", "valence")
 USUAL_SUBJECT: Final = "person"
-"""Who is measured where nobody said a name."""
+"""Subject of measurements if no name was given."""
 
 
 class Quantity(NamedTuple):
-    """What a quantity is called, and how it is drawn."""
+    """How a quantity is named and drawn."""
 
     title: str
     colour: str
     """One of `common.palette.SIGNALS`."""
     bounds: tuple[float, float] | None = None
-    """Of its scale, where it has one."""
+    """Bounds of its scale, if it has one."""
     least: float = 0.0
-    """Least span of its axis, in its unit: smaller changes are to look small."""
+    """Minimum span of its axis, in its unit, so that small changes look small."""
 
 
 QUANTITIES: Final = {
@@ -40,30 +40,30 @@ QUANTITIES: Final = {
 
 
 def quantity(series: Series) -> str:
-    """Name of a series without its subject."""
+    """Name of a series without the subject."""
     return series.name.split(" ", 1)[-1]
 
 
 def subject(series: Series) -> str:
-    """Whose series it is."""
+    """Subject of a series."""
     return series.name.split(" ", 1)[0]
 
 
 def describe_quantity(name: str) -> Quantity:
-    """Of a quantity such as ``heart_rate``, also of one that nobody knows."""
+    """Describe a quantity such as ``heart_rate``; unknown ones get a default."""
     found = QUANTITIES.get(name)
     return found or Quantity(name.replace("_", " ").capitalize(), signal_name(name))
 
 
 def title(series: Series, *, with_subject: bool = True) -> str:
-    """What a series is, such as ``Heart rate of anna``."""
+    """Title of a series, such as ``Heart rate of anna``."""
     text = describe_quantity(quantity(series)).title
     whose = subject(series)
     return f"{text} of {whose}" if with_subject and whose != USUAL_SUBJECT else text
 
 
 def unit(series: Series) -> str:
-    """Its unit as people write it, or its scale, such as ``0 to 100``."""
+    """Display form of a series' unit, or its scale, such as ``0 to 100``."""
     bounds = describe_quantity(quantity(series)).bounds
     if bounds:
         return f"{number(bounds[0])} to {number(bounds[1])}"
@@ -71,13 +71,13 @@ def unit(series: Series) -> str:
 
 
 def by_importance(several: Iterable[Series]) -> list[Series]:
-    """Sort series so that what most readers look for comes first."""
+    """Sort series so that those most readers look for come first."""
     places = {kind: i for i, kind in enumerate(ORDER)}
     return sorted(several, key=lambda series: places.get(quantity(series), len(ORDER)))
 
 
 def number(value: float, decimals: int = 0) -> str:
-    """A number with a real minus."""
+    """Format a number with a typographic minus sign."""
     text = f"{value:.{decimals}f}"
     if float(text) == 0:
         text = text.removeprefix("-")
@@ -85,13 +85,13 @@ def number(value: float, decimals: int = 0) -> str:
 
 
 def signed(value: float) -> str:
-    """A value between -1 and 1 with its sign; what is nearly 0 has none."""
+    """Format a value between -1 and 1 with its sign; values near 0 have none."""
     text = f"{value:+.2f}"
     return "0.00" if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")
 
 
 def percent(share: float, decimals: int = 0) -> str:
-    """A share of 1 in per cent; what is rare is not called none, nor what is frequent all."""
+    """Format a share of 1 in per cent; only exact values become 0 % or 100 %."""
     text = f"{100 * share:.{decimals}f}"
     if not decimals and text == "0" and share > 0:
         return f"under 1{SPACE}%"
@@ -120,14 +120,14 @@ def format_clock(at: int, session: SessionSeries) -> str:
     """Format a time as minutes and seconds of the session, such as ``3:05``.
 
     Args:
-        at: On the session's time line, in ns since the Unix epoch.
-        session: Whose start is 0:00; what was before has a minus.
+        at: Time on the session's time line, in ns since the Unix epoch.
+        session: The session, which starts at 0:00; earlier times are negative.
     """
     return format_second((at - session.zero) / 1e9)
 
 
 def format_second(seconds: float, decimals: int = 0) -> str:
-    """Seconds of a session as minutes and seconds, such as ``3:05`` or ``1:02:03``."""
+    """Format seconds of a session as minutes and seconds, such as ``3:05`` or ``1:02:03``."""
     shown = f"{abs(seconds):.{decimals}f}" if decimals else str(int(abs(seconds)))
     whole, dot, fraction = shown.partition(".")
     minutes, rest = divmod(int(whole), 60)

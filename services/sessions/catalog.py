@@ -1,4 +1,4 @@
-"""Finding, describing and verifying recorded sessions."""
+"""Finds, describes and verifies recorded sessions."""
 
 import time
 from collections.abc import Iterator
@@ -34,15 +34,15 @@ OF_ARRIVAL: Final = "clock of arrival (recorded before events had times of their
 
 
 def find(folder: Path) -> Iterator[dict[str, Any]]:
-    """Yield the sessions in a folder, the oldest first.
+    """Yield the sessions in a folder, oldest first.
 
     Raises:
-        AffectlineError: There is no such folder.
+        AffectlineError: The folder does not exist.
     """
     if not folder.is_dir():
         raise AffectlineError(
             f"FOLDER {folder}: no such folder",
-            "name the folder that holds session folders; affectline up makes sessions/",
+            "name the folder that holds session folders; affectline up creates sessions/",
         )
     for session in sorted(p for p in folder.iterdir() if p.is_dir()):
         if session.name.startswith(HIDDEN):
@@ -85,20 +85,20 @@ def _describe_folder(folder: Path) -> dict[str, Any]:
 
 
 def _describe_lacks(reader: SessionReader) -> dict[str, Any]:
-    """What a recording lacks, as far as its recorder has noted it: a list reads no messages."""
+    """What a recording lacks by its recorder's notes: listing sessions reads no messages."""
     content = read_session_content(reader, scan=False)
     described = describe_content(content, read_time_line(reader).zero)
     return {name: described[name] for name in ("missing", "unexplained", "lacks", "notes")}
 
 
 def describe(path: Path) -> dict[str, Any]:
-    """Describe a session: its recording, or its tables where it was not recorded.
+    """Describe a session: its recording, or its tables if it was not recorded.
 
     Args:
         path: The session folder, or a file in it.
 
     Raises:
-        AffectlineError: It cannot be read.
+        AffectlineError: The session cannot be read.
     """
     folder = locate(path)
     if is_in_tables(folder):
@@ -127,7 +127,7 @@ def describe(path: Path) -> dict[str, Any]:
 
 
 def _read_signs(folder: Path) -> dict[str, Any]:
-    """By stream: `SignFigures.to_dict` as the sink has counted it; empty where no sink ran."""
+    """By stream: `SignFigures.to_dict` as the sink counted it; empty if no sink ran."""
     try:
         streams = read_session(folder)["streams"]
         return {name: stream.get("signs") for name, stream in streams.items()}
@@ -141,7 +141,7 @@ def _describe_content(reader: SessionReader, zero: int) -> dict[str, Any]:
 
 
 def _describe_times(times: TimeLine) -> dict[str, Any]:
-    """What a recording's times are: seconds, and ns since the Unix epoch."""
+    """A recording's times, in seconds and in ns since the Unix epoch."""
     return {
         "times": OF_SESSION if times.is_of_session else OF_ARRIVAL,
         "session_start": times.zero if times.is_of_session else None,
@@ -156,11 +156,11 @@ def _describe_times(times: TimeLine) -> dict[str, Any]:
 def verify(path: Path) -> dict[str, Any]:
     """Read every message of a recording, compare all checksums, and find what is missing.
 
-    What is missing without an explanation makes it unsound; in a recording by a version that took
-    no notes, which could explain nothing, it is only told.
+    Messages missing without an explanation make the recording unsound. If its version kept no
+    notes, nothing can be explained, so they are only reported.
 
     Raises:
-        AffectlineError: Nothing of it can be read.
+        AffectlineError: Nothing of the recording can be read.
     """
     invalid, scan = 0, ContentScan()
     with SessionReader(path) as reader:
@@ -201,7 +201,7 @@ def verify(path: Path) -> dict[str, Any]:
 def print_list(folder: Path, found: list[dict[str, Any]]) -> None:
     """Print the sessions as a table."""
     names = ("begun", "length", "streams", "recorded", "size", "")
-    # A name is never cut: other commands need it
+    # Names are never truncated, because other commands need them
     session = Column("session", no_wrap=True, min_width=_longest_name(found))
     table = Table(
         session,
@@ -217,7 +217,7 @@ def print_list(folder: Path, found: list[dict[str, Any]]) -> None:
             "" if row["bytes"] is None else _format_size(row["bytes"]),
             "; ".join(filter(None, (row["title"], row["problem"], *row["lacks"], *row["notes"]))),
         )  # fmt: skip
-    console = Console(markup=False, emoji=False)  # names are shown as they are
+    console = Console(markup=False, emoji=False)  # names are printed verbatim
     console.print(table if found else f"no sessions in {folder}")
 
 
@@ -257,7 +257,7 @@ def print_info(described: dict[str, Any]) -> None:
 
 
 def _told_facts(described: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """What is known of a session, and what was done to its markers afterwards."""
+    """Facts about a session, and the edits of its markers."""
     if described["title"]:
         yield "title", described["title"]
     names = ("begun", "privacy", "model", "delivery", "affectline")
@@ -292,7 +292,7 @@ def _format_time(ns: int) -> str:
 
 
 def format_length(seconds: float) -> str:
-    """A length of time as ``0:01:30.5``."""
+    """A duration as ``0:01:30.5``."""
     minutes, rest = divmod(seconds, 60)
     return f"{int(minutes // 60)}:{int(minutes % 60):02d}:{rest:04.1f}"
 

@@ -1,8 +1,8 @@
-"""The tables of a session: their columns, and the rows that messages become.
+"""The tables of a session: their columns, and how messages become rows.
 
-The one definition of them: the sink writes these rows, exports write the same ones, the reader
-makes messages of them again, and ``docs/tables.md`` is generated from it. Numbers are rounded here,
-so that every copy of a table has the same cells.
+This is their only definition: the sink and the exports write these rows, the reader turns them back
+into messages, and ``docs/tables.md`` is generated from it. Numbers are rounded here, so that every
+copy of a table has the same cells.
 """
 
 import json
@@ -26,9 +26,9 @@ from affectline.services.sessions.table_column import (
 
 Status = Literal["face", "no_face", "skipped"]
 LOST: Final = "lost"
-"""Reason of a frame for which no result ever came."""
+"""Reason of a frame whose result never came."""
 STATE_SIGNALS: Final = ("heart", "skin", "face")
-"""The signals that a `State` is made of."""
+"""The signals that make up a `State`."""
 
 TIME: Final = TableColumn(
     "time_s", "seconds", "s", "when it happened, from the session's start (`session.json`)", 6
@@ -43,7 +43,7 @@ def _distribution_columns() -> Iterator[TableColumn]:
             label, "number", "0 to 1", f"probability of {label}, smoothed over time", 6
         )
     for label in LABELS:
-        text = f"probability of {label} by this frame alone"
+        text = f"probability of {label} from this frame alone"
         yield TableColumn(f"{label}_frame", "number", "0 to 1", text, 6)
 
 
@@ -54,15 +54,17 @@ EMOTIONS: Final = SessionTable(
         TIME,
         TableColumn(
             "media_time_s", "seconds", "s",
-            "films: place in the file, as a player shows it; empty for cameras and pictures", 6,
+            "films: position in the file, as a player shows it; empty for cameras and pictures", 6,
         ),
         TableColumn("stream", "text", "", "name of the source"),
         TableColumn("file", "text", "", "folders of pictures: the picture's path below the folder"),
-        TableColumn("epoch", "integer", "ms since 1970", "start of what read the source"),
+        TableColumn(
+            "epoch", "integer", "ms since 1970", "start of the process that read the source"
+        ),
         TableColumn("seq", "integer", "", "number of the frame in `stream` and `epoch`, from 0"),
         TableColumn(
             "status", "text", "",
-            "`face`; `no_face`: analysed, nobody in sight; `skipped`: not analysed",
+            "`face`; `no_face`: analysed, no face found; `skipped`: not analysed",
         ),
         TableColumn(
             "reason", "text", "",
@@ -76,7 +78,7 @@ EMOTIONS: Final = SessionTable(
         TableColumn("h", "integer", "px", "height of the box"),
         TableColumn(
             "angle", "number", DEGREES,
-            "by which the face was turned upright, positive counter-clockwise on the screen", 2,
+            "rotation that made the face upright, positive counter-clockwise on the screen", 2,
         ),
         TableColumn("size", "integer", "px", "longer side of the box"),
         TableColumn(
@@ -85,12 +87,13 @@ EMOTIONS: Final = SessionTable(
         ),
         TableColumn("brightness", "number", "0 to 1", "mean gray of the face", 4),
         TableColumn(
-            "label", "text", "", "the emotion that is shown, with hysteresis so that it is steady"
+            "label", "text", "", "the displayed emotion, with hysteresis so that it is steady"
         ),
         TableColumn("confidence", "number", "0 to 1", "probability of `label`", 6),
         TableColumn(
             "valence", "number", "-1 to 1",
-            "displeased to pleased, by where the probabilities lie on Russell's circumplex", 6,
+            "displeased to pleased, from the position of the probabilities on Russell's "
+            "circumplex", 6,
         ),
         TableColumn("arousal", "number", "-1 to 1", "asleep to agitated, likewise", 6),
         *_distribution_columns(),
@@ -99,15 +102,19 @@ EMOTIONS: Final = SessionTable(
         TableColumn("frame_width", "integer", "px", "width of the frame"),
         TableColumn("frame_height", "integer", "px", "height of the frame"),
         TableColumn("captured_at", "integer", NS, "when it happened, on the session's time line"),
-        TableColumn("received_at", "integer", NS, "when the pipeline got the frame, by the clock"),
+        TableColumn(
+            "received_at", "integer", NS, "when the pipeline received the frame, by the clock"
+        ),
         TableColumn("detected_at", "integer", NS, "when its faces had been found, by the clock"),
-        TableColumn("classified_at", "integer", NS, "when they had been classified, by the clock"),
+        TableColumn(
+            "classified_at", "integer", NS, "when its faces had been classified, by the clock"
+        ),
         TableColumn("published_at", "integer", NS, "when the result was published, by the clock"),
     ),
 )  # fmt: skip
 SAMPLES: Final = SessionTable(
     "samples",
-    "a row for each sample of each signal that was measured",
+    "a row for each sample of each measured signal",
     (
         TIME,
         TableColumn("subject", "text", "", "who was measured"),
@@ -118,14 +125,14 @@ SAMPLES: Final = SessionTable(
         TableColumn(
             "unit", "text", "", "unit of `value` as in UCUM: `/min`, `ms`, `uS`, `1` for none"
         ),
-        TableColumn("quality", "number", "0 to 1", "how reliable it is, by the device"),
+        TableColumn("quality", "number", "0 to 1", "how reliable it is, according to the device"),
         TableColumn("reason", "text", "", "why the quality is not 1"),
         TableColumn("device", "text", "", "name of the sensor or the file"),
         SYNTHETIC,
         TableColumn(
             "epoch", "integer", "ms since 1970", "start of the process that read the sensor"
         ),
-        TableColumn("seq", "integer", "", "number of the message that it came in, from 0"),
+        TableColumn("seq", "integer", "", "number of the message with this sample, from 0"),
         AT,
     ),
 )
@@ -138,7 +145,10 @@ def _signal_columns() -> Iterator[TableColumn]:
         yield TableColumn(f"{prefix}unit", "text", "", "its unit")
         yield TableColumn(f"{prefix}baseline", "number", unit, "the same at rest")
         yield TableColumn(
-            f"{prefix}contribution", "number", "points", "what it adds to nervousness, or subtracts"
+            f"{prefix}contribution",
+            "number",
+            "points",
+            "what it adds to nervousness, or subtracts",
         )
         yield TableColumn(f"{prefix}quality", "number", "0 to 1", "how reliable it is")
         yield TableColumn(f"{prefix}reason", "text", "", "why its quality is not 1")
@@ -159,7 +169,7 @@ STATES: Final = SessionTable(
             "baseline", "text", "",
             "what it is compared with: `none`, `continuous`, `calibrating`, `calibrated`",
         ),
-        TableColumn("baseline_s", "number", "s", "seconds of rest that the baseline is based on"),
+        TableColumn("baseline_s", "number", "s", "seconds of rest behind the baseline"),
         SYNTHETIC,
         *_signal_columns(),
         *DRIVER_COLUMNS,
@@ -168,10 +178,10 @@ STATES: Final = SessionTable(
 )  # fmt: skip
 MARKERS: Final = SessionTable(
     "markers",
-    "a row for each marker, in the order of their times once the session has ended",
+    "a row for each marker, sorted by time once the session has ended",
     (
         TIME,
-        TableColumn("session", "text", "", "what the marker belongs to, by its source"),
+        TableColumn("session", "text", "", "what the marker belongs to, according to its source"),
         TableColumn("label", "text", "", "its text"),
         TableColumn("source", "text", "", "who set it"),
         TableColumn("extra", "text", "", "free further fields, as JSON"),
@@ -180,7 +190,7 @@ MARKERS: Final = SessionTable(
 )
 RESPONSES: Final = SessionTable(
     "responses",
-    "a row for each marker and signal; exports only, and only where there are markers",
+    "a row for each marker and signal; only in exports, and only if there are markers",
     (
         TIME._replace(description="when the marker was set, from the session's start"),
         TableColumn("marker", "text", "", "label of the marker"),
@@ -198,14 +208,14 @@ RESPONSES: Final = SessionTable(
 )
 TABLES: Final = (EMOTIONS, SAMPLES, STATES, MARKERS, RESPONSES)
 SESSION_TABLES: Final = (EMOTIONS, SAMPLES, STATES, MARKERS)
-"""Those that the sink writes, as ``<name>.csv``."""
+"""The tables that the sink writes, as ``<name>.csv``."""
 
 _EMPTY: Final = (None,) * len(LABELS)
 _FACE_CELLS: Final = EMOTIONS.header.index("model") - EMOTIONS.header.index("track")
 
 
 def to_seconds(at: int, session_start: int) -> float:
-    """Seconds on the session's time line, of a moment in ns since the Unix epoch."""
+    """Convert ns since the Unix epoch to seconds on the session's time line."""
     return (at - session_start) / 1e9
 
 
@@ -241,7 +251,7 @@ def _face_cells(face: FaceEmotion, session_start: int) -> Row:
 
 
 def lost_row(stream: str, epoch: int, seq: int) -> Row:
-    """The row of `EMOTIONS` of a frame for which no result came: nobody knows its time."""
+    """The row of `EMOTIONS` for a frame without a result, whose time is unknown."""
     known = {"stream": stream, "epoch": epoch, "seq": seq, "status": "skipped", "reason": LOST}
     return tuple(known.get(name) for name in EMOTIONS.header)
 
@@ -285,7 +295,7 @@ def marker_row(marker: Marker, session_start: int) -> Row:
 
 
 def marker_text(marker: Marker) -> str:
-    """A marker as one text: its label, and its extra fields if it has some.
+    """A marker as one text: its label, and its extra fields if it has any.
 
     Example:
         ``hard braking {"km/h": 63.5}``
@@ -298,7 +308,7 @@ def _extra(marker: Marker) -> str:
 
 
 def rounding(table: SessionTable) -> Callable[[Sequence[Any]], Row]:
-    """A function that rounds the cells of a row as the table's columns say.
+    """Return a function that rounds the cells of a row as the table's columns specify.
 
     Example:
         ``rounding(MARKERS)((0.1234567, "s", "braking", "", None, 1))``
@@ -321,7 +331,7 @@ _ROUND_MARKER: Final = rounding(MARKERS)
 
 
 def format_cells(table: SessionTable) -> Callable[[Sequence[Any]], list[Any]]:
-    """A function that writes the cells of a row as CSV files have them."""
+    """Return a function that formats the cells of a row for CSV files."""
     kinds = tuple(column.kind for column in table.columns)
 
     def format_row(row: Sequence[Any]) -> list[Any]:
@@ -334,7 +344,7 @@ def format_cells(table: SessionTable) -> Callable[[Sequence[Any]], list[Any]]:
 
 
 def format_cell(value: Any, kind: Kind) -> Any:
-    """One cell as CSV files have it; what is empty stays None."""
+    """Format one cell for CSV files; an empty cell stays None."""
     if value is None:
         return None
     match kind:
@@ -348,10 +358,10 @@ def format_cell(value: Any, kind: Kind) -> Any:
 
 
 def parse_cell(text: str, kind: Kind) -> Any:
-    """The value of a cell of a CSV file, None where it is empty.
+    """The value of a cell of a CSV file; None if it is empty.
 
     Raises:
-        ValueError: It is not of that kind.
+        ValueError: The text is not of that kind.
     """
     if text == "":
         return None

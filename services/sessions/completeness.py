@@ -1,4 +1,4 @@
-"""What a recording lacks, in words and as JSON values."""
+"""Describes what is missing from a recording, in words and as JSON values."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -28,16 +28,16 @@ REASONS: Final[dict[Reason, str]] = {
 }
 OLD: Final = "the reason is unknown (an older recorder took no notes)"
 TIMED: Final = ("interrupted", "ended", "damaged", "gone", "")
-"""Reasons that are told with the times between which something is missing."""
+"""Reasons that are reported with the times between which something is missing."""
 MOST_NAMED: Final = 5
-"""Numbers, or ranges of them, that are listed in words."""
+"""Maximum of numbers, or ranges of numbers, listed in a sentence."""
 
 
 def describe_content(content: RecordingContent, zero: int) -> dict[str, Any]:
     """What a recording holds and lacks, as JSON values.
 
     Args:
-        content: What is known of it.
+        content: What is known about the recording.
         zero: Second 0 of the session in ns since the Unix epoch.
     """
     return {
@@ -52,21 +52,21 @@ def describe_content(content: RecordingContent, zero: int) -> dict[str, Any]:
 
 
 def read_session_content(reader: SessionReader, *, scan: bool = True) -> RecordingContent:
-    """What a recording holds and lacks, by its recorder and by the tables beside it.
+    """What a recording holds and lacks, from its recorder's notes and the tables beside it.
 
     Args:
         reader: The recording.
-        scan: Read all of it where its recorder has not finished it.
+        scan: Read the whole recording if its recorder did not finish it.
     """
     return with_summary(read_content(reader, scan=scan), reader)
 
 
 def with_summary(content: RecordingContent, reader: SessionReader) -> RecordingContent:
-    """The same with what the tables beside the recording know of; it is changed."""
+    """Add what the tables beside the recording know to a content, and return it."""
     is_finished = reader.file.footer is not None
     after: Reason = "interrupted" if is_finished and content.interruptions else "ended"
     if after == "ended" and is_finished and reader.about.get("delivery") != "live":
-        after = ""  # the sources wait for the recorder: it must not end before it has everything
+        after = ""  # sources wait for the recorder, so it should not end before it has everything
     with suppress(OSError, ValueError):
         if reader.path.name == FILE:
             complete_by_summary(content, read_session(reader.path.parent), after)
@@ -74,12 +74,12 @@ def with_summary(content: RecordingContent, reader: SessionReader) -> RecordingC
 
 
 def describe_completeness(path: Path, zero: int, *, scan: bool) -> list[str]:
-    """What a session's recording lacks and why, and when the clock was set, in sentences.
+    """Sentences on what a session's recording lacks and why, and on when the clock was set.
 
     Args:
-        path: The session folder, or a file in it; nothing is said where there is no recording.
+        path: The session folder, or a file in it; without a recording there are no sentences.
         zero: Second 0 of the session in ns since the Unix epoch.
-        scan: Read all of it, because some of what the recorder wrote may be damaged.
+        scan: Read the whole recording, because part of it may be damaged.
     """
     try:
         with SessionReader(path) as reader:
@@ -115,7 +115,7 @@ def _to_seconds(at: int | None, zero: int) -> float | None:
 
 
 def missing_sentences(content: RecordingContent, zero: int) -> Iterator[str]:
-    """Yield a sentence, without a full stop, on each stream and signal that lacks something.
+    """Yield a sentence, without a full stop, for each stream and signal that lacks something.
 
     Example:
         ``12 of 472 frames of drive are missing: the recorder was down from 0:14.2 to 0:14.9``
@@ -137,10 +137,10 @@ def missing_sentences(content: RecordingContent, zero: int) -> Iterator[str]:
 
 
 def complete_by_summary(content: RecordingContent, session: Any, after: Reason) -> None:
-    """Add frames and results that came after a recording's last, as the tables beside it show.
+    """Add the frames and results that, by the tables, came after the last recorded ones.
 
     Args:
-        content: What is known of the recording; where that is nothing, nothing is added.
+        content: What is known about the recording; if nothing is, nothing is added.
         session: Content of the ``session.json`` in its folder.
         after: Why they are missing.
     """
@@ -161,7 +161,7 @@ def complete_by_summary(content: RecordingContent, session: Any, after: Reason) 
 
 
 def _read_progress(session: Any) -> Iterator[tuple[str, int, int]]:
-    """Stream, epoch and number after the last frame of each stream in a ``session.json``."""
+    """Stream, epoch and next sequence number of each stream in a ``session.json``."""
     try:
         for name, summary in session["checkpoint"]["streams"].items():
             numbers = summary["epoch"], summary["next_seq"]
@@ -172,7 +172,7 @@ def _read_progress(session: Any) -> Iterator[tuple[str, int, int]]:
 
 
 def sequence_lines(content: RecordingContent, zero: int) -> Iterator[tuple[str, str]]:
-    """Yield what is counted of each stream and signal, and how much of it there is, in words."""
+    """Yield what is counted for each stream and signal, and how much of it was recorded."""
     for of, sequences in _by_name(content.sequences).items():
         missing = sum(one.missing for one in sequences)
         expected = sum(one.expected for one in sequences)
@@ -185,12 +185,12 @@ def sequence_lines(content: RecordingContent, zero: int) -> Iterator[tuple[str, 
 
 
 def number_sentences(content: RecordingContent, zero: int, *, explained: bool) -> Iterator[str]:
-    """Yield a sentence on the numbers that each stream and signal lacks.
+    """Yield a sentence on the sequence numbers missing from each stream and signal.
 
     Args:
-        content: What is known of the recording.
+        content: What is known about the recording.
         zero: Second 0 of the session in ns since the Unix epoch.
-        explained: Those of which something tells why; else those of which nothing does.
+        explained: True for numbers with a known reason, False for those without.
     """
     for of, sequences in _by_name(content.sequences).items():
         all_holes = [hole for one in sequences for hole in one.holes]
@@ -203,7 +203,7 @@ def number_sentences(content: RecordingContent, zero: int, *, explained: bool) -
 
 
 def clock_sentences(content: RecordingContent) -> Iterator[str]:
-    """Yield a sentence, without a full stop, on each time that the clock was set.
+    """Yield a sentence, without a full stop, for each time the clock was set.
 
     Example:
         ``the clock was set forward by 1:00:00.0 at 2026-11-28 14:02:03, and showed 15:02:03 then``
@@ -217,7 +217,7 @@ def clock_sentences(content: RecordingContent) -> Iterator[str]:
 
 
 def _by_name(sequences: Iterable[Sequence]) -> dict[str, list[Sequence]]:
-    """The sequences by what they are of, in words; a stream that was started again is one."""
+    """The sequences by stream or signal, in words; a restarted stream is one entry."""
     found: dict[str, list[Sequence]] = {}
     for one in sorted(sequences, key=lambda one: list(NOUNS).index(one.kind)):
         of = f"{NOUNS[one.kind]} of {one.name.replace('/', ' ')}"
@@ -240,7 +240,7 @@ def _describe_reasons(holes: list[Hole], missing: int, zero: int, *, is_noted: b
 
 
 def _describe_spans(holes: list[Hole], zero: int) -> str:
-    """From when to when something is missing; empty where nobody knows."""
+    """From when to when something is missing; empty if unknown."""
     spans = []
     for hole in holes[:MOST_NAMED]:
         begin, end = _to_seconds(hole.begins_at, zero), _to_seconds(hole.ends_at, zero)

@@ -1,4 +1,4 @@
-"""Columns of a person's drowsiness and looks away, which were not validated on drivers."""
+"""Columns for a person's drowsiness and looking away, neither validated on drivers."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -12,7 +12,7 @@ CONTRIBUTIONS: Final = {
     "drowsiness": {"perclos": "1", "blink_duration": "ms"},
     "off_road": {"yaw": "deg", "pitch": "deg"},
 }
-"""By signal: what contributes to it, and its unit on the wire."""
+"""By signal: its contributions, and their units on the wire."""
 _UNITS: Final = {"1": "0 to 1", "ms": "ms", "deg": DEGREES}
 _POINTS: Final = {"drowsiness": "points of the level", "off_road": "% of the known time"}
 _MEANINGS: Final = {
@@ -30,7 +30,7 @@ def _own(signal: str, *columns: tuple[Any, ...]) -> Iterator[TableColumn]:
         prefix, shown = f"{signal}_{name}", _UNITS[unit]
         for suffix, kind, its_unit, description, digits in (
             ("value", "number", shown, _MEANINGS[name], 4),
-            ("baseline", "number", shown, "the same as this person's usual is", 4),
+            ("baseline", "number", shown, "the usual value of this person", 4),
             ("contribution", "number", _POINTS[signal], f"what it adds to {signal}", 4),
             ("quality", "number", "0 to 1", "how reliable it is", 6),
             ("reason", "text", "", "why its quality is not 1", None),
@@ -42,8 +42,8 @@ DRIVER_COLUMNS: Final = (
     *_own(
         "drowsiness",
         ("level", "number", "0 to 100",
-         "how drowsy the lids look: from 30 questionable, from 60 drowsy; no probability; empty "
-         "where PERCLOS is unknown" + NOT_VALIDATED, 4),
+         "how drowsy the lids look: from 30 questionable, from 60 drowsy; not a probability; empty "
+         "if PERCLOS is unknown" + NOT_VALIDATED, 4),
         ("quality", "number", "0 to 1", "how reliable the measurement of the lids is", 6),
         ("long_blinks", "integer", "",
          "blinks of half a second or more in the last 60 s" + NOT_VALIDATED, None),
@@ -52,19 +52,19 @@ DRIVER_COLUMNS: Final = (
     *_own(
         "off_road",
         ("now", "text", "",
-         "where the person looks, by the head: `learning` (of the usual direction), `ahead`, "
+         "where the person looks, by head pose: `learning` (of the usual direction), `ahead`, "
          "`away`, `unknown`" + NOT_VALIDATED, None),
         ("now_s", "number", "s", "for how long", 3),
         ("share", "number", "0 to 1",
-         "share of the last 60 s spent looking away, of the time in which the direction was known; "
-         "empty while that is less than 10 s" + NOT_VALIDATED, 6),
+         "time spent looking away as a share of the known time in the last 60 s; empty while less "
+         "than 10 s are known" + NOT_VALIDATED, 6),
         ("longest_s", "number", "s", "longest glance away in the last 60 s" + NOT_VALIDATED, 3),
         ("long_glances", "integer", "", "glances of more than 2 s among them" + NOT_VALIDATED,
          None),
         ("unknown", "number", "0 to 1",
          "share of the last 60 s in which the direction was unknown", 6),
-        ("known_s", "number", "s", "0 to 60: of the last 60 s, those in which it was known", 3),
-        ("usual_s", "number", "s", "seconds that the usual direction rests on", 3),
+        ("known_s", "number", "s", "0 to 60: seconds of the last 60 s with known direction", 3),
+        ("usual_s", "number", "s", "seconds behind the usual direction", 3),
         ("quality", "number", "0 to 1", "how reliable the share is", 6),
         ("reason", "text", "", "why its quality is not 1", None),
     ),
@@ -73,11 +73,11 @@ _OWN_FIELDS: Final = {
     signal: tuple(name for name in kind.model_fields if name != "contributions")
     for signal, kind in (("drowsiness", Drowsiness), ("off_road", OffRoad))
 }
-"""Fields of both that are columns as they are."""
+"""Fields of both that become columns unchanged."""
 
 
 def driver_cells(state: State) -> Row:
-    """Cells of `DRIVER_COLUMNS`, by name; all None where nobody measured them."""
+    """Cells of `DRIVER_COLUMNS`; all None if nothing was measured."""
     cells = {**_cells_of("drowsiness", state.drowsiness), **_cells_of("off_road", state.off_road)}
     return tuple(cells.get(column.name) for column in DRIVER_COLUMNS)
 
@@ -93,10 +93,10 @@ def _cells_of(signal: str, found: Drowsiness | OffRoad | None) -> Cells:
 
 
 def read_driver(row: Cells) -> dict[str, Any]:
-    """``drowsiness`` and ``off_road`` of a `State` by its row, where it has them.
+    """``drowsiness`` and ``off_road`` of a `State` from its row, if it has them.
 
     Raises:
-        ValidationError: A value is out of its range.
+        ValidationError: A value is out of range.
     """
     found: dict[str, Any] = {}
     for signal, kind in (("drowsiness", Drowsiness), ("off_road", OffRoad)):

@@ -1,6 +1,6 @@
-"""What people say of a session afterwards: annotations, parts to leave out, markers, faces.
+"""Edits of a session made afterwards: annotations, excluded parts, markers, faces.
 
-Kept beside the session in ``edits.json``; recordings and tables are never changed.
+They are stored beside the session in ``edits.json``; recordings and tables never change.
 """
 
 from pathlib import Path
@@ -20,14 +20,14 @@ Seconds = Annotated[float, Field(ge=-604_800, le=604_800)]
 
 
 class Annotation(BaseModel):
-    """A part of a session, and what it is."""
+    """A labelled part of a session."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     begin_s: Seconds
-    """In seconds from the session's start."""
+    """Start in seconds from the session's start."""
     end_s: Seconds
-    """Its end, which is not part of it."""
+    """End, exclusive."""
     label: Text
     is_excluded: bool = False
     """Exclude this part from studies."""
@@ -35,17 +35,17 @@ class Annotation(BaseModel):
     @model_validator(mode="after")
     def _has_duration(self) -> "Annotation":
         if self.end_s <= self.begin_s:
-            raise ValueError(f"it ends at {self.end_s:g} s, and begins at {self.begin_s:g} s")
+            raise ValueError(f"it ends at {self.end_s:g} s but begins at {self.begin_s:g} s")
         return self
 
 
 class RecordedMarker(BaseModel):
-    """A marker as it was recorded."""
+    """A marker as recorded."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     at: Annotated[int, Field(ge=0, lt=2**63)]
-    """In ns since the Unix epoch, exactly."""
+    """Exact time in ns since the Unix epoch."""
     label: Text
     session: Name = "session"
     source: Annotated[str, Field(max_length=LABEL_MAX)] = ""
@@ -53,24 +53,24 @@ class RecordedMarker(BaseModel):
 
 
 class EditedMarker(BaseModel):
-    """A marker as it is now."""
+    """A marker after an edit."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     time_s: Seconds
-    """In seconds from the session's start."""
+    """Seconds from the session's start."""
     label: Text
 
 
 class MarkerEdit(BaseModel):
-    """What was done to one marker."""
+    """The edit of one marker."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     recorded: RecordedMarker | None = None
-    """As it was; None: it was added afterwards."""
+    """The marker as recorded; None if it was added afterwards."""
     now: EditedMarker | None = None
-    """None: it was deleted."""
+    """The marker after the edit; None if it was deleted."""
 
     @model_validator(mode="after")
     def _says_something(self) -> "MarkerEdit":
@@ -80,79 +80,79 @@ class MarkerEdit(BaseModel):
 
 
 class TrackEdit(BaseModel):
-    """What is said of one track."""
+    """The edit of one track."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     stream: Text
     track: Annotated[int, Field(ge=1)]
     merged_into: Annotated[int, Field(ge=1)] | None = None
-    """The track of the same face from before, or later."""
+    """An earlier or later track of the same face."""
     name: Text | None = None
-    """Whose face it is."""
+    """Name of the person."""
 
 
 class SessionEdits(BaseModel):
-    """All that was said of a session."""
+    """All edits of a session."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: Literal[1, 2] = 1
-    """2: markers were edited, which earlier versions of Affectline would not see."""
+    """2 if markers were edited, which earlier versions of Affectline would ignore."""
     annotations: tuple[Annotation, ...] = ()
-    """In the order of their beginnings."""
+    """Sorted by start."""
     tracks: tuple[TrackEdit, ...] = ()
     markers: tuple[MarkerEdit, ...] = ()
-    """Those that are not as they were recorded."""
+    """Only markers that differ from the recording."""
 
     @property
     def excluded(self) -> tuple[tuple[float, float], ...]:
-        """The parts that studies leave out, as (begin, end) in s."""
+        """The parts that studies exclude, as (begin, end) in s."""
         return tuple((one.begin_s, one.end_s) for one in self.annotations if one.is_excluded)
 
     def track_of(self, stream: str, track: int) -> int:
-        """The track that a face counts as, merges followed to their end."""
+        """The track that a face counts as, after following all merges."""
         seen = {track}
         while (edit := self._find(stream, track)) and edit.merged_into is not None:
             track = edit.merged_into
-            if track in seen:  # two that were merged into each other
+            if track in seen:  # two tracks were merged into each other
                 break
             seen.add(track)
         return track
 
     def name_of(self, stream: str, track: int) -> str | None:
-        """Whose face a track is, where somebody has said so."""
+        """Name of the person in a track, if one was entered."""
         edit = self._find(stream, self.track_of(stream, track))
         return edit.name if edit else None
 
     def annotated(self, annotation: Annotation) -> "SessionEdits":
-        """The same, with one annotation more; a repeated one stands once."""
+        """A copy with one more annotation; a duplicate is kept once."""
         others = tuple(one for one in self.annotations if one != annotation)
         ordered = sorted((*others, annotation), key=lambda one: (one.begin_s, one.end_s))
         return self.model_copy(update={"annotations": tuple(ordered)})
 
     def without(self, number: int) -> "SessionEdits":
-        """The same, without one of the annotations.
+        """A copy without one of the annotations.
 
         Args:
-            number: Its place, from 1.
+            number: Position of the annotation, from 1.
         """
         kept = (*self.annotations[: number - 1], *self.annotations[number:])
         return self.model_copy(update={"annotations": kept})
 
     def replaced(self, before: Annotation, after: Annotation) -> "SessionEdits":
-        """The same, with an annotation in place of another, which need not be there any more."""
+        """A copy with one annotation replaced; the old one may already be gone."""
         others = tuple(one for one in self.annotations if one != before)
         return self.model_copy(update={"annotations": others}).annotated(after)
 
     def with_marker(
         self, edit: MarkerEdit | None, before: MarkerEdit | None = None
     ) -> "SessionEdits":
-        """The same, with something done to a marker.
+        """A copy with one marker edited.
 
         Args:
-            edit: What; None: take back what was done before.
-            before: What was done to it before, if anything.
+            edit: The edit; None undoes the previous edit.
+            before: The marker's previous edit, if any.
         """
         others = [one for one in self.markers if one not in (before, edit)]
         if edit is not None and edit.recorded is not None:
@@ -162,7 +162,7 @@ class SessionEdits(BaseModel):
 
     @property
     def marker_changes(self) -> dict[str, int]:
-        """How many markers were added, changed and deleted afterwards."""
+        """Number of markers added, changed and deleted afterwards."""
         return {
             "added": sum(one.recorded is None for one in self.markers),
             "changed": sum(None not in (one.recorded, one.now) for one in self.markers),
@@ -170,7 +170,7 @@ class SessionEdits(BaseModel):
         }
 
     def with_track(self, edit: TrackEdit) -> "SessionEdits":
-        """The same, with something said of a track in place of what was."""
+        """A copy with the edit of one track replaced."""
         others = tuple(
             one for one in self.tracks if (one.stream, one.track) != (edit.stream, edit.track)
         )
@@ -182,7 +182,7 @@ class SessionEdits(BaseModel):
 
 
 def read_edits(folder: Path) -> SessionEdits:
-    """What was said of a session; nothing where there is no such file.
+    """Read the edits of a session; without a file there are none.
 
     Raises:
         AffectlineError: The file cannot be read.
@@ -194,15 +194,15 @@ def read_edits(folder: Path) -> SessionEdits:
         return SessionEdits.model_validate(parse_json(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, ValidationError) as error:
         raise AffectlineError(
-            f"{path}: cannot be read", "correct it, or move it away and annotate again"
+            f"{path}: cannot be read", "correct the file, or move it away and annotate again"
         ) from error
 
 
 def write_edits(folder: Path, edits: SessionEdits) -> None:
-    """Keep what is said of a session, in place of what was.
+    """Write the edits of a session, replacing the previous ones.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: The file cannot be written.
     """
     path = folder / FILE
     with file_access.as_the_session(path):

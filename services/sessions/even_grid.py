@@ -1,4 +1,4 @@
-"""Puts measurements on an even grid of time, which many tools expect."""
+"""Resamples measurements to an even time grid, which many tools expect."""
 
 from typing import Final, NamedTuple
 
@@ -6,14 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 EVEN: Final = 0.1
-"""A signal is evenly sampled where intervals are, in the mean, within a tenth of their median."""
+"""A signal is evenly sampled if its intervals are, on average, within a tenth of their median."""
 UNEVEN_RATE: Final = 4.0
-"""Hz: heart rates and RR intervals are interpolated at this rate, as Task Force of the ESC and the
-NASPE (1996), Heart rate variability, Circulation 93, suggests for their spectra."""
+"""Interpolation rate of heart rates and RR intervals in Hz, as suggested for their spectra by Task
+Force of the ESC and the NASPE (1996), Heart rate variability, Circulation 93."""
 LONGEST_GAP_S: Final = 5.0
-"""Nothing is interpolated over longer gaps."""
+"""Longer gaps are not interpolated."""
 BEAT_BY_BEAT: Final = frozenset({"heart_rate", "rr_interval"})
-"""Signals that have a value for each beat, whatever their times look like."""
+"""Signals with one value per beat, whatever their times look like."""
 
 
 class EvenGrid(NamedTuple):
@@ -26,31 +26,31 @@ class EvenGrid(NamedTuple):
     start_s: float
     """Time of the first sample, in s of the session."""
     is_interpolated: bool
-    """They were measured unevenly."""
+    """The measurements were uneven."""
 
 
 def put_on_grid(
     times_s: NDArray[np.float64], values: NDArray[np.float64], *, by_beat: bool = False
 ) -> EvenGrid | None:
-    """Put measurements on an even grid.
+    """Resample measurements to an even grid.
 
-    Even measurements keep their rate and their values, and have NaN in gaps. Others are
-    interpolated at `UNEVEN_RATE`, but not over gaps of more than `LONGEST_GAP_S`.
+    Even measurements keep their rate and values, with NaN in gaps. Others are interpolated at
+    `UNEVEN_RATE`, except across gaps longer than `LONGEST_GAP_S`.
 
     Args:
-        times_s: ``(N,)``, in s of the session, in any order; of equal ones the first counts.
+        times_s: ``(N,)``, in s of the session, in any order; of equal times the first counts.
         values: ``(N, C)``.
-        by_beat: There is a value for each beat: never even.
+        by_beat: There is one value per beat, so the signal is never even.
 
     Returns:
-        None where there are fewer than two moments.
+        The grid; None with fewer than two distinct times.
     """
     times, places = np.unique(times_s, return_index=True)
     values = values[places]
     if len(times) < 2:
         return None
     intervals = np.diff(times) / np.median(np.diff(times))
-    # Whole numbers of the median are gaps in an even signal
+    # Whole multiples of the median are gaps in an even signal
     is_even = not by_beat and np.mean(np.abs(intervals - np.round(intervals))) < EVEN
     if not is_even:
         return EvenGrid(_interpolate(times, values), UNEVEN_RATE, float(times[0]), True)
@@ -70,6 +70,6 @@ def _interpolate(times: NDArray[np.float64], values: NDArray[np.float64]) -> NDA
 
 
 def _plain_rate(rate: float) -> float:
-    """The rate without the rounding of times: 3.99999 becomes 4."""
+    """Remove rounding errors of the times from a rate: 3.99999 becomes 4."""
     plain = float(f"{rate:.4g}")
     return float(round(plain)) if abs(plain - round(plain)) < 1e-3 * plain else plain

@@ -1,12 +1,12 @@
-"""Which expressions were seen, in two figures for each: the same ones wherever they are told.
+"""How much of each expression was seen, in two figures.
 
-Share of the frames
-    Of the frames that show a face with a result, the part whose label is that emotion. A frame
-    that shows two faces counts once for each: it has two rows in ``emotions.csv``.
+Share of frames
+    Share of the frames with a classified face in which that emotion is the label. A frame with two
+    faces counts once for each: it has two rows in ``emotions.csv``.
 Mean probability
-    The mean of that emotion's probability over the same rows.
+    Mean of that emotion's probability over the same rows.
 
-Both go by the smoothed distribution. Terminal, ``session.json`` and report get them from here.
+Both use the smoothed distribution. Terminal, ``session.json`` and report all get them from here.
 """
 
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ SHARE_OF_FRAMES: Final = "share of frames"
 MEAN_PROBABILITY: Final = "mean probability"
 MILLION: Final = 1_000_000
 DIGITS: Final = 4
-"""Decimals of both figures."""
+"""Decimal places of both figures."""
 
 
 class Expression(NamedTuple):
@@ -39,10 +39,10 @@ class ExpressionFigures(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     labels: dict[str, int] = Field(default_factory=lambda: dict.fromkeys(LABELS, 0))
-    """Faces by their label."""
+    """Faces by label."""
     millionths: dict[str, int] = Field(default_factory=lambda: dict.fromkeys(LABELS, 0))
-    """Sum of each emotion's probabilities in millionths, as the tables round them: whole numbers
-    add up to the same whatever their order."""
+    """Sum of each emotion's probabilities in millionths, rounded as in the tables: the sum of
+    integers does not depend on their order."""
 
     def add(self, face: FaceEmotion) -> None:
         """Count a face, if it has a result."""
@@ -53,7 +53,7 @@ class ExpressionFigures(BaseModel):
             self.millionths[label] += round(probability * MILLION)
 
     def merge(self, others: Iterable["ExpressionFigures"]) -> "ExpressionFigures":
-        """The figures of this one and others together."""
+        """The combined figures of this object and others."""
         merged = self.model_copy(deep=True)
         for other in others:
             for label in LABELS:
@@ -67,16 +67,16 @@ class ExpressionFigures(BaseModel):
         return sum(self.labels.values())
 
     def share_of_frames(self) -> dict[str, float]:
-        """By emotion, 0 to 1: all 0 without a result."""
+        """Share of frames by emotion, 0 to 1; all 0 without a result."""
         return {label: round(n / (self.faces or 1), DIGITS) for label, n in self.labels.items()}
 
     def mean_probability(self) -> dict[str, float]:
-        """By emotion, 0 to 1: all 0 without a result."""
+        """Mean probability by emotion, 0 to 1; all 0 without a result."""
         total = MILLION * (self.faces or 1)
         return {label: round(n / total, DIGITS) for label, n in self.millionths.items()}
 
     def by_share(self) -> list[Expression]:
-        """All seven, those seen most first."""
+        """All seven expressions, most frequent first."""
         shares, means = self.share_of_frames(), self.mean_probability()
         all_seven = [Expression(label, shares[label], means[label]) for label in LABELS]
         return sorted(all_seven, key=lambda one: (-one.share_of_frames, -one.mean_probability))
@@ -84,14 +84,14 @@ class ExpressionFigures(BaseModel):
     def affect(self) -> Affect | None:
         """Mean valence and arousal of all faces; None without a result.
 
-        Both are linear in the distribution: the mean distribution has them.
+        Both are linear in the distribution, so the mean distribution gives the means.
         """
         if not self.faces:
             return None
         return map_to_circumplex([self.millionths[label] for label in LABELS])
 
     def to_dict(self) -> dict[str, object]:
-        """The figures as ``session.json`` and the summary of a run hold them."""
+        """The figures as in ``session.json`` and the summary of a run."""
         affect = self.affect()
         return {
             "share_of_frames": self.share_of_frames(),

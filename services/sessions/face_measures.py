@@ -1,7 +1,7 @@
-"""What a session says of each face, in one row: for summaries of archives and for studies.
+"""A row of figures for each face of a session, for summaries of archives and for studies.
 
-The figures are those of the report and of ``session.json``: labels and affect by
-`expression_figures`, blinks and PERCLOS by `sign_figures`.
+The figures are those of the report and of ``session.json``: labels and affect come from
+`expression_figures`, blinks and PERCLOS from `sign_figures`.
 """
 
 import math
@@ -24,7 +24,7 @@ MEASURES: Final = (
     "blink_median_ms", "perclos", "subject", "nervousness", "drowsiness", "looks_away",
     "state_quality",
 )  # fmt: skip
-"""The columns of a row, in their order; docs/archives.md describes them."""
+"""The columns of a row, in order; docs/archives.md describes them."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class Window:
     """A part of a session, in seconds from its start.
 
     Attributes:
-        begin_s: Where it begins.
-        end_s: Where it ends; this moment is not part of it.
-        excluded: Parts of it that do not count, as (begin, end).
+        begin_s: Start.
+        end_s: End, exclusive.
+        excluded: Excluded parts, as (begin, end).
     """
 
     begin_s: float = -math.inf
@@ -50,7 +50,7 @@ class Window:
 
 @dataclass
 class _FaceTally:
-    """One face of a stream, as it is counted."""
+    """Counts of one face of a stream."""
 
     frames: int = 0
     first_s: float = math.inf
@@ -78,7 +78,7 @@ class _StreamFaces:
 
 
 class _Mean:
-    """A mean of what is known."""
+    """A mean of the known values."""
 
     def __init__(self) -> None:
         self._sum, self._count = 0.0, 0
@@ -94,13 +94,13 @@ class _Mean:
 
 
 class FaceMeasures:
-    """Counts the messages of a session within one window of its time.
+    """Counts the messages of a session within a time window.
 
     Args:
-        zero: The session's start in ns since the Unix epoch; None: as the first stream says.
-        window: What counts.
-        subjects: By stream: whose face it shows, as ``fusion.streams`` has it.
-        track_of: The number that a face is counted under, by stream and track: where tracks were
+        zero: The session's start in ns since the Unix epoch; None: taken from the first stream.
+        window: The part of the session that counts.
+        subjects: By stream: the subject in view, as in ``fusion.streams``.
+        track_of: Maps a stream and a track to the track that the face counts as, if tracks were
             merged afterwards.
     """
 
@@ -117,13 +117,13 @@ class FaceMeasures:
         self._states: dict[str, dict[str, _Mean]] = {}
 
     def add_all(self, packets: Iterable[Packet]) -> "FaceMeasures":
-        """Count messages; returns itself."""
+        """Count messages and return self."""
         for packet in packets:
             self.add(packet)
         return self
 
     def add(self, packet: Packet) -> None:
-        """Count a message; kinds that say nothing of a face are ignored."""
+        """Count a message; kinds that are not about a face or person are ignored."""
         message = packet.message
         if isinstance(message, StreamStart):
             self._zero = message.session_start if self._zero is None else self._zero
@@ -145,7 +145,7 @@ class FaceMeasures:
         stream.frames += 1
         stream.frames_with_face += bool(emotion.faces)
         for face in emotion.faces:
-            # Pictures of a folder have no tracks: their faces are counted together
+            # Pictures of a folder have no tracks, so their faces are counted together
             track = None if emotion.file is not None else face.track
             track = track if track is None else self._track_of(emotion.stream, track)
             stream.faces[track].add(face, emotion.captured_at, at_s)
@@ -160,10 +160,10 @@ class FaceMeasures:
         means["state_quality"].add(state.quality if state.nervousness is not None else None)
 
     def rows(self) -> list[dict[str, Any]]:
-        """A row for each stream and face, by name; a stream without a face has one without a track.
+        """A row, by column name, for each face; a stream without faces has one without a track.
 
-        The state is that of a person, not of a face: it stands in the row of the stream's main
-        face, that of most frames.
+        The state is a person's, not a face's, so only the stream's main face, the one in the most
+        frames, gets it.
         """
         rows = []
         for name, stream in self._streams.items():

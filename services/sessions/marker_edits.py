@@ -1,4 +1,4 @@
-"""Markers as people have put them right afterwards, in place of those that were recorded."""
+"""Applies edited markers in place of the recorded ones."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -7,11 +7,11 @@ from affectline.common.wire.messages import Marker, Packet
 from affectline.services.sessions.edits import EditedMarker, RecordedMarker, SessionEdits
 
 ADDED: Final = "added afterwards"
-"""Source of markers that were not recorded."""
+"""Source of markers that were added after the recording."""
 
 
 def recorded_of(marker: Marker) -> RecordedMarker:
-    """What names a recorded marker in the edits."""
+    """The key of a recorded marker in the edits."""
     return RecordedMarker(
         at=marker.at,
         label=marker.label,
@@ -22,11 +22,11 @@ def recorded_of(marker: Marker) -> RecordedMarker:
 
 
 def edited_marker(recorded: RecordedMarker | None, now: EditedMarker, session_start: int) -> Marker:
-    """A marker as it is now. What else it says stays as it was recorded.
+    """A marker after its edit. All other fields stay as recorded.
 
     Args:
-        recorded: As it was; None: it was added afterwards.
-        now: Its place and label.
+        recorded: The marker as recorded; None if it was added afterwards.
+        now: Its edited time and label.
         session_start: Zero of the session's time line in ns since the Unix epoch.
     """
     at = max(0, session_start + round(now.time_s * 1e9))
@@ -42,7 +42,7 @@ def edited_marker(recorded: RecordedMarker | None, now: EditedMarker, session_st
 
 
 def new_markers(edits: SessionEdits, session_start: int) -> list[Marker]:
-    """Those that were added, moved or renamed, in the order of their times."""
+    """Added, moved and renamed markers, sorted by time."""
     found = [
         edited_marker(edit.recorded, edit.now, session_start)
         for edit in edits.markers
@@ -59,13 +59,13 @@ def is_replaced(marker: Marker, edits: SessionEdits) -> bool:
 def with_edited_markers(
     packets: Iterable[Packet], edits: SessionEdits, session_start: int | None
 ) -> Iterator[Packet]:
-    """A session's messages with its markers as they are now, each at its place.
+    """Yield a session's messages with edited markers, each at its time.
 
     Args:
-        packets: As they were recorded.
-        edits: What was done to markers.
-        session_start: Zero of the session's time line in ns since the Unix epoch; where it is not
-            known, nothing can be put on it.
+        packets: The messages as recorded.
+        edits: The session's edits.
+        session_start: Zero of the session's time line in ns since the Unix epoch; if it is
+            unknown, the edits are not applied.
     """
     if not edits.markers or session_start is None:
         yield from packets

@@ -12,33 +12,33 @@ from affectline.services.sessions.timeseries import Series
 BEFORE_S: Final = 10.0
 """Seconds before a marker over which the baseline is averaged."""
 AFTER_S: Final = 30.0
-"""Seconds after a marker that are searched for the response: skin and heart take up to 15 s."""
+"""Seconds after a marker searched for the response: skin and heart take up to 15 s."""
 DEVIATIONS: Final = 2.0
-"""The onset is where a signal leaves its baseline by this many standard deviations."""
+"""The onset is the first value this many standard deviations from the baseline..."""
 MIN_SHARE: Final = 0.2
-"""... and by at least this share of the peak's deviation, for baselines that hardly vary."""
+"""... and at least this share of the peak's deviation, because some baselines hardly vary."""
 RECOVERED: Final = 0.5
-"""A response has recovered by this share: the half recovery time of skin conductance responses
-(Boucsein 2012, Electrodermal Activity, 2nd ed., section 2.3.1.3)."""
+"""Share by which a response must have recovered: the half recovery time of skin conductance
+responses (Boucsein 2012, Electrodermal Activity, 2nd ed., section 2.3.1.3)."""
 MIN_VALUES: Final = 3
-"""Values that baseline and response each need at least."""
+"""Minimum number of values for the baseline and for the response."""
 
 
 @dataclass(frozen=True)
 class MarkerResponse:
-    """One signal around one marker.
+    """The response of one signal to one marker.
 
     Attributes:
         marker: Label of the marker.
-        at: The marker's time, nanoseconds since the Unix epoch.
+        at: Time of the marker in nanoseconds since the Unix epoch.
         signal: Name of the signal.
-        unit: Its unit.
+        unit: Unit of the signal.
         baseline: Mean of the seconds before; None with too few values.
         onset_s: Seconds from the marker until the signal leaves its baseline; None if it does not.
         peak: Value furthest from the baseline in the seconds after; None with too few values.
         peak_s: Seconds from the marker to the peak.
-        recovery_s: Seconds from the peak until half of the response is gone; None if that is not
-            within the window.
+        recovery_s: Seconds from the peak until half of the response is gone; None if that happens
+            after the window.
     """
 
     marker: str
@@ -58,7 +58,7 @@ def marker_responses(
     before_s: float = BEFORE_S,
     after_s: float = AFTER_S,
 ) -> Iterator[MarkerResponse]:
-    """Yield the response of every signal to every marker, in this order."""
+    """Yield the response of every signal to every marker, marker by marker."""
     signals = list(series)
     for marker in markers:
         for signal in signals:

@@ -1,8 +1,8 @@
-"""Heart-rate variability and skin conductance of a session, or a part of it, by NeuroKit2.
+"""Heart rate variability and skin conductance of a session or a part of it, with NeuroKit2.
 
-These are figures of whole stretches, computed afterwards; the live estimates are in
-`services.fusion`. Heart-rate variability follows Task Force of the ESC and the NASPE (1996), Heart
-rate variability, Circulation 93; skin conductance is decomposed as NeuroKit2 does by default
+These figures cover whole stretches and are computed afterwards; the live estimates are in
+`services.fusion`. Heart rate variability follows Task Force of the ESC and the NASPE (1996), Heart
+rate variability, Circulation 93. Skin conductance is decomposed with NeuroKit2's default method
 (a high-pass filter at 0.05 Hz; Makowski et al. 2021, Behavior Research Methods 53).
 """
 
@@ -24,38 +24,39 @@ from affectline.services.sessions.even_grid import put_on_grid
 from affectline.services.sessions.face_measures import Window
 
 NEEDED_BEATS: Final = 30
-"""Beats below which there is no SDNN or pNN50: half a minute."""
+"""Minimum number of beats for SDNN and pNN50: half a minute."""
 NEEDED_S: Final = 120.0
-"""Seconds of beats in one stretch below which there is no LF/HF: the Task Force asks for two
-minutes for LF. Several such stretches are averaged by their durations."""
+"""Minimum seconds of beats in one stretch for LF/HF: the Task Force asks for two minutes for LF.
+Several such stretches are averaged, weighted by duration."""
 LARGEST_GAP_S: Final = 3.0
-"""Beats that are missing for longer end a stretch: HF begins at 0.15 Hz, a wave of 6.7 s."""
+"""A longer gap between beats ends a stretch: HF begins at 0.15 Hz, a wave of 6.7 s."""
 NEEDED_SKIN_S: Final = 15.0
-"""Seconds below which skin conductance is not decomposed."""
+"""Minimum seconds of skin conductance for the decomposition."""
 SHORTEST_RATE: Final = 2.0
-"""Hz: responses of the skin take a second and more, slower signals do not show them."""
+"""Minimum rate of skin conductance in Hz: skin responses take a second or more, and slower signals
+do not show them."""
 PLAUSIBLE_MS: Final = (300.0, 2000.0)
-"""RR intervals of people: 30 to 200 beats a minute."""
+"""Plausible RR intervals of people: 30 to 200 beats a minute."""
 LARGEST_STEP: Final = 0.2
 """An interval that differs from the median of its neighbours by more than a fifth is an artefact or
-an extra beat (Malik et al. 1989), and is left out."""
+an extra beat (Malik et al. 1989), and is rejected."""
 LARGEST_DELAY: Final = 0.5
-"""A beat that comes later than its interval by more than this share of it: beats are missing."""
+"""If a beat is later than its interval by more than this share of it, beats are missing."""
 SMALLEST_GAP_S: Final = 0.1
-"""What an interval that was left out has taken at least."""
+"""Minimum duration of a rejected interval."""
 WAVES: Final = {"ecg": 100.0, "ppg": 50.0}
-"""Waves whose beats count where there are no RR intervals, the better one first, and the least rate
-in Hz at which they tell intervals: the Task Force asks for 100 Hz and more of an ECG."""
+"""Waves used without RR intervals, the better one first, and the minimum rate in Hz for measuring
+intervals with them: the Task Force asks for at least 100 Hz for an ECG."""
 NEEDED_WAVE_S: Final = 10.0
-"""Seconds of a wave without a gap below which no beats are looked for."""
+"""Minimum seconds of a wave without a gap for finding beats."""
 USED: Final = frozenset({"rr_interval", "skin_conductance", *WAVES})
-"""Signals that features are made of."""
+"""Signals used for the features."""
 FEATURES: Final = (
     "hrv_beats", "hrv_rejected", "hrv_sdnn_ms", "hrv_rmssd_ms", "hrv_pnn50", "hrv_lf_ms2",
     "hrv_hf_ms2", "hrv_lf_hf", "eda_seconds", "eda_tonic_us", "eda_tonic_slope_us_min",
     "eda_phasic_sd_us", "scr_per_min", "scr_amplitude_us",
 )  # fmt: skip
-"""Names of the figures, with their units: ms, ms^2, shares, microsiemens, a minute."""
+"""Names of the features; their units are ms, ms^2, shares, microsiemens, and per minute."""
 
 
 class TimedValues(NamedTuple):
@@ -64,11 +65,11 @@ class TimedValues(NamedTuple):
     times_s: NDArray[np.float64]
     """``(N,)``, in s of the session."""
     values: NDArray[np.float64]
-    """``(N,)``: ms of RR intervals, microsiemens of skin conductance."""
+    """``(N,)``: RR intervals in ms, skin conductance in microsiemens."""
 
 
 class CollectedSignals:
-    """The signals of each person that features are made of, collected from messages."""
+    """The signals of each person that the features need, collected from messages."""
 
     def __init__(self, zero: int | None = None) -> None:
         self._zero = zero
@@ -76,12 +77,12 @@ class CollectedSignals:
         self._values: dict[tuple[str, str], array[float]] = {}
 
     def add(self, message: Message) -> None:
-        """Keep the samples of a message; other messages tell when the session begins at most."""
+        """Keep the samples of a message; a stream's start message can set the session's start."""
         if isinstance(message, StreamStart) and self._zero is None:
             self._zero = message.session_start
         if not isinstance(message, Samples) or message.signal not in USED:
             return
-        if not message.quality:  # not to be trusted at all, such as without contact to the skin
+        if not message.quality:  # useless, for example without contact to the skin
             return
         self._zero = message.at if self._zero is None else self._zero
         key = message.subject, message.signal
@@ -91,11 +92,11 @@ class CollectedSignals:
 
     @property
     def subjects(self) -> list[str]:
-        """Those of whom there is any."""
+        """Subjects with at least one signal."""
         return list(dict.fromkeys(subject for subject, _ in self._times))
 
     def of(self, subject: str) -> dict[str, TimedValues]:
-        """By name: the signals of a person."""
+        """The signals of a person, by name."""
         return {
             signal: TimedValues(
                 np.array(self._times[who, signal]), np.array(self._values[who, signal])
@@ -113,18 +114,17 @@ def offline_features(
 
     Args:
         signals: By name: ``rr_interval`` in ms, ``skin_conductance`` in microsiemens; without RR
-            intervals, an ``ecg`` or ``ppg``, whose beats NeuroKit2 finds. Others are not used; a
-            heart rate alone has no variability.
-        window: What counts.
+            intervals, an ``ecg`` or ``ppg``, in which NeuroKit2 finds the beats. Other signals are
+            not used; a heart rate alone has no variability.
+        window: The part of the session that counts.
 
     Returns:
-        `FEATURES`; None where there is too little data, which ``hrv_beats`` and ``eda_seconds``
-        tell.
+        `FEATURES`; None with too little data, as ``hrv_beats`` and ``eda_seconds`` show.
 
     Raises:
         AffectlineError: NeuroKit2 is not installed.
     """
-    require_extra("heart-rate variability", "offline", "neurokit2")
+    require_extra("heart rate variability", "offline", "neurokit2")
     kept = {name: _within(one, window) for name, one in signals.items()}
     features: dict[str, float | None] = dict.fromkeys(FEATURES)
     intervals = _intervals(kept)
@@ -143,7 +143,7 @@ def _within(one: TimedValues, window: Window) -> TimedValues:
 
 
 def _intervals(signals: Mapping[str, TimedValues]) -> TimedValues | None:
-    """The RR intervals, as they were measured or of a wave; None where there are none."""
+    """The RR intervals, measured or derived from a wave; None if there are none."""
     measured = signals.get("rr_interval")
     if measured is not None and len(measured.values):
         return measured
@@ -157,7 +157,7 @@ def _intervals(signals: Mapping[str, TimedValues]) -> TimedValues | None:
 
 
 def _intervals_of_wave(signal: str, wave: TimedValues, least_rate: float) -> TimedValues | None:
-    """The intervals between the beats of a wave, never across a gap."""
+    """The intervals between the beats of a wave, but not across gaps."""
     import neurokit2 as nk
 
     grid = put_on_grid(wave.times_s, wave.values[:, None])
@@ -182,7 +182,7 @@ def _intervals_of_wave(signal: str, wave: TimedValues, least_rate: float) -> Tim
 
 
 def _variability(rr: TimedValues) -> dict[str, float | None]:
-    """Figures of RR intervals, without those that no heart makes."""
+    """Figures of the RR intervals, without implausible ones."""
     good = _good_intervals(rr.values)
     values, times = rr.values[good], _beat_times(rr, good)
     found: dict[str, float | None] = {
@@ -196,7 +196,7 @@ def _variability(rr: TimedValues) -> dict[str, float | None]:
     beats = {"RRI": values, "RRI_Time": times, "sampling_rate": 1000}
     pairs = int(np.sum(np.abs(np.diff(times) * 1000 - values[1:]) < 1))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of short stretches, whose figures are not used
+        warnings.simplefilter("ignore")  # they are about short stretches, which are not used
         by_time = nk.hrv_time(beats).iloc[0]
         found["hrv_sdnn_ms"] = by_time["HRV_SDNN"]
         if pairs >= NEEDED_BEATS // 2:
@@ -217,7 +217,7 @@ def _variability(rr: TimedValues) -> dict[str, float | None]:
 
 
 def _powers(values: NDArray[np.float64], times: NDArray[np.float64]) -> tuple[float, float, float]:
-    """LF and HF of a stretch in ms^2, which can be compared as shares cannot, and its seconds."""
+    """LF and HF power of a stretch in ms^2, which unlike shares is comparable, and its seconds."""
     import neurokit2 as nk
 
     beats = {"RRI": values, "RRI_Time": times, "sampling_rate": 1000}
@@ -226,7 +226,7 @@ def _powers(values: NDArray[np.float64], times: NDArray[np.float64]) -> tuple[fl
 
 
 def _long_stretches(times: NDArray[np.float64], values: NDArray[np.float64]) -> list[slice]:
-    """Parts of at least `NEEDED_S` without gaps, which interpolation fills with slow waves."""
+    """Parts of at least `NEEDED_S` without gaps: interpolation would fill gaps with slow waves."""
     gaps = np.diff(times) - values[1:] / 1000
     edges = [0, *(np.flatnonzero(gaps > LARGEST_GAP_S) + 1), len(times)]
     parts = [slice(begin, end) for begin, end in pairwise(edges)]
@@ -234,11 +234,11 @@ def _long_stretches(times: NDArray[np.float64], values: NDArray[np.float64]) -> 
 
 
 def _beat_times(rr: TimedValues, good: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """When each good interval ends, in s: by the intervals themselves, from one gap to the next.
+    """When each good interval ends, in s: the intervals are summed up from one gap to the next.
 
-    Straps send several intervals at once and with delays of tens of ms, so that their stamps differ
-    from the sum of the intervals; NeuroKit2 takes each difference of more than 10 ms for a gap,
-    over which there is no successive difference.
+    Chest straps send several intervals at once with delays of tens of ms, so their time stamps
+    differ from the sum of the intervals. NeuroKit2 treats every difference above 10 ms as a gap,
+    across which it computes no successive difference.
     """
     places = np.flatnonzero(good)
     times = np.empty(len(places))
@@ -255,7 +255,7 @@ def _beat_times(rr: TimedValues, good: NDArray[np.bool_]) -> NDArray[np.float64]
 
 
 def _good_intervals(values: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which intervals are plausible, and near the median of the five about them."""
+    """Which intervals are plausible and close to the median of the five around them."""
     if not len(values):
         return np.zeros(0, bool)
     padded = np.pad(values, 2, mode="edge")
@@ -299,7 +299,7 @@ def _find_responses(phasic: NDArray[np.float64], rate: float) -> NDArray[np.floa
 
     try:
         _, found = nk.eda_peaks(phasic, sampling_rate=rate, method="neurokit")
-    except (IndexError, ValueError):  # it finds no peak at all
+    except (IndexError, ValueError):  # raised if there is no peak at all
         return np.zeros(0)
     amplitudes = np.asarray(found["SCR_Amplitude"], np.float64)
     return amplitudes[np.isfinite(amplitudes) & (amplitudes >= SMALLEST_US)]

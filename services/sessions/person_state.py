@@ -1,4 +1,4 @@
-"""How calm a person was by a session's states, and how far that can be said."""
+"""Sums up how calm a person was by a session's states, and how reliable that is."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -9,15 +9,15 @@ import numpy as np
 from affectline.common.wire.biometrics import SignalContribution, State
 
 LEAST_QUALITY: Final = 0.5
-"""A state of lower quality says nothing of how calm somebody is."""
+"""States of lower quality are not used to judge how calm a person is."""
 LONGEST_STEP_NS: Final = 2_000_000_000
-"""A state does not last longer than this."""
+"""Maximum duration of one state."""
 HIGH: Final = 60.0
-"""It is counted how often nervousness was above this."""
+"""Nervousness above this counts as high."""
 
 
 class Calmness(NamedTuple):
-    """What the states of one person say, as far as their quality allows."""
+    """Summary of one person's states of sufficient quality."""
 
     subject: str
     known_share: float
@@ -25,16 +25,16 @@ class Calmness(NamedTuple):
     quality: float
     """Mean quality of all states."""
     median: float | None
-    """Median nervousness of those; None: there are none."""
+    """Median nervousness of the states of sufficient quality; None without such states."""
     high_share: float
-    """Share of those above `HIGH`."""
+    """Share of the states of sufficient quality above `HIGH`."""
     highest: float
     highest_at: int
-    """When it was highest, in ns since the Unix epoch."""
+    """Time of the highest nervousness, in ns since the Unix epoch."""
     signals: frozenset[str]
-    """Which of heart and skin were known in half of them or more."""
+    """The signals, heart or skin, that were known in at least half of these states."""
     reasons: tuple[tuple[str, tuple[str, ...], float], ...]
-    """Why the others are of a lower quality, most frequent first: reason, signals, share of all."""
+    """Why quality is lower, most frequent first: reason, signals, share of all states."""
 
 
 def sum_up_calmness(subject: str, states: Sequence[State]) -> Calmness:
@@ -61,7 +61,7 @@ def sum_up_calmness(subject: str, states: Sequence[State]) -> Calmness:
 
 
 def doubtful_stretches(states: Sequence[State], subject: str) -> list[tuple[int, int]]:
-    """Begin and end, in ns since the Unix epoch, of what nervousness is not to be trusted in."""
+    """Begin and end, in ns since the Unix epoch, of stretches with unreliable nervousness."""
     found: list[tuple[int, int]] = []
     own = [state for state in states if state.subject == subject]
     for i, state in enumerate(own):
@@ -97,5 +97,5 @@ def _reasons(states: Sequence[State]) -> Iterator[tuple[str, tuple[str, ...], fl
 
 
 def _counting(state: State) -> dict[str, SignalContribution]:
-    """The signals that the quality depends on: a face does not count beside heart or skin."""
+    """The signals that determine the quality: heart and skin, but not the face."""
     return {name: state.signals[name] for name in ("heart", "skin") if name in state.signals}

@@ -1,4 +1,4 @@
-"""How far an analysis has come: ``280/472 · 0:04 left``, in terminals and notebooks."""
+"""Progress of an analysis, ``280/472 · 0:04 left``, in terminals and notebooks."""
 
 import sys
 from collections.abc import Iterator
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 def can_be_watched() -> bool:
-    """Whether somebody can see a bar: in a terminal, or in a notebook."""
+    """Whether a progress bar would be visible: in a terminal or a notebook."""
     return "ipykernel" in sys.modules or sys.stderr.isatty()
 
 
 def format_left(seconds: float | None) -> str:
-    """The time left: ``0:04 left``, ``1:02:03 left``; empty where it is not known."""
+    """The time left: ``0:04 left``, ``1:02:03 left``; empty if unknown."""
     if seconds is None:
         return ""
     minutes, rest = divmod(round(seconds), 60)
@@ -28,7 +28,7 @@ def format_left(seconds: float | None) -> str:
 
 
 def expected_frames(start: StreamStart) -> int | None:
-    """How many frames a stream will have, as far as its source tells."""
+    """How many frames a stream will have, if its source tells."""
     return start.frames or round((start.duration_s or 0) * (start.rate or 0)) or None
 
 
@@ -36,11 +36,11 @@ def expected_frames(start: StreamStart) -> int | None:
 def new_progress(
     console: "Console | None" = None, *, disable: bool = False
 ) -> Iterator["Progress"]:
-    """Bars with counts and the time left; they are gone afterwards.
+    """Progress bars with counts and the time left; they disappear afterwards.
 
     Args:
-        console: Where they are shown; None: on standard error, or in the notebook.
-        disable: Show none.
+        console: Where to show them; None: on standard error, or in the notebook.
+        disable: Show no bars.
     """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
@@ -65,14 +65,14 @@ def new_progress(
 
 
 class FrameBars:
-    """A bar for each stream of a run, moved by its messages."""
+    """A progress bar for each stream of a run, updated by its messages."""
 
     def __init__(self, progress: "Progress") -> None:
         self._progress = progress
         self._bars: dict[str, TaskID] = {}
 
     def on_message(self, packet: Packet) -> None:
-        """Move the bar of the stream that a message is about."""
+        """Update the bar of the message's stream."""
         match packet.message:
             case StreamStart() as start:
                 total = expected_frames(start)

@@ -1,6 +1,6 @@
 """Sessions as streams of messages, for exports and reports.
 
-A session that was recorded is read from its recording, any other from its tables.
+A recorded session is read from its recording, any other from its tables.
 """
 
 import sys
@@ -19,7 +19,7 @@ from affectline.services.sessions.marker_edits import with_edited_markers
 from affectline.services.sessions.table_reader import TableReader
 
 OnProblem = Callable[[Path, str], None]
-"""Called with the file and a description when something in it cannot be read."""
+"""Called with the file and a description if part of it cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -28,16 +28,16 @@ class Recording:
 
     Attributes:
         name: The session's name.
-        read: Yields all messages in order, anew with every call, with its markers as they were
-            edited afterwards. A recording may be of any size: read it once where that is enough,
-            and keep only what is needed.
-        about: What is known of the session, such as ``privacy`` and ``model``.
-        session_start: Zero of its time line in ns since the Unix epoch; None: the first stream, or
-            the first message, tells it.
-        is_recorded: There is a recording. Else there are no pictures, and messages come from the
-            session's tables.
-        edits: What people said of it afterwards, where its reader wants that.
-        read_frames: Yields its frames alone, which is faster; None: `frames` picks them from all.
+        read: Yields all messages in order, from the start on every call, with edited markers. A
+            recording may be of any size: read it once if that is enough, and keep only what is
+            needed.
+        about: Facts about the session, such as ``privacy`` and ``model``.
+        session_start: Zero of its time line in ns since the Unix epoch; None: taken from the first
+            stream or the first message.
+        is_recorded: There is a recording. Otherwise there are no images, and messages come from
+            the session's tables.
+        edits: Edits made afterwards, if the caller needs them.
+        read_frames: Yields only the frames, which is faster; None: `frames` filters all messages.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Recording:
     read_frames: Callable[[], Iterable[Packet]] | None = None
 
     def frames(self) -> Iterator[Packet]:
-        """Yield the recorded frames; none where the recording was made without images."""
+        """Yield the recorded frames; none if the recording was made without images."""
         if not self.is_recorded or self.about.get("privacy") == "features":
             return
         for packet in (self.read_frames or self.read)():
@@ -58,24 +58,24 @@ class Recording:
 
     @property
     def title(self) -> str:
-        """The session's name as it was typed, where it was; else that of its folder."""
+        """The session's title as typed by a person, else the name of its folder."""
         return str(self.about.get("title") or self.name)
 
 
 def print_problem(path: Path, problem: str) -> None:
-    """Print what cannot be read as one line on standard error."""
+    """Print one line on standard error about what cannot be read."""
     sys.stderr.write(f"affectline: {path}: {problem}; the rest was read\n")
 
 
 def open_recording(path: Path, on_problem: OnProblem = print_problem) -> Recording:
-    """Open a session: its recording, or its tables where it was not recorded.
+    """Open a session: its recording, or its tables if it was not recorded.
 
     Args:
         path: The session folder, or a file in it.
-        on_problem: Called at the end of every reading that could not read all of it.
+        on_problem: Called at the end of every pass that could not read everything.
 
     Raises:
-        AffectlineError: It is not a session.
+        AffectlineError: The path is not a session.
     """
     found = locate(path)
     if is_in_tables(found):
@@ -95,7 +95,7 @@ def open_recording(path: Path, on_problem: OnProblem = print_problem) -> Recordi
 
 
 def is_in_tables(path: Path) -> bool:
-    """Whether a session folder holds tables and no recording."""
+    """Whether a session folder holds tables but no recording."""
     return path.is_dir() and not (path / FILE).exists() and (path / "emotions.csv").is_file()
 
 
@@ -113,11 +113,11 @@ def _open_tables(folder: Path, on_problem: OnProblem) -> Recording:
 
 
 def require_recording(recording: Recording, what: str) -> None:
-    """Refuse what cannot be made of tables.
+    """Refuse a request that needs a recording.
 
     Args:
         recording: The session.
-        what: What was asked for, for the error.
+        what: What was requested, for the error.
 
     Raises:
         AffectlineError: The session was not recorded.
@@ -134,15 +134,15 @@ def read_packets(
 ) -> Iterator[Packet]:
     """Yield the messages of a recording, in the order of the file.
 
-    Results that were published repeatedly, for a consumer that had missed them, come once.
+    Results that were published again for a consumer that had missed them are yielded once.
 
     Args:
         path: The file, or its session folder.
         on_problem: Called at the end if something could not be read.
-        kind: Name of the only kind of messages that is wanted, such as ``Frame``.
+        kind: The only kind of messages to yield, such as ``Frame``.
 
     Raises:
-        AffectlineError: It is no recording.
+        AffectlineError: The path is not a recording.
     """
     invalid = 0
     seen: set[tuple[str, int, int]] = set()
@@ -170,12 +170,12 @@ def read_packets(
 
 
 def session_folder(path: Path) -> Path:
-    """Folder of a session, where its report and exports go."""
+    """Folder of a session, which also holds its report and exports."""
     return path if path.is_dir() else path.parent
 
 
 def session_name(path: Path) -> str:
-    """Name of a session: that of its folder, or of a recording that is not ``session.mcap``."""
+    """Name of a session: its folder's name, or the recording's if it is not ``session.mcap``."""
     path = locate(path.resolve())
     if path.is_dir():
         return path.name

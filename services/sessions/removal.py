@@ -1,8 +1,8 @@
-"""Removing sessions: old ones, one, or those of a person; crash-safe, and logged without the data.
+"""Removes old sessions, a named one, or those of a person; crash-safe and logged without the data.
 
-A session is first renamed to a hidden name, so that it is gone at once or not at all; what a crash
-leaves of it is removed the next time. What was removed is a line in `LOG`, in which a session is
-named by a hash alone: who knows its name finds the line, and the line tells it to nobody else.
+A session is first renamed to a hidden name, so that it disappears completely or not at all;
+leftovers of a crash are removed the next time. Each removal adds a line to `LOG`, which identifies
+the session only by a hash of its name: the line can be found by name but does not reveal it.
 """
 
 import csv
@@ -31,41 +31,41 @@ from affectline.services.sessions.columns import EMOTIONS, SAMPLES, SESSION_TABL
 from affectline.services.sessions.run_summary import read_session
 
 LOG: Final = "deletions.jsonl"
-"""In the sessions folder: a line for each removal."""
+"""Log in the sessions folder with a line for each removal."""
 HIDDEN: Final = ".affectline-deleting-"
-"""Names of what is being removed begin with this."""
+"""Name prefix of folders that are being removed."""
 REPORT: Final = "report.html"
 IN_USE_S: Final = 5.0
-"""A session in which something was written this recently is still being written."""
+"""A session written to this recently, in s, is still being written."""
 KEPT_TABLES: Final = ("session.json", *(f"{table.name}.csv" for table in SESSION_TABLES))
-"""What stays of a session where its tables are kept."""
+"""Files that stay if a session's tables are kept."""
 DAY_S: Final = 86_400.0
 
 Reason = Literal["age", "command", "person", "page", "left over"]
-"""Why something was removed: it was old; the command or the page was told to; the command was told
-to remove a person's sessions; a crash had left it."""
+"""Why something was removed: by age, by the command, by the command for a person's sessions, on the
+page, or as the leftover of a crash."""
 
 
 @dataclass(frozen=True)
 class Removal:
-    """What is to go of a session."""
+    """What to remove of a session."""
 
     session: Path
     entries: tuple[Path, ...]
-    """Files and folders in it that go."""
+    """Files and folders in it to remove."""
     is_whole: bool
-    """The session goes as a whole; else its tables stay."""
+    """True: the whole session is removed; False: its tables stay."""
     files: int
     bytes: int
     written_at: float
-    """When something was last written, in s since the Unix epoch."""
+    """Time of the last write, in s since the Unix epoch."""
     subjects: tuple[str, ...] = ()
-    """Persons in it who have a name, where that was asked for."""
+    """Named persons in the session, if the caller needs them."""
     in_use: str = ""
-    """Why it must stay for now; empty where it need not."""
+    """Why it cannot be removed now; empty if it can."""
 
     def describe(self) -> dict[str, Any]:
-        """As JSON values."""
+        """The removal as JSON values."""
         return {
             "session": str(self.session), "files": self.files, "bytes": self.bytes,
             "written": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(self.written_at)),
@@ -75,11 +75,11 @@ class Removal:
 
 
 class SessionRemover:
-    """Removes sessions of one folder, and nothing else.
+    """Removes sessions from one folder, and nothing else.
 
     Args:
         folder: The folder that holds session folders.
-        in_use: Names of sessions that must stay, and why.
+        in_use: Returns the names of sessions that must stay, and why.
     """
 
     def __init__(self, folder: Path, in_use: Callable[[], dict[str, str]] = dict) -> None:
@@ -87,20 +87,20 @@ class SessionRemover:
         self._in_use = in_use
 
     def find_older(self, age_s: float, *, keep_tables: bool) -> list[Removal]:
-        """What of the sessions that were last written so many seconds ago, or longer, is to go.
+        """What to remove of the sessions whose last write is at least this many seconds ago.
 
         Raises:
-            AffectlineError: There is no such folder.
+            AffectlineError: The folder does not exist.
         """
         now = time.time()
         found = (self._plan(path, keep_tables=keep_tables) for path in self._sessions())
         return [one for one in found if one.entries and now - one.written_at >= age_s]
 
     def find_of_subject(self, subject: str) -> list[Removal]:
-        """The sessions that hold a person, each as a whole.
+        """The sessions that contain a person, each as a whole.
 
         Raises:
-            AffectlineError: There is no such folder.
+            AffectlineError: The folder does not exist.
         """
         found = (self._plan(path) for path in self._sessions())
         named = (replace(one, subjects=find_subjects(one.session)) for one in found)
@@ -110,7 +110,7 @@ class SessionRemover:
         """One session, by its name or its path.
 
         Raises:
-            AffectlineError: It is not there, is no session, or leads out of the folder.
+            AffectlineError: It does not exist, is not a session, or is outside the folder.
         """
         path = Path(name)
         within = path.parent == Path() or path.parent.resolve() == self.folder.resolve()
@@ -127,13 +127,13 @@ class SessionRemover:
             )
         if not is_session(path):
             raise AffectlineError(
-                f"SESSION {name}: holds nothing that Affectline has written",
+                f"SESSION {name}: not a session folder written by Affectline",
                 "remove it yourself, if you know what it is",
             )
         return self._plan(path)
 
     def remove(self, removal: Removal, why: Reason) -> None:
-        """Remove what is to go, and log it.
+        """Remove a session or a part of it, and log the removal.
 
         Raises:
             AffectlineError: The session is in use, or it cannot be removed.
@@ -155,7 +155,7 @@ class SessionRemover:
             ) from error
 
     def remove_leftovers(self) -> None:
-        """Remove what crashes have left; what cannot be removed now stays until the next time."""
+        """Remove leftovers of crashes; those that cannot be removed stay until the next time."""
         with suppress(OSError), locked_folder(self.folder):
             self._remove_leftovers()
 
@@ -169,7 +169,7 @@ class SessionRemover:
                     self._log(code, files, size, is_whole=True, why="left over")
 
     def _hide(self, removal: Removal) -> Path:
-        """Move everything that is to go to one hidden folder; returns it."""
+        """Move everything to remove into one hidden folder, and return that folder."""
         code = hash_name(removal.session.name)
         hidden = self.folder / f"{HIDDEN}{code}-{time.time_ns()}"
         if removal.is_whole:
@@ -187,7 +187,7 @@ class SessionRemover:
 
         try:
             log()
-        except OSError:  # a full disk: there will be room for it
+        except OSError:  # the disk is full; removing first makes room
             shutil.rmtree(hidden)
             log()
         else:
@@ -235,7 +235,7 @@ class SessionRemover:
         )
 
     def _find_use(self, path: Path) -> str:
-        """Why a session must stay for now; empty where it need not."""
+        """Why a session cannot be removed now; empty if it can."""
         if reason := self._in_use().get(path.name):
             return reason
         now = time.time()
@@ -243,12 +243,12 @@ class SessionRemover:
             with suppress(OSError):
                 if file.name != REPORT and abs(now - file.lstat().st_mtime) < IN_USE_S:
                     return "is still being written"
-        # Last: a recorder that is started in this very moment must not find the file locked
+        # Comes last: a recorder that starts at this moment must not find the file locked
         return "is being recorded" if is_recorded_into(path / FILE) else ""
 
 
 def is_session(path: Path) -> bool:
-    """Whether a folder is one that Affectline has written a session into."""
+    """Whether Affectline has written a session into a folder."""
     if path.is_symlink() or not path.is_dir():
         return False
     with suppress(AffectlineError):
@@ -266,7 +266,7 @@ def is_session(path: Path) -> bool:
 
 
 def find_subjects(path: Path) -> tuple[str, ...]:
-    """The persons in a session who have a name: in its tables, its recording and its settings."""
+    """The named persons of a session, from its tables, its recording and its settings."""
     found: set[str] = set()
     for table in (SAMPLES, STATES):
         found |= _subjects_of_table(path / f"{table.name}.csv")
@@ -301,16 +301,16 @@ def _named_in(settings: Any) -> set[str]:
 
 
 def measure(paths: Iterable[Path]) -> tuple[int, int, float]:
-    """Number of files, their bytes, and when the newest was written in s since the Unix epoch.
+    """Number of files, their bytes, and the time of the last write in s since the Unix epoch.
 
     Args:
-        paths: Files and folders; links are not followed, and count nothing.
+        paths: Files and folders; links are neither followed nor counted.
     """
     files, size, newest = 0, 0, 0.0
     for path in paths:
         within = path.rglob("*") if path.is_dir() and not path.is_symlink() else ()
         for file in (path, *within):
-            with suppress(OSError):  # gone meanwhile, or not there
+            with suppress(OSError):  # removed meanwhile, or missing
                 status = file.lstat()
                 if S_ISREG(status.st_mode):
                     files, size = files + 1, size + status.st_size
@@ -327,7 +327,7 @@ def is_recorded_into(file: Path) -> bool:
 
 @contextmanager
 def locked_recording(session: Path) -> Iterator[None]:
-    """No recorder begins to write to a session meanwhile; one that does already is left alone."""
+    """Keep new recorders from writing to a session; one that already does is left alone."""
     with ExitStack() as stack:
         with suppress(OSError):
             file = stack.enter_context((session / FILE).open("rb"))
@@ -337,10 +337,10 @@ def locked_recording(session: Path) -> Iterator[None]:
 
 @contextmanager
 def locked_folder(path: Path) -> Iterator[None]:
-    """Only one process at a time removes something from a folder.
+    """Lock a folder, so that one process at a time removes something from it.
 
     Raises:
-        OSError: It is not there, or cannot be read.
+        OSError: The folder is missing or unreadable.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -352,16 +352,16 @@ def locked_folder(path: Path) -> Iterator[None]:
 
 
 def hash_name(name: str) -> str:
-    """The first 16 digits of the SHA-256 of a session's name, which stand for it in the log."""
+    """The first 16 hex digits of the SHA-256 of a session's name, which identify it in the log."""
     return hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()[:16]
 
 
 def print_removals(found: list[Removal], subject: str | None = None) -> None:
-    """Print what is to go.
+    """Print what will be removed.
 
     Args:
         found: The sessions.
-        subject: Whose they are.
+        subject: The person whose sessions they are, if they were found by person.
     """
     console = Console(markup=False, emoji=False, soft_wrap=True, highlight=False)
     if not found:
@@ -387,7 +387,7 @@ def parse_age(text: str) -> float:
     """An age such as ``30d`` in seconds.
 
     Raises:
-        AffectlineError: It is none.
+        AffectlineError: The text is not an age.
     """
     units = {"h": 3600.0, "d": DAY_S, "w": 7 * DAY_S}
     with suppress(ValueError):
@@ -401,15 +401,15 @@ def parse_age(text: str) -> float:
 def apply_retention(
     retention: RetentionSettings, folder: Path, in_use: Callable[[], dict[str, str]] = dict
 ) -> str:
-    """Remove what the settings do not want kept any longer.
+    """Remove the sessions whose retention time has passed.
 
     Args:
         retention: The settings.
         folder: The folder of the sessions; it need not exist.
-        in_use: Names of sessions that must stay, and why.
+        in_use: Returns the names of sessions that must stay, and why.
 
     Returns:
-        What was done, in one line; empty where nothing was.
+        What was done, in one line; empty if nothing was.
     """
     if retention.days is None or not folder.is_dir():
         return ""

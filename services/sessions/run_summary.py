@@ -1,4 +1,4 @@
-"""``session.json``, the summary of a run that the sink writes into the session folder."""
+"""Reads ``session.json``, the summary of a run that the sink writes into the session folder."""
 
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,8 +13,8 @@ def read_session(folder: Path) -> dict[str, Any]:
     """Read the ``session.json`` of a session folder.
 
     Raises:
-        OSError: There is none that can be read.
-        ValueError: It is no JSON.
+        OSError: The file is missing or unreadable.
+        ValueError: The file is not JSON.
     """
     content: dict[str, Any] = parse_json((folder / "session.json").read_text(encoding="utf-8"))
     return content
@@ -24,7 +24,7 @@ def summarize_run(session: dict[str, Any], folder: Path, seconds: float) -> dict
     """Add up the streams of a session.
 
     Args:
-        session: Content of its ``session.json``.
+        session: Content of the session's ``session.json``.
         folder: The session folder.
         seconds: How long the run took.
     """

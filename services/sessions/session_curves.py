@@ -1,9 +1,9 @@
-"""The curves of a whole session, or of a part of it, thinned out to what a screen can show.
+"""The curves of a session or a part of it, downsampled to what a screen can show.
 
-Each curve is put into a fixed number of bins, of which the lowest and the highest value are kept;
-of the seven expressions, which are shown on top of each other, the means. The chunks of a recording
-are read in an order in which their times are spread evenly at any moment: an overview of the whole
-of a long session is there at once, and becomes complete while it is looked at.
+Each curve is divided into a fixed number of bins, which keep the lowest and the highest value. For
+the seven expressions, which are stacked, the bins keep the means. The chunks of a recording are
+read in an order that spreads them evenly over time: an overview of a long session is available at
+once and fills in while it is shown.
 """
 
 import json
@@ -25,22 +25,22 @@ from affectline.common.wire.face_signs import DOUBTS
 from affectline.common.wire.messages import Marker
 
 BINS: Final = 1000
-"""Of a curve; it has twice as many points at most."""
+"""Bins of a curve, which has at most twice as many points."""
 READY_S: Final = 0.7
-"""After this long the first overview is shown, however much of it has been read."""
+"""Seconds until the first overview is shown, however much has been read by then."""
 SLACK_NS: Final = 2_000_000_000
-"""Chunks that begin or end so far outside of what is asked for are read, too."""
+"""Chunks up to this far outside the requested span are read too."""
 LEAST_GAP_S: Final = 1.5
-"""Points further apart are not connected."""
+"""Points further apart than this are not connected."""
 SPARSE: Final = 12
-"""While a session is being read, points are connected over as many chunks as are missing on the
-way: signals that have a value a second are in few of those that were read."""
+"""While a session is being read, points are connected across this many mean distances between read
+chunks: a signal with one value a second is in few of them."""
 USABLE_QUALITY: Final = 0.05
-"""Samples of a lower quality than this are not shown."""
+"""Samples of lower quality are not shown."""
 PREFIXES: Final = ("emotion/", "bio/", "state/")
 SIGNALS: Final = ("heart_rate", "skin_conductance")
 UNITS: Final = {"/min": "bpm", "uS": "µS"}
-"""Units as people write them, of these signals."""
+"""Display units of these signals."""
 KINDS: Final = (
     "expression",
     "affect",
@@ -50,13 +50,13 @@ KINDS: Final = (
     "pose",
     "eyes",
 )
-"""From top to bottom."""
+"""Kinds of curves, from top to bottom."""
 LINES: Final[Mapping[str, tuple[str, ...]]] = {
     "affect": ("valence", "arousal"), "heart_rate": ("heart",), "heart_beats": ("heart",),
     "skin_conductance": ("skin",), "nervousness": ("nervousness",),
     "pose": ("yaw", "pitch", "roll"), "eyes": ("left-eye", "right-eye"),
 }  # fmt: skip
-"""By kind of curve: its lines, by the names of their colours (`affectline.common.palette`)."""
+"""By kind of curve: its lines, named by their colours (`affectline.common.palette`)."""
 KIND_UNITS: Final = {
     "affect": "-1 to 1",
     "pose": "°",
@@ -85,7 +85,7 @@ class LineBins:
         self._highest: list[tuple[float, float] | None] = [None] * BINS
 
     def add(self, second: float, value: float) -> None:
-        """Add a value; what is no number, or outside of the span, is left out."""
+        """Add a value; values that are not finite or outside the span are ignored."""
         place = int((second - self._span.begin) / self._span.bin_s)
         if not (0 <= place < BINS and math.isfinite(value)):
             return
@@ -96,7 +96,7 @@ class LineBins:
             self._highest[place] = second, value
 
     def points(self) -> list[tuple[float, float]]:
-        """Seconds and values, in the order of time."""
+        """Seconds and values, sorted by time."""
         found: list[tuple[float, float]] = []
         for low, high in zip(self._lowest, self._highest, strict=True):
             if low is not None and high is not None:
@@ -105,7 +105,7 @@ class LineBins:
 
 
 class BandBins:
-    """The expressions of a stream's largest face: their means in each bin, and doubts."""
+    """The expressions of a stream's largest face: means and doubts in each bin."""
 
     def __init__(self, span: Span) -> None:
         self._span = span
@@ -125,7 +125,7 @@ class BandBins:
         self._doubts[place] |= doubts
 
     def points(self) -> list[list[float]]:
-        """For each bin with a face: the second of its middle, seven percentages, and the doubts."""
+        """For each bin with a face: its middle in seconds, seven percentages, and the doubts."""
         begin, width = self._span.begin, self._span.bin_s
         return [
             [
@@ -144,7 +144,7 @@ class CurveBins:
     """All curves of a span of a session.
 
     Args:
-        span: The span.
+        span: The part of the session.
         zero: Zero of the session's time line in ns since the Unix epoch.
     """
 
@@ -156,7 +156,7 @@ class CurveBins:
         self._synthetic: set[tuple[str, str]] = set()
 
     def add(self, topic: str, fields: Mapping[str, Any]) -> None:
-        """Add a message; one that is not as it should be says nothing."""
+        """Add a message; malformed messages are ignored."""
         add = {"emotion": self._add_face, "bio": self._add_samples, "state": self._add_state}
         try:
             add[topic.partition("/")[0]](fields)
@@ -214,7 +214,7 @@ class CurveBins:
                 line.add(second, float(value))
 
     def to_list(self) -> list[dict[str, Any]]:
-        """The curves, as the browser reads them, from top to bottom."""
+        """The curves for the browser, from top to bottom."""
         found: list[dict[str, Any]] = [
             {
                 "kind": "expression", "of": of, "unit": "%", "synthetic": False,
@@ -224,7 +224,7 @@ class CurveBins:
         ]  # fmt: skip
         for (kind, of), lines in self._lines.items():
             if kind == "heart_beats" and ("heart_rate", of) in self._lines:
-                continue  # of devices that send beats or waves alone, fusion's estimate is shown
+                continue  # fusion's estimate is for devices that send only beats or waves
             found.append({
                 "kind": "heart_rate" if kind == "heart_beats" else kind, "of": of,
                 "unit": self._units[kind, of], "synthetic": (kind, of) in self._synthetic,
@@ -237,11 +237,11 @@ class CurveBins:
 
 
 class CurvesReading:
-    """The curves of a recording, while they are read and afterwards. May be used by any thread.
+    """The curves of a recording, available while they are read and afterwards. Thread-safe.
 
     Args:
         path: The session folder.
-        span: In seconds of the session; None: all of it.
+        span: Begin and end in seconds of the session; None: the whole session.
     """
 
     def __init__(self, path: Path, span: tuple[float, float] | None = None) -> None:
@@ -257,11 +257,11 @@ class CurvesReading:
         """Read the recording.
 
         Args:
-            is_stopping: Whether to stop before everything was read.
+            is_stopping: Returns whether to stop before everything was read.
             on_ready: Called once, when there is something to show.
 
         Raises:
-            AffectlineError: It cannot be read.
+            AffectlineError: The recording cannot be read.
         """
         began, is_ready = monotonic(), False
         with SessionReader(self._path) as reader:
@@ -284,7 +284,7 @@ class CurvesReading:
             on_ready()
 
     def _choose(self, light: LightReader) -> list[ChunkPlace]:
-        """The chunks that may hold something of the span."""
+        """The chunks that may overlap the span."""
         begin, end = (self._zero + round(second * 1e9) for second in self._span)
         chunks = light.chunks()
         if self._wanted is None:
@@ -302,11 +302,11 @@ class CurvesReading:
             self._read += 1
 
     def to_json(self) -> str:
-        """What was read so far, as the browser reads it."""
+        """The curves read so far, as JSON for the browser."""
         return json.dumps(self.to_dict(), separators=(",", ":"))
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as a dictionary."""
+        """The curves read so far, as a dictionary."""
         with self._lock:
             curves = self._bins.to_list() if self._bins else []
             share = self._read / self._total if self._total else 1.0
@@ -321,7 +321,7 @@ class CurvesReading:
 
 
 def spread(count: int) -> Iterator[int]:
-    """The numbers below a count, so that those that came are spread evenly at any moment."""
+    """Yield the numbers below a count in an order that is evenly spread at any moment."""
     bits = max(0, count - 1).bit_length()
     for number in range(1 << bits):
         place = int(f"{number:0{bits}b}"[::-1], 2) if bits else 0
@@ -330,7 +330,7 @@ def spread(count: int) -> Iterator[int]:
 
 
 class SessionFacts:
-    """What is read of a recording besides its curves: its markers, and where its frames are.
+    """A recording's markers, and the times of its frames.
 
     Args:
         path: The session folder.
@@ -341,7 +341,7 @@ class SessionFacts:
 
     @cached_property
     def markers(self) -> tuple[Marker, ...]:
-        """As they were recorded, in the order of their times."""
+        """The markers as recorded, sorted by time."""
         found: list[Marker] = []
         with SessionReader(self._path) as reader:
             light = LightReader(reader)
@@ -356,7 +356,7 @@ class SessionFacts:
         return tuple(sorted(found, key=lambda marker: (marker.at, marker.label)))
 
     def frame_before(self, second: float) -> float:
-        """The second of the last frame before another; 0 where there is none."""
+        """Time of the last frame before a moment, in s; 0 if there is none."""
         with SessionReader(self._path) as reader:
             zero = read_time_line(reader).zero
             light = LightReader(reader)

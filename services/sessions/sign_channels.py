@@ -1,6 +1,6 @@
-"""Channels of what a face says besides its emotion, and of drowsiness and looks away.
+"""Channels for head pose, eyes, mouth and doubts of a face, and for drowsiness and looking away.
 
-Lab Streaming Layer and XDF files have the same ones.
+Lab Streaming Layer and XDF files use the same channels.
 """
 
 import math
@@ -19,7 +19,7 @@ class SignChannel(NamedTuple):
     name: str
     unit: str
     note: str = ""
-    """What must be known of it; in the stream's description."""
+    """A caveat or convention for users; appears in the stream's description."""
 
 
 FACE_CHANNELS: Final = (
@@ -28,9 +28,9 @@ FACE_CHANNELS: Final = (
     SignChannel("roll", "degrees", "positive counter-clockwise on the screen"),
     SignChannel("eye_opening_left", "0 to 1", "of this person's usual; validated on four people"),
     SignChannel("eye_opening_right", "0 to 1", "of this person's usual; validated on four people"),
-    SignChannel("blink_duration", "ms", "in the frame with which a blink has ended, else NaN"),
+    SignChannel("blink_duration", "ms", "in the frame in which a blink ended, else NaN"),
     SignChannel("perclos", "0 to 1", "over 60 s; not validated on drowsy people"),
-    SignChannel("perclos_known", "s", "of the last 60 s, those in which the eyes were known"),
+    SignChannel("perclos_known", "s", "seconds of the last 60 s with known eye opening"),
     SignChannel("mouth_opening", "0 to 1", "not validated"),
     SignChannel("gaze_x", "-1 to 1", "positive to the person's own left; not calibrated"),
     SignChannel("gaze_y", "-1 to 1", "positive upwards; not calibrated"),
@@ -44,7 +44,7 @@ DRIVER_CHANNELS: Final = (
     SignChannel("drowsiness", "0 to 100", DRIVER_NOTE),
     SignChannel("drowsiness_quality", "0 to 1"),
     SignChannel("long_blinks", "count", "of half a second or more in the last 60 s"),
-    SignChannel("away", "0 or 1", "1: looks away, 0: ahead, NaN: unknown; " + DRIVER_NOTE),
+    SignChannel("away", "0 or 1", "1: looking away, 0: ahead, NaN: unknown; " + DRIVER_NOTE),
     SignChannel("away_share", "0 to 1", "of the last 60 s; " + DRIVER_NOTE),
     SignChannel("away_longest", "s", "in the last 60 s; " + DRIVER_NOTE),
     SignChannel("away_quality", "0 to 1"),
@@ -52,14 +52,14 @@ DRIVER_CHANNELS: Final = (
 
 
 def has_signs(face: FaceSigns | None) -> bool:
-    """Whether anything of a face was measured besides its emotion."""
+    """Whether anything besides the emotion was measured for a face."""
     return face is not None and any(
         getattr(face, name) != field.default for name, field in FaceSigns.model_fields.items()
     )
 
 
 def face_row(face: FaceSigns | None) -> list[float]:
-    """Values of `FACE_CHANNELS`, NaN where they are unknown or there is no face."""
+    """Values of `FACE_CHANNELS`; NaN where unknown or without a face."""
     if face is None:
         return [math.nan] * len(FACE_CHANNELS)
     blink_ms = None if face.blink is None else face.blink.duration_ms
@@ -72,7 +72,7 @@ def face_row(face: FaceSigns | None) -> list[float]:
 
 
 def measured_people(states: Iterable[State]) -> dict[str, list[State]]:
-    """By subject: the states that tell of drowsiness or looks away."""
+    """By subject: the states that report drowsiness or looking away."""
     people: dict[str, list[State]] = {}
     for state in states:
         if state.drowsiness is not None or state.off_road is not None:
@@ -81,7 +81,7 @@ def measured_people(states: Iterable[State]) -> dict[str, list[State]]:
 
 
 def driver_row(state: State) -> list[float]:
-    """Values of `DRIVER_CHANNELS`, or NaN."""
+    """Values of `DRIVER_CHANNELS`; NaN where unknown."""
     drowsiness, off_road = state.drowsiness, state.off_road
     values: list[float | None] = [None] * len(DRIVER_CHANNELS)
     if drowsiness is not None:

@@ -1,7 +1,7 @@
-"""Columns of what a face says besides its emotion: its head, eyes and mouth, and the doubts.
+"""Columns for a face's head pose, eyes, mouth and doubts.
 
-The names are those on the wire (`common.wire.face_signs.FaceSigns`). All cells are empty where
-landmarks were not looked for or not found.
+The names are those on the wire (`common.wire.face_signs.FaceSigns`). All cells are empty if
+landmark detection was off or found nothing.
 """
 
 from typing import Any, Final
@@ -13,22 +13,22 @@ SEPARATOR: Final = "; "
 """Between the doubts of a cell."""
 _SINCE: Final = 2
 _OPENING: Final = (
-    "opening of the person's own {} eye: 0 shut, 1 as wide as this person's usually is, or wider; "
-    "empty where `eyes_unknown` says why; validated on four people"
+    "opening of the person's own {} eye: 0 shut, 1 as wide as usual for this person, or wider; "
+    "empty if unknown, `eyes_unknown` says why; validated on four people"
 )
 _GAZE: Final = "where the eyes look relative to the head: {}; not calibrated, not validated"
 
 SIGN_COLUMNS: Final = (
     TableColumn(
         "doubts", "text", "",
-        "why not to trust the emotion in this frame, given all the same, separated by `; `: "
+        "reasons not to trust the emotion of this frame, separated by `; `: "
         + ", ".join(f"`{doubt}`" for doubt in DOUBTS),
         since=_SINCE,
     ),
     TableColumn(
         "yaw", "number", DEGREES,
-        "-180 to 180: turn of the head, positive to the person's own left, which is to the right "
-        "in the frame; 0: it faces the camera", 2, _SINCE,
+        "-180 to 180: turn of the head, positive to the person's own left, which is the right "
+        "of the frame; 0: facing the camera", 2, _SINCE,
     ),
     TableColumn(
         "pitch", "number", DEGREES, "-180 to 180: lift of the head, positive upwards", 2, _SINCE
@@ -47,24 +47,24 @@ SIGN_COLUMNS: Final = (
     ),
     TableColumn(
         "blink_at_s", "seconds", "s",
-        "of a blink that is known, with this frame, to have ended: when the lids were half-way "
-        "down, from the session's start; validated on four people", 6, _SINCE,
+        "start of a blink that ended by this frame: when the lids were half-way down, from the "
+        "session's start; validated on four people", 6, _SINCE,
     ),
     TableColumn("blink_at", "integer", NS, "the same moment, exactly", since=_SINCE),
     TableColumn(
         "blink_duration_ms", "number", "ms",
-        "0 to 60000: from then until they were half-way up again; no finer than the time between "
-        "frames", 2, _SINCE,
+        "0 to 60000: from then until the lids were half-way up again; no finer than the time "
+        "between frames", 2, _SINCE,
     ),
     TableColumn(
         "perclos", "number", "0 to 1",
-        "PERCLOS: share of the last 60 s with eyes shut by at least 80 %, of the time in which "
-        "that was known; empty while less than 20 s of it are; not validated on drowsy people",
+        "PERCLOS: share of the known time in the last 60 s with eyes at least 80 % shut; empty "
+        "while less than 20 s are known; not validated on drowsy people",
         6, _SINCE,
     ),
     TableColumn(
         "perclos_known_s", "number", "s",
-        "0 to 60: of the last 60 s, those in which the opening of the eyes was known", 3, _SINCE,
+        "0 to 60: seconds of the last 60 s with known eye opening", 3, _SINCE,
     ),
     TableColumn(
         "mouth_opening", "number", "0 to 1",
@@ -72,7 +72,7 @@ SIGN_COLUMNS: Final = (
     ),
     TableColumn(
         "gaze_x", "number", "-1 to 1",
-        _GAZE.format("-1 to the person's own right, 1 to the left, each as far as eyes go"),
+        _GAZE.format("-1 to the person's own right, 1 to the left, each as far as eyes turn"),
         4, _SINCE,
     ),
     TableColumn("gaze_y", "number", "-1 to 1", _GAZE.format("-1 down, 1 up"), 4, _SINCE),
@@ -93,7 +93,7 @@ def sign_cells(face: FaceSigns, session_start: int) -> Row:
     """Cells of `SIGN_COLUMNS`.
 
     Args:
-        face: What the face says.
+        face: The face.
         session_start: Zero of the session's time line, ns since the Unix epoch.
     """
     blink = face.blink
@@ -108,10 +108,10 @@ def sign_cells(face: FaceSigns, session_start: int) -> Row:
 
 
 def read_signs(row: Cells) -> dict[str, Any]:
-    """Fields of `FaceSigns` by a row of the table; none of them where the row has none.
+    """Fields of `FaceSigns` from a row of the table; empty cells are left out.
 
     Raises:
-        ValidationError: A blink of the row is none.
+        ValidationError: The row's blink is invalid.
     """
     signs = {name: row[name] for name in FaceSigns.model_fields if row.get(name) is not None}
     if "doubts" in signs:

@@ -1,7 +1,7 @@
-"""How often faces were doubted and why, blinks, PERCLOS and gaze, in figures: the same everywhere.
+"""Figures on doubts, blinks, PERCLOS and gaze.
 
-Terminal, ``session.json`` and report get them from here. Blinks were validated on four people,
-PERCLOS on nobody; gaze is not calibrated.
+Terminal, ``session.json`` and report all get them from here, so they agree. Blinks were validated
+on four people, PERCLOS on nobody; gaze is not calibrated.
 """
 
 from collections import Counter
@@ -16,46 +16,46 @@ from affectline.common.wire.face_signs import FaceSigns
 
 MILLION: Final = 1_000_000
 LONGEST_STEP_NS: Final = 1_000_000_000
-"""Eyes that were seen in two frames farther apart than this were not seen in between."""
+"""Between two frames further apart than this, the eyes count as not seen."""
 NEEDED_S: Final = 20.0
-"""Seconds of seen eyes below which there is no rate of blinks, as there is no PERCLOS."""
+"""Seconds of visible eyes that a blink rate needs, as PERCLOS does."""
 
 
 class SignFigures(BaseModel):
-    """Counts what faces say besides their emotion; part of a session's checkpoint."""
+    """Counts doubts, eyes, blinks and gaze of faces; part of a session's checkpoint."""
 
     model_config = ConfigDict(extra="forbid")
 
     faces: int = 0
-    """Faces, in all frames; one with two faces counts twice."""
+    """Faces in all frames; a frame with two faces counts twice."""
     measured: int = 0
-    """Those of which something was measured besides the emotion."""
+    """Faces with a measurement besides the emotion."""
     doubted: int = 0
-    """Those with at least one doubt."""
+    """Faces with at least one doubt."""
     doubts: dict[str, int] = {}
-    """By reason."""
+    """Doubts by reason."""
     eyes_unknown: dict[str, int] = {}
-    """By reason."""
+    """Faces with unknown eye opening, by reason."""
     gazes: dict[str, int] = {}
-    """By direction."""
+    """Faces by gaze direction."""
     eyes_seen_ns: int = 0
-    """Time in which blinks would be seen: eyes of known opening, or whose usual is learnt."""
+    """Time in which a blink would be seen: the eye opening is known, or is being learnt."""
     blinks: dict[int, int] = {}
-    """By duration in ms."""
+    """Blinks by duration in ms."""
     perclos: int = 0
-    """Faces with a PERCLOS."""
+    """Faces with a PERCLOS value."""
     perclos_millionths: int = 0
-    """Sum of them."""
+    """Sum of the PERCLOS values, in millionths."""
     perclos_highest: float | None = None
 
     def add(self, face: FaceSigns, step_ns: int) -> None:
         """Count a face.
 
         Args:
-            face: In a frame.
-            step_ns: Time since the frame before, in ns.
+            face: A face in one frame.
+            step_ns: Time since the previous frame, in ns.
         """
-        fields = vars(self)  # pydantic takes longer to set an attribute than to count
+        fields = vars(self)  # setting attributes through pydantic takes longer than counting
         fields["faces"] += 1
         fields["doubted"] += bool(face.doubts)
         for doubt in face.doubts:
@@ -76,7 +76,7 @@ class SignFigures(BaseModel):
         fields["measured"] += is_known or bool(face.doubts) or _is_read(face)
 
     def merge(self, others: Iterable["SignFigures"]) -> "SignFigures":
-        """The figures of this one and others together."""
+        """The combined figures of this object and others."""
         merged = self.model_copy(deep=True)
         for other in others:
             for name in ("doubts", "eyes_unknown", "gazes", "blinks"):
@@ -93,7 +93,7 @@ class SignFigures(BaseModel):
 
     @property
     def has_eyes(self) -> bool:
-        """Whether anybody looked at the eyes."""
+        """Whether the eyes were analysed."""
         return bool(self.eyes_seen_ns or self.eyes_unknown or self.gazes)
 
     @property
@@ -103,18 +103,18 @@ class SignFigures(BaseModel):
 
     @property
     def blinks_per_minute(self) -> float | None:
-        """Of the time in which the eyes were seen; None while that is less than 20 s."""
+        """Blink rate over the time with visible eyes; None below 20 s."""
         seconds = self.eyes_seen_ns / 1e9
         return 60 * self.blink_count / seconds if seconds >= NEEDED_S else None
 
     @property
     def blink_median_ms(self) -> float | None:
-        """Median duration; None without a blink."""
+        """Median blink duration; None without a blink."""
         return median(Counter(self.blinks).elements()) if self.blinks else None
 
     @property
     def perclos_mean(self) -> float | None:
-        """Mean of the frames that have one."""
+        """Mean PERCLOS of the faces that have a value."""
         return self.perclos_millionths / MILLION / self.perclos if self.perclos else None
 
     def share_of_faces(self, count: int) -> float:
@@ -122,7 +122,7 @@ class SignFigures(BaseModel):
         return count / self.faces if self.faces else 0.0
 
     def to_dict(self) -> dict[str, Any] | None:
-        """The figures as ``session.json`` has them; None where nobody measured anything."""
+        """The figures as in ``session.json``; None if nothing was measured."""
         if not self.measured:
             return None
         rate, mean = self.blinks_per_minute, self.perclos_mean
@@ -150,7 +150,7 @@ def _is_read(face: FaceSigns) -> bool:
 
 
 def sign_lines(figures: dict[str, Any] | None) -> dict[str, str]:
-    """Lines on `SignFigures.to_dict`, as commands print them, by their titles.
+    """Lines that commands print for `SignFigures.to_dict`, by title.
 
     Example:
         ``{"doubted faces": "12% (60 speaking, 3 dark)", "blinks": "14.2 a minute, median 180 ms"}``

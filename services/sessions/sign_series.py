@@ -1,4 +1,4 @@
-"""What one stream's largest face says besides its emotion, over time."""
+"""Head pose, eyes, blinks and doubts of one stream's largest face over time."""
 
 from array import array
 from typing import Final, NamedTuple
@@ -10,7 +10,7 @@ from affectline.common.wire.face_signs import Blink, Doubt, FaceSigns
 from affectline.services.sessions.sign_channels import FACE_CHANNELS, face_row
 
 LONGEST_STEP_NS: Final = 1_000_000_000
-"""A doubt does not last over a longer gap between two frames than this."""
+"""A doubt does not last across a longer gap between two frames."""
 
 _NAMES: Final = tuple(channel.name for channel in FACE_CHANNELS)
 
@@ -24,19 +24,19 @@ class DoubtStretch(NamedTuple):
 
 
 class SignSeries:
-    """Signs of a face in the order of its frames."""
+    """Signs of a face, frame by frame."""
 
     def __init__(self) -> None:
         self.times: list[int] = []
         """Nanoseconds since the Unix epoch."""
         self._rows = array("d")
-        """A value for each of `FACE_CHANNELS`, frame after frame."""
+        """A value for each of `FACE_CHANNELS`, frame by frame."""
         self.doubts: list[tuple[Doubt, ...]] = []
-        """For each frame."""
+        """The doubts of each frame."""
         self.blinks: list[Blink] = []
 
     def add(self, face: FaceSigns, at: int) -> None:
-        """Add what a frame shows."""
+        """Add the face of one frame."""
         self.times.append(at)
         self.doubts.append(face.doubts)
         self._rows.extend(face_row(face))
@@ -45,19 +45,19 @@ class SignSeries:
 
     @property
     def rows(self) -> NDArray[np.float64]:
-        """Values of `FACE_CHANNELS`, NaN where they are unknown, ``(N, C)``."""
+        """Values of `FACE_CHANNELS`, NaN where unknown, ``(N, C)``."""
         return np.array(self._rows).reshape(len(self.times), len(FACE_CHANNELS))
 
     def values(self, channel: str) -> NDArray[np.float64]:
-        """Of one channel, ``(N,)``."""
+        """Values of one channel, ``(N,)``."""
         return self.rows[:, _NAMES.index(channel)]
 
     def is_known(self, *channels: str) -> bool:
-        """Whether any of some channels was ever known."""
+        """Whether any value of these channels is known."""
         return any(bool(np.isfinite(self.values(name)).any()) for name in channels)
 
     def doubt_stretches(self, reason: Doubt | None = None) -> list[DoubtStretch]:
-        """When there was a doubt, or one of a reason; each frame lasts until the next one."""
+        """When there was any doubt, or one with this reason; a frame lasts until the next."""
         found: list[DoubtStretch] = []
         for i, (at, doubts) in enumerate(zip(self.times, self.doubts, strict=True)):
             if not doubts or (reason is not None and reason not in doubts):

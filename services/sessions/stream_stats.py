@@ -1,4 +1,4 @@
-"""Statistics of a stream: counts, latency, shares of the emotions; updated while it runs."""
+"""Statistics of a stream, updated while it runs: counts, latency, shares of the emotions."""
 
 import math
 from typing import Annotated, Any, Final
@@ -10,24 +10,24 @@ from affectline.services.sessions.expression_figures import ExpressionFigures
 from affectline.services.sessions.sign_figures import SignFigures
 
 RECENT: Final = 32
-"""A face belongs to one of so many newest tracks: older ones do not come back."""
+"""Newest tracks that are remembered: older tracks do not come back."""
 LATENCY_STEP: Final = 1.02
-"""Ratio of successive latency buckets: quantiles are right to 2 %, and take constant memory."""
+"""Ratio of successive latency buckets: quantiles are accurate to 2 % and take constant memory."""
 
 
 class StreamSummary(BaseModel):
-    """One stream's part of ``session.json``; also the checkpoint of a sink that is restarted."""
+    """One stream's part of ``session.json``, from which a restarted sink continues."""
 
     model_config = ConfigDict(extra="forbid", validate_assignment=False)
 
     source: str = ""
     kind: SourceKind | None = None
     started_at: int | None = None
-    """When it begins on the session's time line, ns since the Unix epoch."""
+    """Start of the stream on the session's time line, ns since the Unix epoch."""
     epoch: int = -1
     next_seq: int = 0
     frames: int = 0
-    """Frames with a result, whatever the result."""
+    """Frames with any result."""
     frames_with_face: int = 0
     faces: int = 0
     tracks: int = 0
@@ -36,11 +36,11 @@ class StreamSummary(BaseModel):
     skipped: dict[str, int] = {}
     """Frames that were not analysed, by reason."""
     lost: int = 0
-    """Frames for which no result ever came."""
+    """Frames whose result never came."""
     first_captured_at: int | None = None
     last_captured_at: int | None = None
     models: list[str] = []
-    """Ids of the models that classified the faces, in the order of their first results."""
+    """Ids of the models that classified the faces, ordered by first result."""
     expressions: ExpressionFigures = Field(default_factory=ExpressionFigures)
     signs: SignFigures = Field(default_factory=SignFigures)
     latency_buckets: Annotated[dict[int, int], Field(exclude=False)] = {}
@@ -52,7 +52,7 @@ class StreamSummary(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _read_former_counts(cls, fields: Any) -> Any:
-        """Sessions of before had the labels' counts alone."""
+        """Earlier sessions have only the labels' counts."""
         if isinstance(fields, dict) and "labels" in fields:
             counts = ExpressionFigures().labels | fields["labels"]
             rest = {name: value for name, value in fields.items() if name != "labels"}
@@ -60,14 +60,14 @@ class StreamSummary(BaseModel):
         return fields
 
     def begin(self, start: StreamStart) -> None:
-        """Record the source of the stream."""
+        """Store the source of the stream."""
         self.source, self.kind = start.source, start.kind
         self.started_at = start.started_at
 
     def add(self, emotion: Emotion) -> None:
         """Count one result."""
         step_ns = emotion.captured_at - (self.last_captured_at or emotion.captured_at)
-        # Not by attribute: pydantic takes longer to set some than everything else here does
+        # Setting attributes through pydantic would take longer than everything else here
         fields = vars(self)
         fields["frames"] += 1
         fields["first_captured_at"] = self.first_captured_at or emotion.captured_at
@@ -90,12 +90,12 @@ class StreamSummary(BaseModel):
             self.latency_buckets[bucket] = self.latency_buckets.get(bucket, 0) + 1
 
     def reach(self, epoch: int, seq: int) -> None:
-        """Everything up to this frame has been counted."""
+        """Note that every frame up to this one has been counted."""
         if (epoch, seq + 1) > (self.epoch, self.next_seq):
             self.epoch, self.next_seq = epoch, seq + 1
 
     def finish(self, end: StreamEnd) -> None:
-        """Record how the stream ended."""
+        """Store how the stream ended."""
         self.end, self.detail = end.reason, end.detail
 
     def latency_ms(self, quantile: float) -> float | None:
@@ -108,7 +108,7 @@ class StreamSummary(BaseModel):
         return None
 
     def describe(self) -> dict[str, Any]:
-        """The stream's part of ``session.json``, in figures that people read."""
+        """The stream's part of ``session.json``, as figures for people."""
         hidden = {"latency_buckets", "next_seq", "recent_tracks", "expressions", "signs"}
         return {
             **self.model_dump(exclude=hidden),

@@ -1,4 +1,4 @@
-"""What a table of a session is: its name, and its columns with their types and units."""
+"""Definition of a session's table: its name, and its columns with types and units."""
 
 from collections.abc import Sequence
 from typing import Any, Final, Literal, NamedTuple
@@ -6,9 +6,9 @@ from typing import Any, Final, Literal, NamedTuple
 Kind = Literal["integer", "number", "seconds", "text", "boolean"]
 """Type of a column's cells; seconds are numbers with six decimals. Any cell may be empty."""
 Row = tuple[Any, ...]
-"""A cell for each column of a table, None where it is empty."""
+"""One cell per column; None for an empty one."""
 Cells = dict[str, Any]
-"""A row by column name."""
+"""The cells of a row by column name."""
 NS: Final = "ns since 1970"
 DEGREES: Final = "degrees"
 
@@ -22,9 +22,9 @@ class TableColumn(NamedTuple):
     """Empty for none."""
     description: str
     digits: int | None = None
-    """Decimals that its numbers are rounded to; None: they are as the message has them."""
+    """Decimal places of its numbers; None: not rounded."""
     since: int = 1
-    """Version of the table that has it first: those of earlier sessions are read without it."""
+    """First version of the table with this column; earlier tables are read without it."""
 
 
 class SessionTable(NamedTuple):
@@ -37,14 +37,14 @@ class SessionTable(NamedTuple):
 
     @property
     def header(self) -> tuple[str, ...]:
-        """The names of its columns."""
+        """The column names."""
         return tuple(column.name for column in self.columns)
 
     def columns_of(self, header: Sequence[str]) -> tuple[TableColumn, ...] | None:
-        """The columns of a file, of this version or an earlier one, by the file's first row.
+        """The columns of a file of this version or an earlier one, from the file's first row.
 
         Returns:
-            None where it is none of this table's files.
+            None if the header does not belong to this table.
         """
         for version in sorted({column.since for column in self.columns}, reverse=True):
             columns = tuple(column for column in self.columns if column.since <= version)

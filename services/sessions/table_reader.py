@@ -1,7 +1,7 @@
-"""A session's messages, made again of its tables where it was not recorded.
+"""Rebuilds the messages of an unrecorded session from its tables.
 
-What the tables do not hold is missing: pictures, crops, and the pipeline's own messages. Times,
-identities and results are those of the messages, rounded as the tables round them.
+Images, crops and the pipeline's own messages are not in the tables, so they are missing. Times,
+identities and results are those of the messages, rounded as in the tables.
 """
 
 import csv
@@ -56,10 +56,10 @@ class TableReader:
 
     Args:
         folder: The session folder.
-        skip: By table: bytes at the beginning of its file whose rows are passed over.
+        skip: By table: number of bytes at the start of its file whose rows are skipped.
 
     Raises:
-        AffectlineError: It has no ``emotions.csv`` of this version.
+        AffectlineError: The folder has no ``emotions.csv`` of this version.
     """
 
     def __init__(self, folder: Path, skip: Mapping[str, int] = MappingProxyType({})) -> None:
@@ -80,28 +80,28 @@ class TableReader:
             header = []
         if EMOTIONS.columns_of(header) is None:
             raise AffectlineError(
-                f"{self._path(EMOTIONS)}: its columns are those of another version",
+                f"{self._path(EMOTIONS)}: its columns are from another version",
                 "open it with the version that wrote it, or analyse the source again",
             )
         self.unreadable = 0
-        """Rows that could not be read, by the last `messages`."""
+        """Rows that the last call of `messages` could not read."""
 
     @property
     def session_start(self) -> int | None:
-        """Zero of the time line in ns since the Unix epoch, where ``session.json`` tells it."""
+        """Zero of the time line in ns since the Unix epoch, if ``session.json`` has it."""
         start = self.session.get("session_start")
         return start if type(start) is int and 0 <= start < 2**63 else None
 
     @property
     def about(self) -> dict[str, Any]:
-        """What is known of the session, under the names that recordings have for it."""
+        """Facts about the session, under the same names as in recordings."""
         models = [model for summary in self._streams.values() for model in summary.models]
         known = ("affectline", "delivery", "session_start", "settings", "study")
         about = sound_about({name: self.session[name] for name in known if name in self.session})
         return about | {"model": ", ".join(dict.fromkeys(models))}
 
     def row_counts(self) -> dict[str, int]:
-        """By table: the number of its rows."""
+        """Number of rows by table."""
         return {
             table.name: sum(1 for _ in self._rows(table))
             for table in (EMOTIONS, SAMPLES, STATES, MARKERS)
@@ -109,7 +109,7 @@ class TableReader:
         }
 
     def messages(self) -> Iterator[Packet]:
-        """Yield the messages in the order of their events."""
+        """Yield the messages in the order of their event times."""
         self.unreadable = 0
         for name, summary in self._streams.items():
             for start in self._make(self._start, name, summary):
@@ -122,7 +122,7 @@ class TableReader:
                 yield Packet(end)
 
     def lost_frames(self) -> Iterator[tuple[str, int, int]]:
-        """Yield stream, epoch and seq of the frames for which no result ever came."""
+        """Yield stream, epoch and seq of the frames whose results never came."""
         for row in self._rows(EMOTIONS):
             if row["reason"] == LOST:
                 yield row["stream"], row["epoch"], row["seq"]
@@ -131,7 +131,7 @@ class TableReader:
         return self.folder / f"{table.name}.csv"
 
     def _rows(self, table: SessionTable) -> Iterator[Cells]:
-        """The rows of a table that can be read."""
+        """The readable rows of a table."""
         if not self._path(table).is_file():
             return
         with self._path(table).open(newline="", encoding="utf-8", errors="replace") as file:
@@ -149,7 +149,7 @@ class TableReader:
                         column.name: parse_cell(text, column.kind)
                         for column, text in zip(columns, texts, strict=True)
                     }
-                except ValueError:  # a row that was cut off, or edited
+                except ValueError:  # the row was cut off or edited
                     self.unreadable += 1
 
     def _emotions(self) -> Iterator[Message]:
@@ -179,7 +179,7 @@ class TableReader:
         yield from made
 
     def _make(self, make: Any, *known: Any) -> Iterator[Message]:
-        """The message of what is known; none where that cannot be one."""
+        """Make a message from known values; nothing if they are invalid."""
         with suppress(ValidationError, ValueError, TypeError, OverflowError):
             message = make(*known)
             if message is not None:
@@ -208,7 +208,7 @@ def _end(name: str, summary: StreamSummary) -> StreamEnd | None:
 
 
 def _rows_of(reader: "_csv.Reader") -> Iterator[Sequence[str]]:
-    """The rows of a table, empty for what is no CSV, such as a cell that nothing ends."""
+    """The rows of a table; invalid CSV, such as an unterminated cell, gives an empty row."""
     while True:
         try:
             yield next(reader)

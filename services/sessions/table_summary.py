@@ -1,4 +1,4 @@
-"""Describing a session that was not recorded, by its tables."""
+"""Describes an unrecorded session from its tables."""
 
 import time
 from pathlib import Path
@@ -12,10 +12,10 @@ from affectline.services.sessions.table_reader import TableReader
 
 
 def describe_tables(folder: Path) -> dict[str, Any]:
-    """Describe a session by its tables and ``session.json``.
+    """Describe a session from its tables and ``session.json``.
 
     Raises:
-        AffectlineError: Its tables are of another version.
+        AffectlineError: The tables are of another version.
     """
     reader = TableReader(folder)
     session, about, start = reader.session, reader.about, reader.session_start
@@ -48,7 +48,7 @@ def _describe_stream(stream: Any) -> dict[str, Any]:
 
 
 def print_tables(described: dict[str, Any]) -> None:
-    """Print the description of a session that was not recorded."""
+    """Print the description of an unrecorded session."""
     console = Console(markup=False, emoji=False)
     console.print(described["file"], soft_wrap=True, highlight=False)
     table = Table(show_header=False)

@@ -27,11 +27,11 @@ from affectline.services.sessions.sign_series import SignSeries
 from affectline.services.sessions.stream_stats import StreamSummary
 
 BODY_SIGNALS: Final = ("heart", "skin")
-"""Signals of a state that say how calm somebody is; a face alone does not."""
+"""Signals of a state that show how calm a person is; a face alone does not."""
 AFFECT_FIGURES: Final = ("valence", "arousal")
 STATE_FIGURES: Final = ("nervousness", "arousal", "valence")
 STRAY_S: Final = 300.0
-"""A marker this far outside of the rest, and as far as the rest is long, has a wrong time."""
+"""A marker outside the session by more than this and more than the session's length is a stray."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Series:
 
     Attributes:
         name: Subject and quantity, such as ``anna heart_rate``.
-        unit: Its unit, empty for none.
-        times: Nanoseconds since the Unix epoch, not falling, ``(N,) int64``.
+        unit: Unit, empty for none.
+        times: Nanoseconds since the Unix epoch, non-decreasing, ``(N,) int64``.
         values: ``(N,) float64``, all finite.
     """
 
@@ -52,10 +52,10 @@ class Series:
 
 
 class FaceObservation(NamedTuple):
-    """A face in a frame: where a thumbnail can be cropped."""
+    """A face in a frame, from which a thumbnail can be cropped."""
 
     at: int
-    """When the frame was captured, nanoseconds since the Unix epoch."""
+    """Capture time of the frame in nanoseconds since the Unix epoch."""
     stream: str
     epoch: int
     seq: int
@@ -63,14 +63,14 @@ class FaceObservation(NamedTuple):
 
 
 class PictureResult(NamedTuple):
-    """One picture of a folder: analysed by itself, at no time."""
+    """One picture of a folder: analysed on its own, without a time."""
 
     stream: str
     file: str
-    """Its path below the folder."""
+    """Path below the folder."""
     faces: tuple[FaceEmotion, ...]
     missing: Missing | None
-    """Why it was not analysed."""
+    """Why the picture was not analysed."""
 
 
 @dataclass
@@ -79,21 +79,21 @@ class SessionSeries:
 
     Attributes:
         session_start: Zero of the session's time line, ns since the Unix epoch; None if unknown.
-        series: By name, in the order of their first messages.
+        series: Series by name, in the order of their first messages.
         states: Every `State`, in order.
-        markers: In the order of their times.
+        markers: Markers sorted by time.
         emotions: By stream: the seven probabilities of the largest face, as series.
         affects: By stream: valence and arousal of the largest face, as series.
-        signs: By stream: what its largest face says besides its emotion; empty where nothing was
+        signs: By stream: head pose, eyes and doubts of the largest face; empty if nothing was
             measured.
-        pictures: Those of folders, in order; they have no place on the time line.
-        streams: Counts and figures of each stream, the same ones as in ``session.json``.
-        starts: How each stream began, as far as the session tells it.
-        labels: By stream: the label of the largest face, as its place in ``LABELS``.
-        sampled: Subjects of whom there are signals.
-        measured: Subjects whose heart or skin told something, not only their face.
-        first: Time of the first message, except for `strays`; None if there is none.
-        last: Time of the last one.
+        pictures: Pictures of folders, in order; they are not on the time line.
+        streams: Counts and figures of each stream, as in ``session.json``.
+        starts: The first start message of each stream, if the session has one.
+        labels: By stream: the label of the largest face, as an index into ``LABELS``.
+        sampled: Subjects with recorded signals.
+        measured: Subjects with heart or skin values, not only a face.
+        first: Time of the first message, `strays` aside; None without messages.
+        last: Time of the last message, `strays` aside.
         synthetic: Some signal was simulated.
     """
 
@@ -116,54 +116,54 @@ class SessionSeries:
     most_faces: dict[str, int] = field(default_factory=dict)
     """By stream: the largest number of faces in one frame."""
     observations: list[FaceObservation] = field(default_factory=list)
-    """Of the largest face of each frame, in the order of the messages."""
+    """The largest face of each frame, in the order of the messages."""
 
     @property
     def seconds(self) -> float:
-        """From the first message to the last."""
+        """Seconds from the first message to the last."""
         return 0.0 if self.first is None or self.last is None else (self.last - self.first) / 1e9
 
     @property
     def zero(self) -> int:
-        """Second 0 of every time that is told: the session's start, else its first event."""
+        """Second 0 of all reported times: the session's start, else its first event."""
         return self.session_start if self.session_start is not None else self.first or 0
 
     def seconds_of(self, stream: str) -> float:
-        """From a stream's first frame to its last."""
+        """Seconds from a stream's first frame to its last."""
         summary = self.streams[stream]
         first, last = summary.first_captured_at, summary.last_captured_at
         return 0.0 if first is None or last is None else (last - first) / 1e9
 
     def length_of(self, stream: str) -> float:
-        """Length of a stream in s: the film's own where it is known, else that of its frames."""
+        """Length of a stream in s: the film's own if known, else that of its frames."""
         start = self.starts.get(stream)
         if start is not None and start.duration_s is not None:
             return start.duration_s
         return self.seen_seconds(stream)
 
     def seen_seconds(self, stream: str) -> float:
-        """From a stream's first frame to the end of its last one."""
+        """Seconds from a stream's first frame to the end of its last one."""
         seconds, frames = self.seconds_of(stream), self.streams[stream].frames
         return seconds * frames / (frames - 1) if frames > 1 else seconds
 
     @property
     def told_series(self) -> list[Series]:
-        """Series but for the states of subjects of whom no heart or skin was measured.
+        """All series except the states of subjects without heart or skin measurements.
 
-        What a face alone says of them is in `affects`; it is no measure of calmness.
+        What their face alone shows is in `affects`; it does not measure calmness.
         """
         unmeasured = {state.subject for state in self.states} - self.measured
         untold = {f"{subject} {figure}" for subject in unmeasured for figure in STATE_FIGURES}
         return [series for name, series in self.series.items() if name not in untold]
 
     def is_stray(self, marker: Marker) -> bool:
-        """Whether its time is so wrong that it cannot share a time axis with the rest."""
+        """Whether a marker's time is too wrong to share a time axis with the rest."""
         first, last = self.first, self.last
         return first is not None and last is not None and not first <= marker.at <= last
 
     @property
     def strays(self) -> list[Marker]:
-        """Markers with a wrong time, for example of a tool that counts in seconds."""
+        """Markers with a wrong time, for example from a tool that counts in seconds."""
         return [marker for marker in self.markers if self.is_stray(marker)]
 
 
@@ -172,18 +172,18 @@ def read_series(packets: Iterable[Packet], session_start: int | None = None) -> 
 
     Args:
         packets: The session's messages.
-        session_start: Zero of its time line, ns since the Unix epoch; where it is not known, that
-            of the streams' starts is taken.
+        session_start: Zero of its time line, ns since the Unix epoch; None: taken from the
+            streams' start messages.
     """
     builder = SeriesBuilder(session_start)
-    add = builder.add  # to look it up takes longer than most calls
+    add = builder.add  # the lookup takes longer than most calls
     for packet in packets:
         add(packet.message)
     return builder.build()
 
 
 def largest_face(emotion: Emotion) -> FaceEmotion | None:
-    """The face with the largest box: most likely the person that the session is about."""
+    """The face with the largest box, which is most likely the session's subject."""
     return max(emotion.faces, key=lambda face: face.box[2] * face.box[3], default=None)
 
 
@@ -199,7 +199,7 @@ class SeriesBuilder:
         self._faces: dict[str, _FaceColumns] = defaultdict(_FaceColumns)
 
     def tap(self, packets: Iterable[Packet]) -> Iterator[Packet]:
-        """Add every message and yield it, so that another consumer needs no second reading."""
+        """Add and yield every message, so that another consumer needs no second pass."""
         add = self.add
         for packet in packets:
             add(packet.message)
@@ -207,7 +207,7 @@ class SeriesBuilder:
 
     @singledispatchmethod
     def add(self, message: Message) -> None:
-        """Add a message; kinds without a place in time series are ignored."""
+        """Add a message; kinds that have no time series are ignored."""
 
     @add.register
     def _(self, samples: Samples) -> None:
@@ -292,7 +292,7 @@ class SeriesBuilder:
         session.last = time if session.last is None else max(session.last, time)
 
     def _extend_span_to_markers(self) -> None:
-        """Let markers extend the session's span, except for strays."""
+        """Extend the session's span to all markers except strays."""
         session = self._session
         first, last = session.first, session.last
         near = session.markers
@@ -303,7 +303,7 @@ class SeriesBuilder:
             self._extend_span(marker.at)
 
     def build(self) -> SessionSeries:
-        """Return the time series of all messages; call it once."""
+        """Return the time series of all messages. Call this once."""
         session = self._session
         session.markers.sort(key=lambda marker: marker.at)
         session.signs = {
@@ -322,7 +322,7 @@ class SeriesBuilder:
 
 
 class _FaceColumns:
-    """What a stream's largest face shows, frame after frame."""
+    """Values of a stream's largest face, frame by frame."""
 
     def __init__(self) -> None:
         self._times = array("q")
@@ -332,7 +332,7 @@ class _FaceColumns:
         self._affects = array("d")
 
     def add(self, face: FaceEmotion, at: int) -> None:
-        """Add what a frame shows."""
+        """Add the face of one frame."""
         if face.probabilities is not None and face.label is not None:
             self._times.append(at)
             self._probabilities.extend(face.probabilities)
@@ -362,7 +362,7 @@ class _FaceColumns:
 
 
 def _in_order(times: "array[int]") -> tuple[NDArray[np.int64], NDArray[np.intp]]:
-    """Times in order, and the places that they were at."""
+    """Sorted times, and the index of each in the input."""
     found = np.array(times, np.int64)
     order = np.argsort(found, kind="stable")
     return found[order], order

@@ -1,8 +1,8 @@
-"""The session folder: a CSV file for each of the session's tables, and ``session.json``.
+"""Writes the session folder: a CSV file for each table, and ``session.json``.
 
 Rows are handed to the operating system with every batch of messages, so a killed process loses
-none of them; ``session.json`` is replaced as a whole twice a second, and holds where a
-restarted sink continues.
+none of them. ``session.json`` is replaced atomically twice a second, and contains the checkpoint
+from which a restarted sink continues.
 """
 
 import json
@@ -37,15 +37,15 @@ TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%S%z"
 
 
 class SinkCheckpoint(BaseModel):
-    """Where a restarted sink continues; a part of ``session.json``."""
+    """The checkpoint from which a restarted sink continues; a part of ``session.json``."""
 
     model_config = ConfigDict(extra="forbid")
 
     bytes: dict[str, Count] = Field(default_factory=dict)
-    """By table: the size of its file."""
+    """Size of each table's file, by table."""
     streams: dict[str, StreamSummary] = Field(default_factory=dict)
     newest_samples: dict[str, tuple[int, int, int]] = Field(default_factory=dict)
-    """By ``subject/signal``: epoch, seq and time of its newest message."""
+    """Epoch, seq and time of the newest message, by ``subject/signal``."""
     first_event: int | None = None
     """Event time of the first frame, sample or state, ns since the Unix epoch."""
     last_event: int | None = None
@@ -62,10 +62,10 @@ class CsvWriter:
     """The files of one session.
 
     Args:
-        folder: Is made if need be; may hold an earlier part of the same session.
-        about: What else ``session.json`` shall hold: delivery, settings and the like.
-        session_start: Zero of ``time_s``, ns since the Unix epoch. None: the first `begin`, or the
-            time of the first row, tells it.
+        folder: Created if necessary; may contain an earlier part of the same session.
+        about: Other contents of ``session.json``: delivery, settings and the like.
+        session_start: Zero of ``time_s``, ns since the Unix epoch. None: set by the first `begin`,
+            or by the time of the first row.
 
     Raises:
         AffectlineError: The folder or its files cannot be written.
@@ -87,7 +87,7 @@ class CsvWriter:
             for name in ("emotions", "markers"):
                 self._tables[name].create()
             self.uncounted = list(self._count_rows())
-            """What an earlier process wrote after its last checkpoint; it is counted now."""
+            """Messages that an earlier process wrote after its last checkpoint; counted now."""
         except OSError as error:
             self.close()
             raise self._cannot_write(error) from error
@@ -97,7 +97,7 @@ class CsvWriter:
 
     @property
     def streams(self) -> dict[str, StreamSummary]:
-        """By name: what is known of each stream."""
+        """What is known about each stream, by name."""
         return self._checkpoint.streams
 
     def _recover(self) -> SinkCheckpoint:
@@ -112,20 +112,20 @@ class CsvWriter:
             start = content["session_start"]
         except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
             raise AffectlineError(
-                f"--out {self.folder}: its session.json is not one of ours, or of another version",
+                f"--out {self.folder}: its session.json was not written by this version",
                 "name a new folder",
             ) from error
         if isinstance(start, int):
-            self.session_start = start  # the rows that are there count from it
+            self.session_start = start  # existing rows count from it
         return checkpoint
 
     @property
     def newest_samples(self) -> dict[str, tuple[int, int, int]]:
-        """By ``subject/signal``: epoch, seq and time of the newest message that was written."""
+        """Epoch, seq and time of the newest message written, by ``subject/signal``."""
         return self._checkpoint.newest_samples
 
     def _count_rows(self) -> Iterator[Message]:
-        """Count the rows that the last checkpoint does not know of; yield their messages."""
+        """Count rows written after the last checkpoint; yield their messages."""
         reader = TableReader(self.folder, self._checkpoint.bytes)
         for packet in reader.messages():
             message = packet.message
@@ -152,7 +152,7 @@ class CsvWriter:
             self.session_start = session_start
 
     def add(self, emotion: Emotion) -> None:
-        """Add the rows of a frame's result; seen on disk after `flush`."""
+        """Add the rows of a frame's result; they are on disk after `flush`."""
         start = self._start_by(emotion.captured_at)
         self._extend(emotion.captured_at)
         for row in emotion_rows(emotion, start):
@@ -182,7 +182,7 @@ class CsvWriter:
         self._tables["states"].add(state_row(state, start))
 
     def add_marker(self, marker: Marker) -> None:
-        """Add a row for a marker: where it belongs among the others is put right by `finish`."""
+        """Add a row for a marker; `finish` sorts the markers by time."""
         self._tables["markers"].add(marker_row(marker, self._start_by(marker.at)))
 
     def _start_by(self, event_time: int) -> int:
@@ -200,7 +200,7 @@ class CsvWriter:
         """Hand all rows to the operating system.
 
         Raises:
-            AffectlineError: The disk is full, or the like.
+            AffectlineError: The files cannot be written, for example because the disk is full.
         """
         self._write(self._flush_tables)
 
@@ -212,16 +212,16 @@ class CsvWriter:
         """Flush, and replace ``session.json``.
 
         Raises:
-            AffectlineError: The disk is full, or the like.
+            AffectlineError: The files cannot be written, for example because the disk is full.
         """
         self.flush()
         self._write(self._replace_session)
 
     def finish(self) -> None:
-        """Put the markers in the order of their times, and write a last checkpoint.
+        """Sort the markers by time, and write a last checkpoint.
 
         Raises:
-            AffectlineError: The disk is full, or the like.
+            AffectlineError: The files cannot be written, for example because the disk is full.
         """
         self._write(lambda: self._tables["markers"].sort("at"))
         self.checkpoint()
@@ -242,7 +242,7 @@ class CsvWriter:
             "checkpoint": self._checkpoint.model_dump(),
         }
         text = json.dumps(content, indent=2) + "\n"
-        # Written every few batches: waiting for the disk would hold up the pipeline
+        # This happens every few batches: waiting for the disk would hold up the pipeline
         atomic_file.write_text(self.folder / "session.json", text, sync=False)
 
     def close(self) -> None:
@@ -264,5 +264,5 @@ class CsvWriter:
 
 
 def format_utc(at: int) -> str:
-    """A moment in ISO 8601, in UTC, of nanoseconds since the Unix epoch."""
+    """Nanoseconds since the Unix epoch as an ISO 8601 time in UTC."""
     return datetime.fromtimestamp(at / 1e9, UTC).isoformat(timespec="microseconds")

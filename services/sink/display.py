@@ -1,9 +1,9 @@
-"""Where the sink shows the overlay: in a window, or in an annotated video.
+"""The displays of the sink's overlay: a window, or an annotated video.
 
-What is kept in the session folder shows no more than its recording: where that is blurred, the
-video's frames go through the same `Anonymizer`, it has no sound, for voices are known, too, and
-snapshots keep the numbers alone. A window
-shows what a camera shows to whoever stands before it, and keeps nothing.
+Files in the session folder show no more than its recording. If that is blurred, the video's frames
+go through the same `Anonymizer`, the video has no sound, because voices identify people as well,
+and snapshots contain only numbers. A window shows the camera's frames to the people in front of it,
+and keeps nothing.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,31 +27,31 @@ class Display(Protocol):
     closed: bool
 
     def begin(self, start: StreamStart) -> None:
-        """A stream begins."""
+        """Handle the start of a stream."""
 
     def end(self, end: StreamEnd) -> None:
-        """A stream ends; some of its results may still follow."""
+        """Handle the end of a stream; some of its results may still follow."""
 
     def add_frame(self, packet: Packet) -> None:
-        """Add a frame, whose result will follow."""
+        """Add a frame; its result will follow."""
 
     def add_result(self, emotion: Emotion) -> None:
         """Add a frame's result; results come in order."""
 
     def refresh(self) -> Iterable[Packet]:
-        """Show the newest results; yield what the user's keys have caused."""
+        """Show the newest results; yield the messages that the user's keys have caused."""
 
     def close(self) -> None:
         """Close the window or the files."""
 
 
 class BlurredDisplay:
-    """Shows frames with their faces pixelated, when it is known where these are.
+    """Shows frames with pixelated faces, once it is known where these are.
 
     Args:
-        display: Where they are shown.
-        context: Of the process.
-        limits: What the detector may leave out.
+        display: The display that shows them.
+        context: Context of the process.
+        limits: What the detector may miss.
     """
 
     closed = False
@@ -85,7 +85,7 @@ class BlurredDisplay:
             self._display.close()
 
     def _show(self, *, flush: bool = False) -> None:
-        """Pass on what may be shown; the rest with the next call."""
+        """Pass on what may be shown now; the rest follows with later calls."""
         for packet, _ in self._anonymizer.pop_ready(monotonic_ns(), flush=flush):
             match packet.message:
                 case Frame():
@@ -112,19 +112,19 @@ def open_display(
     """Open a window or an MP4 writer.
 
     Args:
-        kind: Which of the two.
+        kind: Which of the two to open.
         folder: The session folder.
-        context: Of the process.
+        context: Context of the process.
         privacy: What may be kept in the folder.
-        about: What is known of the session, with its settings.
-        stats: Show the pipeline's rate and latency.
-        streams: Those that will come, as far as it is known.
+        about: What is known about the session, with its settings.
+        stats: Whether to show the pipeline's rate and latency.
+        streams: Expected streams, as far as they are known.
 
     Raises:
         AffectlineError: There is no screen.
     """
     if kind == "mp4":
-        # Not beside a window: PyAV and OpenCV's Qt bring different libraries of X, and hang
+        # Never beside a window: PyAV and OpenCV's Qt load different X libraries, and hang
         from affectline.services.overlay.video_writer import AnnotatedVideoWriter
 
         video = AnnotatedVideoWriter(folder, stats=stats, sound=privacy == "everything")

@@ -1,4 +1,4 @@
-"""One stream's results in order, each once; gaps are requested again or skipped."""
+"""Puts one stream's results in order, each once; requests gaps again or skips them."""
 
 from collections.abc import Iterator
 from typing import Final, NamedTuple
@@ -9,14 +9,15 @@ RESEND_INTERVAL_NS: Final = 300_000_000
 PATIENCE_NS: Final = {
     "live": 1_000_000_000, "lossless": 10_000_000_000, "replay": 2_000_000_000,
 }  # fmt: skip
-"""How long to wait for a missing result before it counts as lost. A replay has no result that was
-not recorded."""
+"""How long to wait for a missing result before it counts as lost. A replay has only results that
+were recorded."""
 DETECTOR_CACHE: Final = 256
-"""Results that a detector caches: one that is missing before so many others will not come."""
+"""Results that a detector caches: a result with this many later ones waiting will not come."""
 
 
 MOST_LOST: Final = 1_000_000
-"""Of one gap: more than nine hours of film. A longer one is a wrong number."""
+"""The most lost frames listed for one gap: more than nine hours of film. A longer gap means a wrong
+number."""
 
 
 class LostFrame(NamedTuple):
@@ -30,15 +31,15 @@ class ReorderBuffer:
     """Puts one stream's `Emotion` messages in order.
 
     Args:
-        delivery: Sets how long a gap is waited for.
-        epoch: Epoch to continue, where an earlier process had begun; -1 for the first received.
+        delivery: Determines how long to wait for a gap.
+        epoch: Epoch in which to continue after an earlier process; -1: the first one received.
         next_seq: The first result expected in that epoch.
     """
 
     def __init__(self, delivery: str, epoch: int = -1, next_seq: int = 0) -> None:
         self.epoch, self.next_seq = epoch, next_seq
         self.lost = 0
-        """Since this process began."""
+        """Lost frames since this process started."""
         self._unlisted = 0
         self.repeated = 0
         self.end: StreamEnd | None = None
@@ -47,12 +48,12 @@ class ReorderBuffer:
         self._gap_since = self._requested_at = 0
 
     def push(self, emotion: Emotion) -> Iterator[Emotion | LostFrame]:
-        """Add a result; yield those that can be written now, and what is missing before them."""
+        """Add a result; yield those that can be written now, and the frames lost before them."""
         if emotion.epoch < self.epoch:
             self.repeated += 1
             return
         if emotion.epoch > self.epoch:
-            yield from self._flush()  # what is missing of the old epoch will never come
+            yield from self._flush()  # missing results of the old epoch will never come
             self.epoch, self.next_seq, self.end = emotion.epoch, emotion.seq, None
         if emotion.seq < self.next_seq or emotion.seq in self._waiting:
             self.repeated += 1
@@ -69,11 +70,11 @@ class ReorderBuffer:
 
     @property
     def done(self) -> bool:
-        """The stream has ended, and every frame up to its end is there or skipped."""
+        """Whether the stream has ended, and every frame up to its end is received or skipped."""
         return self.end is not None and self.next_seq > self.end.last_seq
 
     def missing(self, stream: str, now: int) -> Resend | None:
-        """The gap to request again, if there is one and it is time."""
+        """The gap to request again, if there is one and a request is due."""
         last = self._end_of_gap()
         if last < self.next_seq:
             self._gap_since = 0
@@ -85,7 +86,7 @@ class ReorderBuffer:
         return Resend(stream=stream, epoch=self.epoch, first_seq=self.next_seq, last_seq=last)
 
     def skip_gap(self, now: int) -> Iterator[Emotion | LostFrame]:
-        """Yield a gap that was not filled in time, and what waits behind it."""
+        """Yield a gap that was not filled in time, and the results after it."""
         waited = self._gap_since and now - self._gap_since > self.patience_ns
         if waited or len(self._waiting) >= DETECTOR_CACHE:
             self._gap_since = 0
@@ -93,7 +94,7 @@ class ReorderBuffer:
             yield from self._in_order()
 
     def _lose(self, upto: int) -> Iterator[LostFrame]:
-        """Give up the frames before this one."""
+        """Give up the frames before ``upto``."""
         first, self.next_seq = self.next_seq, max(self.next_seq, upto)
         self.lost += self.next_seq - first
         listed = min(self.next_seq, first + MOST_LOST)

@@ -1,4 +1,4 @@
-"""How large the screen is, and whether there is one."""
+"""Finds out whether there is a screen, and how large it is."""
 
 import ctypes
 import os
@@ -11,23 +11,23 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 UNKNOWN: Final = (1280, 720)
-"""Width and height in pixels of a screen that does not say."""
+"""Width and height in pixels to assume if the screen's size is unknown."""
 TIMEOUT_S: Final = 2.0
 COOKIE: Final = b"MIT-MAGIC-COOKIE-1"
 
 
 class XDisplay(NamedTuple):
-    """Where an X server answers."""
+    """The address of an X server."""
 
     host: str
     """Empty: this machine, by a Unix socket."""
     number: int
 
     def connect(self) -> socket.socket:
-        """Connect to it.
+        """Connect to the server.
 
         Raises:
-            OSError: It does not answer.
+            OSError: The server does not answer.
         """
         if self.host:
             return socket.create_connection((self.host, 6000 + self.number), timeout=TIMEOUT_S)
@@ -42,9 +42,9 @@ class XDisplay(NamedTuple):
 
 
 def display_problem() -> str | None:
-    """Why no window can be opened here; None where one can.
+    """Why no window can be opened here; None if one can.
 
-    Qt ends the whole process where it finds no screen, so this is checked first.
+    Qt ends the whole process if it finds no screen, so this is checked first.
     """
     if sys.platform != "linux" or os.environ.get("QT_QPA_PLATFORM") == "offscreen":
         return None
@@ -60,13 +60,13 @@ def display_problem() -> str | None:
 
 
 def find_display(name: str) -> XDisplay | None:
-    """What a value of ``DISPLAY`` names; None where that is nothing."""
+    """The X server that a value of ``DISPLAY`` names; None if it names none."""
     match = re.fullmatch(r"(.*):(\d+)(?:\.\d+)?", name)
     return XDisplay(match[1].removeprefix("unix"), int(match[2])) if match else None
 
 
 def screen_size() -> tuple[int, int]:
-    """Width and height of the screen in pixels; `UNKNOWN` where it does not say."""
+    """Width and height of the screen in pixels; `UNKNOWN` if they cannot be found out."""
     size = None
     with suppress(OSError, AttributeError, ValueError, struct.error):
         if sys.platform == "darwin":
@@ -84,7 +84,7 @@ def _mac_size() -> tuple[int, int]:
 
 
 def _x11_size(display: XDisplay) -> tuple[int, int] | None:
-    """Ask an X server, which tells it when it greets: a library of X beside Qt's own could hang."""
+    """The size in an X server's greeting: loading an X library beside Qt's own could hang."""
     cookie = _find_cookie(display.number)
     name = COOKIE if cookie else b""
     greeting = struct.pack("<BxHHHHxx", ord("l"), 11, 0, len(name), len(cookie))
@@ -106,7 +106,7 @@ def _padded(text: bytes) -> bytes:
 
 
 def _find_cookie(number: int) -> bytes:
-    """The key to an X server, from the user's ``.Xauthority``; empty where there is none."""
+    """The key to an X server, from the user's ``.Xauthority``; empty if it has none."""
     path = Path(os.environ.get("XAUTHORITY") or Path.home() / ".Xauthority")
     try:
         content = path.read_bytes()
@@ -114,7 +114,7 @@ def _find_cookie(number: int) -> bytes:
         return b""
     at = 0
     while at + 2 < len(content):
-        at += 2  # what kind of host it is for
+        at += 2  # the kind of host
         fields = []
         for _ in range(4):  # host, number of the display, kind of key, key
             (length,) = struct.unpack_from(">H", content, at)

@@ -1,4 +1,4 @@
-"""The declaration of the sink process."""
+"""The service spec of the sink process."""
 
 import time
 from collections.abc import Iterator
@@ -20,23 +20,24 @@ class SinkProcess(ProcessSettings):
     folder: Path
     """The session folder."""
     expected: tuple[str, ...] = ()
-    """Streams whose end is the end of the session; none: it goes on until stopped."""
+    """The session ends when all these streams have ended; none: it continues until stopped."""
     display: Display = "none"
     """Where to show the overlay."""
     stats: bool = False
-    """Show the pipeline's rate and latency on it, too."""
+    """Also show the pipeline's rate and latency in the overlay."""
     privacy: Privacy = "everything"
     """What the films and snapshots in the folder may show."""
     about: dict[str, Any] = Field(default_factory=dict)
-    """What else ``session.json`` shall hold."""
+    """Other contents of ``session.json``."""
     has_fusion: bool = False
-    """States are estimated: the last one is waited for."""
+    """Fusion estimates states: wait for the last one."""
     recorded_sources: tuple[str, ...] = ()
-    """Films and tables whose watermarks are waited for."""
+    """Films and tables whose watermarks the sink waits for."""
     replayed: bool = False
     """The session ends with the last message of a replay instead."""
     session_start: int | None = None
-    """Zero of the session's time line, in ns since the Unix epoch; None: the first stream says."""
+    """Zero of the session's time line, in ns since the Unix epoch; None: set by the first
+    stream."""
 
     @property
     def process_name(self) -> str:
@@ -47,15 +48,15 @@ def choose_display(settings: PipelineSettings) -> Display:
     """Where the sink itself shows the overlay.
 
     Raises:
-        AffectlineError: It would write a film of people into a session without pictures.
+        AffectlineError: It would write a film of people into a session without images.
     """
     shown: Display = settings.sink.display or "none"
     if shown == "mp4" and settings.recording.privacy == "features":
         raise AffectlineError(
-            "--display mp4: a film shows faces, and --privacy features keeps no picture",
+            "--display mp4: a film shows faces, but --privacy features keeps no images",
             "use --privacy blurred, or watch with --display window or browser",
         )
-    return "none" if shown == "browser" else shown  # a process of its own: dashboard
+    return "none" if shown == "browser" else shown  # the dashboard is a separate process
 
 
 def configure(
@@ -78,14 +79,14 @@ def configure(
 
 
 def planned(run: Run) -> Iterator[SinkProcess]:
-    """One where a session is written."""
+    """One if a session is written."""
     settings = run.settings
     if settings.sink.out is None:
         return
     replayed = run.replay == "as recorded"
     yield SinkProcess(
         folder=settings.sink.out,
-        # In a recording signals may go on behind a stream's end, and streams begin again
+        # In a recording, signals may continue after a stream's end, and streams may begin again
         expected=() if replayed else tuple(source.name for source in settings.sources),
         display=choose_display(settings),
         stats=settings.sink.stats,

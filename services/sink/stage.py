@@ -1,4 +1,4 @@
-"""The sink process' stage: orders the results, writes the timeline, feeds the display."""
+"""The stage of the sink process: orders results, writes the timeline, feeds the display."""
 
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -33,7 +33,7 @@ CHECKPOINT_S: Final = 0.5
 KEPT_TOPICS: Final = tuple(
     f"{kind.topic_prefix}/" for kind in (Emotion, Samples, State, Marker, StreamStart)
 )
-"""Whose messages are confirmed once a checkpoint knows of them."""
+"""Topics of messages that are confirmed once a checkpoint covers them."""
 
 
 class Sink(Stage):
@@ -71,9 +71,9 @@ class Sink(Stage):
         self._merger = EventTimeMerger(sources, self.context.delivery)
         self._repeats = RepeatFilter()
         self._held_results: Counter[str] = Counter()
-        """By stream: results that wait for those of other sources."""
+        """Results that wait for those of other sources, by stream."""
         self._lost_frames: dict[str, deque[LostFrame]] = {}
-        """By stream: they are written before the next frame that has a result."""
+        """Lost frames by stream; they are written before the next frame with a result."""
         self._display = None
         if self._display_kind != "none":
             from affectline.services.sink.display import open_display
@@ -92,20 +92,20 @@ class Sink(Stage):
             self._buffers[name] = ReorderBuffer(
                 self.context.delivery, summary.epoch, summary.next_seq
             )
-            if summary.end is not None:  # before this process was started: it says no more
+            if summary.end is not None:  # ended before this process started: nothing more comes
                 self._merger.end(f"capture/{name}", monotonic())
             elif self._display and (start := self._known_start(name, summary)):
                 self._display.begin(start)
         self._keeper = Keeper(self.context.service, KEPT_TOPICS, self.context.delivery)
         self.context.keeper = self._keeper
         self._unconfirmed: list[Message] = []
-        """Written, and not in a checkpoint yet."""
+        """Messages that are written but not in a checkpoint yet."""
         self._keeper.prime(self._writer.uncounted)
         self._repeats.prime(self._writer.newest_samples)
         self._writer.checkpoint()
 
     def _known_start(self, name: str, summary: StreamSummary) -> StreamStart | None:
-        """How a stream began, of which an earlier process has a checkpoint: it says no more."""
+        """The start of a stream, from an earlier process's checkpoint: it is not sent again."""
         session_start = self._writer.session_start if self._writer else None
         if summary.kind is None or summary.started_at is None or session_start is None:
             return None
@@ -123,28 +123,28 @@ class Sink(Stage):
 
     @on(Frame)
     def on_frame(self, packet: Packet[Frame]) -> Iterable[Packet]:
-        """Give a frame to the display, which waits for its result."""
+        """Pass a frame to the display, which waits for its result."""
         if self._display:
             self._display.add_frame(packet)
         return ()
 
     @on(Emotion)
     def on_emotion(self, packet: Packet[Emotion]) -> Iterable[Packet]:
-        """Write a result, and those that waited for it."""
+        """Write a result, and others that waited for it."""
         stream = packet.message.stream
         self._merge(stream, self._buffer(stream).push(packet.message))
         return ()
 
     @on(Watermark)
     def on_watermark(self, packet: Packet[Watermark]) -> Iterable[Packet]:
-        """A recorded source, or fusion, has come further."""
+        """Note the progress of a recorded source or of fusion."""
         self._merger.observe(packet.message, monotonic())
         self._write_ready()
         return ()
 
     @on(StreamStart)
     def on_stream_start(self, packet: Packet[StreamStart]) -> Iterable[Packet]:
-        """A stream begins."""
+        """Handle the start of a stream."""
         start = packet.message
         self._unconfirmed.append(start)
         self._summary(start.stream).begin(start)
@@ -158,7 +158,7 @@ class Sink(Stage):
 
     @on(StreamEnd)
     def on_stream_end(self, packet: Packet[StreamEnd]) -> Iterator[Packet]:
-        """No frame follows; the stream is done when all results before are there."""
+        """Handle the end of a stream; it is done once all results before it have arrived."""
         end = packet.message
         self._unconfirmed.append(end)
         buffer = self._buffer(end.stream)
@@ -170,7 +170,7 @@ class Sink(Stage):
 
     @on(Marker)
     def on_marker(self, packet: Packet[Marker]) -> Iterable[Packet]:
-        """Write a marker at once: its place among the others is put right at the end."""
+        """Write a marker at once; the markers are sorted at the end."""
         if self._writer and not self._is_repeated(packet.message):
             self._writer.add_marker(packet.message)
         self._unconfirmed.append(packet.message)
@@ -178,7 +178,7 @@ class Sink(Stage):
 
     @on(Samples, State)
     def on_measurement(self, packet: Packet) -> Iterable[Packet]:
-        """Write samples and states when their turn has come."""
+        """Write samples and states when it is their turn in event time."""
         if not self._is_repeated(packet.message):
             self._merger.push(packet, monotonic())
             self._write_ready()
@@ -187,13 +187,13 @@ class Sink(Stage):
         return ()
 
     def _is_repeated(self, message: Message) -> bool:
-        """Whether a table that was started again has said this before."""
-        # Without a plan it may be a replay that begins again
+        """Whether a restarted table has sent this message before."""
+        # Without recorded sources it may be a replay that starts again
         return bool(self._recorded_sources) and self._repeats.is_repeated(message)
 
     @on(Health)
     def on_health(self, packet: Packet[Health]) -> Iterable[Packet]:
-        """The last message of a replay ends its session."""
+        """End the session with the last message of a replay."""
         self._is_replayed = self._is_replayed or ends_replay(packet.message, self._begun)
         return ()
 
@@ -207,7 +207,7 @@ class Sink(Stage):
             known_lost = buffer.lost
             self._merge(stream, buffer.skip_gap(now))
             if buffer.lost > known_lost:
-                text = "%d results were lost: nobody published them again"
+                text = "%d results were lost: they were not published again"
                 where = {"stream": stream, "seq": buffer.next_seq - 1}
                 self.context.log.warning(text, buffer.lost - known_lost, extra=where)
             if buffer.end and self._summary(stream).end is None and self._is_complete(stream):
@@ -216,7 +216,7 @@ class Sink(Stage):
             for packet in self._display.refresh():
                 if isinstance(packet.message, Marker) and self._keeper.admit(
                     packet.message, is_sent_again=False
-                ):  # written at once, whether there is a hub or not
+                ):  # written at once, with or without a hub
                     yield from self.on_marker(Packet(packet.message))
                 yield packet
             self._quit = self._display.closed
@@ -256,7 +256,7 @@ class Sink(Stage):
         return self._writer.streams.setdefault(stream, StreamSummary())
 
     def _merge(self, stream: str, results: Iterable[Emotion | LostFrame]) -> None:
-        """Show results, and write them when their turn has come among those of other sources."""
+        """Show results, and write them in event time order with those of other sources."""
         for result in results:
             if isinstance(result, LostFrame):
                 self._lost_frames.setdefault(stream, deque()).append(result)
@@ -268,7 +268,7 @@ class Sink(Stage):
         self._write_ready()
 
     def _write_ready(self) -> None:
-        """Write what is complete; in live delivery nothing waits, so that a kill loses nothing."""
+        """Write what is complete; in live delivery write all at once, so that a kill loses none."""
         is_live = self.context.delivery == "live"
         self._write(self._merger.flush() if is_live else self._merger.pop_ready(monotonic()))
 
@@ -301,7 +301,7 @@ class Sink(Stage):
             self._writer.add_state(state)
 
     def _write_lost_frames(self, stream: str, before: Emotion | None = None) -> None:
-        """Write rows for a stream's lost frames, up to the next one that has a result."""
+        """Write rows for a stream's lost frames, up to the next frame with a result."""
         summary, waiting = self._summary(stream), self._lost_frames.setdefault(stream, deque())
         while waiting and (before is None or waiting[0] < (before.epoch, before.seq)):
             lost = waiting.popleft()
@@ -316,7 +316,7 @@ class Sink(Stage):
         return self._buffers[stream].done and not self._held_results[stream]
 
     def _finish(self, stream: str, end: StreamEnd) -> Packet:
-        """Have everything on disk before publishing that it is."""
+        """Write everything to disk, then publish that it is there."""
         summary = self._summary(stream)
         self._write_lost_frames(stream)
         summary.finish(end)
@@ -328,7 +328,7 @@ class Sink(Stage):
         )
 
     def _checkpoint(self) -> None:
-        """Have everything on disk, and where a successor continues; then confirm it."""
+        """Write everything to disk with a checkpoint for a successor; then confirm it."""
         self._next_checkpoint = monotonic() + CHECKPOINT_S
         if self._writer is None:
             return
@@ -336,6 +336,6 @@ class Sink(Stage):
         self._keeper.kept(self._unconfirmed)
         self._unconfirmed.clear()
         for stream, summary in self._writer.streams.items():
-            # Results that were repeated, or came after they had been given up
+            # Covers results that were repeated, or came after they had been given up
             topic = f"{Emotion.topic_prefix}/{stream}"
             self._keeper.kept_before(topic, (summary.epoch, summary.next_seq))

@@ -1,4 +1,4 @@
-"""One table of the session folder: rows are appended, and none is lost or written twice."""
+"""A table of the session folder: rows are appended, and none is lost or written twice."""
 
 import csv
 import io
@@ -13,15 +13,15 @@ from affectline.services.sessions.table_column import Row, SessionTable
 
 
 class TableFile:
-    """A CSV file that is appended to, made with its first row.
+    """A CSV file for appending, created with its first row.
 
     Args:
         folder: The session folder.
         table: Its columns; the file is ``<name>.csv``.
 
     Raises:
-        AffectlineError: There is a file of this name with other columns.
-        OSError: It cannot be read or written.
+        AffectlineError: A file of this name exists with other columns.
+        OSError: The file cannot be read or written.
     """
 
     def __init__(self, folder: Path, table: SessionTable) -> None:
@@ -35,11 +35,11 @@ class TableFile:
 
     @property
     def size(self) -> int:
-        """Bytes that were handed to the operating system."""
+        """Number of bytes handed to the operating system."""
         return self._file.tell() if self._file else 0
 
     def create(self) -> None:
-        """Make the file, even if no row will follow."""
+        """Create the file, even if no row follows."""
         if self._file is None:
             self._file = io.FileIO(self.path, "a+")
             _write_all(self._file, self._header)
@@ -73,7 +73,7 @@ class TableFile:
     def _check_header(self, whole: bytes) -> None:
         if whole and not whole.startswith(self._header):
             raise AffectlineError(
-                f"--out {self.path}: has other columns than this version writes",
+                f"--out {self.path}: its columns differ from those that this version writes",
                 "name a new folder",
             )
 
@@ -85,7 +85,7 @@ class TableFile:
         """Hand all rows to the operating system.
 
         Raises:
-            OSError: The disk is full, or the like.
+            OSError: The rows cannot be written, for example because the disk is full.
         """
         text = self._rows.getvalue()
         if text:
@@ -96,7 +96,7 @@ class TableFile:
             self._rows.truncate()
 
     def sort(self, column: str) -> None:
-        """Put the rows in the order of a column of integers, as a whole or not at all."""
+        """Sort the rows by a column of integers, atomically."""
         self.flush()
         if self._file is None:
             return
@@ -122,9 +122,9 @@ class TableFile:
 
 
 def _whole_lines(data: bytes) -> int:
-    """Bytes up to the last end of a row: what a process left behind that died is cut off.
+    """Number of bytes up to the last complete row; the rest is left over from a killed process.
 
-    An end of line between quotation marks is part of a text.
+    A line break between quotation marks is part of a text.
     """
     end = data.rfind(b"\n") + 1
     while data.count(b'"', 0, end) % 2:

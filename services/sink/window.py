@@ -30,33 +30,33 @@ REPLAY_KEYS: Final = (" ", ".")
 """Keys that pause a replay and step through it."""
 KEYS: Final = "K: snapshot   M: marker   Q: quit"
 SNAPSHOTS: Final = "snapshots"
-"""Folder of the snapshots in a session folder."""
+"""Name of the folder for snapshots in a session folder."""
 
 
 NAME: Final = "Affectline"
-"""Of the window, for OpenCV; its title follows the streams."""
+"""Name of the window for OpenCV; its title follows the streams."""
 SMALLEST_WIDTH: Final = 960
-"""A single picture is shown at least so wide, where the screen is."""
+"""Least width at which a single video is shown, if the screen is that wide."""
 BACKGROUND: Final = (30, 26, 23)
 PATIENCE_S: Final = 1.0
-"""A window of the usual proportions opens when no picture has come for so long: its keys are of use
-without pictures, too."""
+"""If no frame arrives within this time, a window of the usual proportions opens: its keys are
+useful without video as well."""
 SMALLEST_CANVAS: Final = 120
-"""Pixels: a window may be dragged smaller than anything can be drawn."""
+"""Pixels: a window may be dragged to a size too small to draw anything."""
 
 
 class WindowDisplay(OverlayRenderer):
     """One window for all streams: K saves a snapshot, M sets a marker, Q quits.
 
-    It is as large as the screen allows, and may be made any other size; what is drawn is drawn for
-    that size. While a replay is shown, keys pause it and step through it.
+    It opens as large as the screen allows and can be resized; the overlay is drawn for the actual
+    size. While a replay is shown, keys pause it and step through it.
 
     Args:
         folder: The session folder.
-        context: Of the process.
-        keeps_pictures: Snapshots may show faces; else they are numbers alone.
-        stats: Show the pipeline's rate and latency.
-        streams: Those that will come, as far as it is known: each has its cell from the start.
+        context: Context of the process.
+        keeps_pictures: Whether snapshots may show faces; else they contain only numbers.
+        stats: Whether to show the pipeline's rate and latency.
+        streams: Expected streams, as far as they are known: each has a cell from the start.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class WindowDisplay(OverlayRenderer):
         self._newest: dict[str, tuple[Packet, Emotion]] = {}
         self._visible: dict[str, tuple[Packet, Emotion]] = {}
         self._canvas: Image | None = None
-        """What the window shows; None before it is opened."""
+        """The contents of the window; None before it is opened."""
         self._cells: dict[str, Rect] = {}
         self._opens_at = math.inf
         sys.stdout.write(f"{KEYS}\n")
@@ -94,13 +94,13 @@ class WindowDisplay(OverlayRenderer):
             sys.stdout.flush()
 
     def _know(self, stream: str) -> None:
-        """Give a stream a cell."""
+        """Make sure that a stream has a cell."""
         if stream not in self._streams:
             self._streams.append(stream)
             self._cells.clear()
 
     def end(self, end: StreamEnd) -> None:
-        """Its last picture stays."""
+        """Keep showing the stream's last frame."""
 
     def add_result(self, emotion: Emotion) -> None:
         packet = self.match(emotion)
@@ -123,7 +123,7 @@ class WindowDisplay(OverlayRenderer):
         self.closed = key == "q" or (self._canvas is not None and not _is_visible())
 
     def _show(self) -> None:
-        """Draw the newest results, all where the window has another size than before."""
+        """Draw the newest results, or all of them if the window was resized."""
         if self._canvas is None and not self._newest and monotonic() < self._opens_at:
             return
         canvas = self._lay_out()
@@ -146,7 +146,7 @@ class WindowDisplay(OverlayRenderer):
             cv2.imshow(NAME, canvas)
 
     def _lay_out(self) -> Image:
-        """The canvas, as large as the window is; opens the window where there is none."""
+        """The canvas, as large as the window; opens the window if there is none."""
         if self._canvas is None:
             frames = [p.message for p, _ in self._newest.values()]
             sizes = [(f.width, f.height) for f in frames if isinstance(f, Frame)]
@@ -181,7 +181,7 @@ class WindowDisplay(OverlayRenderer):
         cv2.setWindowTitle(NAME, f"{NAME} {', '.join(self._streams)}")
 
     def _snapshot(self, packet: Packet, emotion: Emotion) -> None:
-        """Save the image and each face, where these may be kept, and print the probabilities."""
+        """Save the image and each face if these may be kept, and print the probabilities."""
         stem = f"{emotion.stream}-{emotion.seq:06d}"
         if not self._keeps_pictures:
             lines = [f"snapshot of {stem}: numbers only, because of --privacy"]
@@ -200,7 +200,7 @@ class WindowDisplay(OverlayRenderer):
         sys.stdout.flush()
 
     def _save(self, stem: str, packet: Packet, emotion: Emotion) -> bool:
-        """Save the image and each face; False where it cannot be decoded."""
+        """Save the image and each face; False if the image cannot be decoded."""
         frame = packet.message
         image = decode(frame, packet.parts[0]) if isinstance(frame, Frame) else None
         if image is None:
@@ -216,7 +216,7 @@ class WindowDisplay(OverlayRenderer):
         return True
 
     def _marker(self) -> Packet:
-        """A marker at the frame that is visible, or at a camera's present."""
+        """A marker at the visible frame, or at the present time for a camera."""
         marker = Marker(
             session=to_name(self._folder.name) or "session",
             at=self._clock.now(),
@@ -234,5 +234,5 @@ class WindowDisplay(OverlayRenderer):
 def _is_visible() -> bool:
     try:
         return cv2.getWindowProperty(NAME, cv2.WND_PROP_VISIBLE) >= 1
-    except cv2.error:  # Qt has ended with its last window
+    except cv2.error:  # Qt ended with its last window
         return False

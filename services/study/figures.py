@@ -1,4 +1,4 @@
-"""Charts of studies by plotly, and how they get into a page that needs no network."""
+"""Plotly charts of studies, for a page that needs no network."""
 
 from typing import Any
 
@@ -6,10 +6,10 @@ from affectline.common.errors import AffectlineError
 
 
 def load_plotly() -> Any:
-    """Plotly's module of traces.
+    """Load plotly's module of traces.
 
     Raises:
-        AffectlineError: It is not installed.
+        AffectlineError: Plotly is not installed.
     """
     try:
         import plotly.graph_objects as go
@@ -22,7 +22,7 @@ def load_plotly() -> Any:
 
 
 def to_html(figure: Any) -> str:
-    """A figure as HTML for a page that has `plotly_script`."""
+    """A figure as HTML for a page with `plotly_script`."""
     html: str = figure.to_html(
         full_html=False, include_plotlyjs=False, config={"displaylogo": False}
     )
@@ -30,7 +30,7 @@ def to_html(figure: Any) -> str:
 
 
 def plotly_script() -> str:
-    """What a page with figures needs once, before the first of them."""
+    """The script that a page with figures needs once, before the first figure."""
     from plotly.offline import get_plotlyjs
 
     return f"<script>{get_plotlyjs()}</script>"

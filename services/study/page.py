@@ -11,14 +11,14 @@ from affectline.services.study.statistics import FEWEST, RESAMPLES, MeanInterval
 from affectline.services.study.study import EventAverage, Study, event_labels
 
 SAME: Final = 1e-9
-"""Shares of a value below which a difference is one of rounding."""
+"""Relative differences below this are rounding errors."""
 COLUMNS: Final = 3
 ROW_PX: Final = 300
 COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-"""Okabe & Ito's palette: one colour for each condition, in their order."""
+"""Okabe & Ito's palette: one colour per condition, in order."""
 LINE: Final = "rgba(90,98,108,0.45)"
 NAMED: Final = 8
-"""Labels of markers that are suggested at most."""
+"""Maximum of suggested marker labels."""
 PAGE: Final = Template("""<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -48,7 +48,7 @@ $sections
 </html>
 """)
 LOW_COVERAGE: Final = 0.5
-"""A face that was seen in less of the frames is marked."""
+"""Lower coverage is highlighted."""
 
 
 def render_study(study: Study, name: str) -> str:
@@ -73,24 +73,24 @@ def render_study(study: Study, name: str) -> str:
 
 
 def _lead(study: Study) -> str:
-    what = "changes against each session's baseline" if study.has_baseline else "means"
+    what = "changes from each session's baseline" if study.has_baseline else "means"
     names = ", ".join(escape(one) for one in study.conditions)
     text = f"Each measure by condition ({names}): {what}, with every participant as a line."
     if len(study.participants) < FEWEST:
         text += (
-            f" With {count(study.participants, 'participant')} there are no intervals: that is "
-            "too few to say how people differ."
+            f" With {count(study.participants, 'participant')} there are no intervals, because "
+            "that is too few to estimate how people differ."
         )
     return text
 
 
 def count(things: Sequence[Any], name: str) -> str:
-    """How many of something, in words: ``2 sessions``."""
+    """The number of things with their name: ``2 sessions``."""
     return f"{len(things)} {name}{'s' * (len(things) != 1)}"
 
 
 def _draw_measures(study: Study) -> str:
-    """A plot for each measure: conditions beside each other, participants as lines."""
+    """A plot for each measure: conditions side by side, participants as lines."""
     from plotly.subplots import make_subplots
 
     go, measures = load_plotly(), study.measures
@@ -114,14 +114,12 @@ def _draw_measures(study: Study) -> str:
         height=60 + ROW_PX * rows, template="plotly_white", showlegend=False,
         margin={"l": 50, "r": 20, "t": 40, "b": 40},
     )  # fmt: skip
-    note = (
-        "<p>Grey: a participant. Coloured: the mean over participants with its 95 % interval.</p>"
-    )
+    note = "<p>Grey: one participant. Coloured: mean over participants with its 95 % interval.</p>"
     return f"<h2>Measures by condition</h2>\n{note}\n{to_html(figure)}"
 
 
 def _range_of_equals(values: Sequence[float]) -> list[float] | None:
-    """An axis for values that differ by rounding alone, which plotly would show; else its own."""
+    """An axis range for values that differ only by rounding, which plotly would show; else None."""
     largest = max(map(abs, values))
     if max(values) - min(values) > SAME * largest:
         return None
@@ -175,8 +173,8 @@ def _tell_differences(study: Study) -> Iterator[str]:
         for measure, first, second, found in rows
     )
     yield (
-        "<h2>Differences within participants</h2>\n<p>Of those who have both conditions. Many "
-        "measures are compared here, and none was chosen beforehand: some intervals miss zero by "
+        "<h2>Differences within participants</h2>\n<p>For participants with both conditions. Many "
+        "measures are compared, and none was chosen beforehand, so some intervals exclude zero by "
         "chance.</p>\n<div class=wide><table><tr><th>measure</th><th class=text>conditions</th>"
         f"<th>mean</th><th>95 % interval</th><th>participants</th></tr>\n{body}</table></div>"
     )
@@ -189,22 +187,22 @@ def _interval(found: MeanInterval) -> str:
 
 
 def _draw_events(study: Study) -> Iterator[str]:
-    """Averages around each event, a plot for each curve, conditions in colours."""
+    """Averages around each event: a plot for each curve, a colour for each condition."""
     if not study.events:
         labels = list(event_labels(study).items())[:NAMED]
         if labels:
             named = ", ".join(f"“{escape(label)}” ({count})" for label, count in labels)
             yield (
-                f"<h2>Events</h2>\n<p>Markers: {named}. With <code>--event LABEL</code> the curves "
-                "around them are averaged here.</p>"
+                f"<h2>Events</h2>\n<p>Markers: {named}. With <code>--event LABEL</code>, this page "
+                "shows the average curves around them.</p>"
             )
         return
     for event in dict.fromkeys(one.event for one in study.events):
         averages = [one for one in study.events if one.event == event]
         curves = [name for name in CURVES if any(one.curve == name for one in averages)]
         yield (
-            f"<h2>Around “{escape(event)}”</h2>\n<p>Change against the mean before the event: "
-            "first averaged over a participant's events, then over participants; shaded is the "
+            f"<h2>Around “{escape(event)}”</h2>\n<p>Change from the mean before the event: "
+            "averaged first over each participant's events, then over participants. Shaded: "
             f"95 % interval.</p>\n{_draw_event(study, averages, curves)}"
         )
 
@@ -243,7 +241,7 @@ def _draw_event(study: Study, averages: Sequence[EventAverage], curves: Sequence
 
 
 def _tell_sessions(study: Study) -> str:
-    """How far each session can be trusted."""
+    """How reliable each session is."""
     head = (
         "<tr><th>session</th><th class=text>fields</th><th>frames</th><th>coverage</th>"
         "<th>doubted</th><th>confidence</th><th>state quality</th><th class=text>remarks</th></tr>"
@@ -256,9 +254,9 @@ def _tell_sessions(study: Study) -> str:
         for one in study.sessions
     )
     note = (
-        "<p>Coverage: the share of frames that show the main face; below "
-        f"{LOW_COVERAGE:.0%} it is marked. Doubted: the share of its frames with a reason not to "
-        "trust the expression.</p>"
+        "<p>Coverage: share of frames that show the main face, highlighted below "
+        f"{LOW_COVERAGE:.0%}. Doubted: share of its frames with a reason not to trust the "
+        "expression.</p>"
     )
     return f"<h2>Sessions</h2>\n{note}\n<div class=wide><table>{head}\n{body}</table></div>"
 
@@ -283,10 +281,10 @@ def _tell_left_out(study: Study) -> Iterator[str]:
         yield f"<h2>Left out</h2>\n<ul>\n{items}\n</ul>"
 
 
-METHOD: Final = f"""<h2>How it was computed</h2>
-<p class="note">A participant's several sessions under one condition count as one, by their mean.
-Intervals are 95 % percentile bootstrap intervals over participants ({RESAMPLES:,} resamples, a
-fixed seed), from {FEWEST} participants on. Expressions are what most people would call them, by a
-model that is right on seven faces in ten; they are not feelings. Nervousness was checked on public
-data of stress only; drowsiness, looks away, PERCLOS and gaze were not validated. Parts of sessions
-that were annotated as left out are left out everywhere.</p>"""
+METHOD: Final = f"""<h2>Method</h2>
+<p class="note">Several sessions of a participant under one condition count as one, by their mean.
+Intervals are 95 % percentile bootstrap intervals over participants ({RESAMPLES:,} resamples, fixed
+seed) and need at least {FEWEST} participants. Expressions are what most people would call them,
+predicted by a model that is right on seven faces in ten; they are not feelings. Nervousness was
+validated only on public data of stress; drowsiness, looks away, PERCLOS and gaze were not
+validated. Parts annotated as left out are excluded everywhere.</p>"""

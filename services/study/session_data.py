@@ -1,4 +1,4 @@
-"""One session as a study sees it: its fields, its figures, and its curves around events."""
+"""A session's data for a study: fields, figures, and curves around events."""
 
 import math
 from collections.abc import Sequence
@@ -21,16 +21,16 @@ from affectline.services.sessions.recording import open_recording, session_folde
 
 
 class Measure(NamedTuple):
-    """A figure of a session that is compared."""
+    """A figure by which sessions are compared."""
 
     name: str
     title: str
     scale: str
-    """For people: its unit, or from where to where it goes."""
+    """Unit or range, for display."""
 
     @property
     def unit(self) -> str:
-        """As in UCUM; ``1`` for none."""
+        """UCUM unit; ``1`` for none."""
         return "1" if " to " in self.scale else self.scale
 
 
@@ -40,27 +40,27 @@ MEASURES: Final = (
     Measure("nervousness", "nervousness", "0 to 100"),
     Measure("heart_rate", "heart rate", "/min"),
     Measure("skin_conductance", "skin conductance", "uS"),
-    Measure("hrv_sdnn_ms", "heart-rate variability, SDNN", "ms"),
-    Measure("hrv_rmssd_ms", "heart-rate variability, RMSSD", "ms"),
-    Measure("hrv_pnn50", "heart-rate variability, pNN50", "0 to 1"),
-    Measure("hrv_lf_hf", "heart-rate variability, LF/HF", "1"),
+    Measure("hrv_sdnn_ms", "heart rate variability, SDNN", "ms"),
+    Measure("hrv_rmssd_ms", "heart rate variability, RMSSD", "ms"),
+    Measure("hrv_pnn50", "heart rate variability, pNN50", "0 to 1"),
+    Measure("hrv_lf_hf", "heart rate variability, LF/HF", "1"),
     Measure("eda_tonic_us", "skin conductance, tonic", "uS"),
     Measure("scr_per_min", "skin conductance responses", "/min"),
     Measure("blinks_per_minute", "blinks", "/min"), Measure("perclos", "PERCLOS", "0 to 1"),
     Measure("drowsiness", "drowsiness", "0 to 100"),
     Measure("looks_away", "share of looks away", "0 to 1"),
 )  # fmt: skip
-"""What sessions are compared by, in the order of the page."""
+"""Measures that sessions are compared by, in the order of the page."""
 SIGNALS: Final = ("heart_rate", "skin_conductance")
 CURVES: Final = ("valence", "arousal", "nervousness", *SIGNALS)
-"""What is averaged around events."""
+"""Curves averaged around events."""
 QUALITY: Final = ("frames", "faces", "coverage", "doubted", "confidence", "state_quality")
-"""Figures that say how far the others can be trusted."""
+"""Figures on how reliable the others are."""
 TIMES: Final = {"ms": 0.001, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
 
 
 class RestWindow(NamedTuple):
-    """Where a session's rest is: from one moment to another, each a time in s or a marker."""
+    """A session's rest: begin and end, each a time in s or the label of a marker."""
 
     begin: float | str
     end: float | str
@@ -68,18 +68,18 @@ class RestWindow(NamedTuple):
 
 @dataclass
 class StudySession:
-    """A session.
+    """A session of a study.
 
     Attributes:
-        folder: Its folder.
-        name: Its name.
-        fields: What the study knows of it.
-        figures: By name of a measure: over the session, without its baseline and what is left out.
-        baseline: The same over the baseline; empty where there is none.
+        folder: Session folder.
+        name: Name of the session.
+        fields: Study fields, such as the participant.
+        figures: By measure: figures over the session, without the baseline and excluded parts.
+        baseline: By measure: figures over the baseline; empty without one.
         quality: `QUALITY`, over the session.
         curves: By name: times in s of the session, and values.
         markers: Times in s of the session, and labels.
-        notes: What is to be said of it.
+        notes: Remarks, such as a missing baseline.
     """
 
     folder: Path
@@ -94,16 +94,16 @@ class StudySession:
 
     @property
     def participant(self) -> str:
-        """Who; a session without a participant is one of its own."""
+        """The participant; a session without one counts as a participant of its own."""
         return self.fields.get("participant") or self.name
 
     @property
     def condition(self) -> str:
-        """Under which condition; without one, the task."""
+        """The condition, else the task."""
         return self.fields.get("condition") or self.fields.get("task") or "all"
 
     def label(self) -> str:
-        """Its five fields in a few words."""
+        """The five study fields in one line."""
         return ", ".join(self.fields[name] for name in STUDY_FIELDS if self.fields.get(name))
 
 
@@ -111,11 +111,11 @@ def read_study_session(folder: Path, baseline: RestWindow | None) -> StudySessio
     """Read a session.
 
     Args:
-        folder: Its folder.
-        baseline: Where its rest is.
+        folder: Session folder.
+        baseline: The session's rest.
 
     Raises:
-        AffectlineError: It cannot be read, or nothing was seen or measured in it.
+        AffectlineError: The session cannot be read, or has no faces or measurements.
     """
     recording = open_recording(folder, lambda *_: None)
     edits = read_edits(session_folder(folder))
@@ -141,7 +141,7 @@ def read_study_session(folder: Path, baseline: RestWindow | None) -> StudySessio
 
 
 def _without_pictures(packets: Any) -> Any:
-    """The messages that figures are made of, without their parts."""
+    """The messages that figures are computed from, without images."""
     for packet in packets:
         if isinstance(packet.message, Emotion | Samples | State | Marker | StreamStart):
             yield Packet(packet.message)
@@ -150,7 +150,7 @@ def _without_pictures(packets: Any) -> Any:
 def _resolve(
     baseline: RestWindow | None, markers: Sequence[tuple[float, str]], session: StudySession
 ) -> tuple[float, float] | None:
-    """The baseline in s; None, with a note, where a marker that bounds it is not there."""
+    """The baseline in s; None, with a note, if one of its markers is missing."""
     if baseline is None:
         return None
     edges: list[float] = []
@@ -192,7 +192,7 @@ def _figures(
 
 
 def _features(collected: CollectedSignals, subject: str, window: Window) -> dict[str, float | None]:
-    """Features of heart and skin; none where NeuroKit2 is not installed."""
+    """Features of heart and skin; none if NeuroKit2 is not installed."""
     try:
         return offline_features(collected.of(subject), window)
     except AffectlineError:
@@ -223,7 +223,7 @@ class _Signals:
 
 
 class _Curves:
-    """Curves and markers of a session, in s; what is left out of studies is left out."""
+    """Curves and markers of a session, with times in s, without excluded parts."""
 
     def __init__(self, zero: int | None, edits: SessionEdits) -> None:
         self._zero, self._edits = zero, edits
@@ -261,7 +261,7 @@ class _Curves:
                 self._points.setdefault(samples.signal, []).append((at_s, value))
 
     def build(self) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
-        """By name of a curve: times and values, in order."""
+        """By name of a curve: sorted times, and values."""
         self.markers.sort()
         points = dict(self._points)
         main = max(self._faces.values(), key=len, default=[])

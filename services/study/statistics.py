@@ -1,4 +1,4 @@
-"""Means with intervals, resampled over participants, and averages around events."""
+"""Means with intervals from resampling participants, and averages around events."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 RESAMPLES: Final = 10_000
 SEED: Final = 1
 FEWEST: Final = 3
-"""Participants below which there is no interval: two tell nothing of how people differ."""
+"""Minimum of participants for an interval: two show nothing about how people differ."""
 STEP_S: Final = 0.25
-"""Between the points of averages around events."""
+"""Time between the points of averages around events."""
 DIGITS: Final = 9
-"""Decimals of changes: what is beyond them is the noise of floating-point sums."""
+"""Decimal places of changes: further digits are floating-point noise."""
 LONGEST_GAP_S: Final = 5.0
 """A curve is not interpolated over longer gaps."""
 
@@ -32,7 +32,7 @@ def bootstrap_mean(values: Sequence[float] | NDArray[np.float64]) -> MeanInterva
     """Mean over participants with its 95 % percentile bootstrap interval (Efron & Tibshirani 1993).
 
     Args:
-        values: One of each participant.
+        values: One value per participant.
     """
     given = np.asarray(values, np.float64)
     if len(given) < FEWEST:
@@ -44,7 +44,7 @@ def bootstrap_mean(values: Sequence[float] | NDArray[np.float64]) -> MeanInterva
 
 
 def mean_by_participant(pairs: Iterable[tuple[str, float]]) -> dict[str, float]:
-    """A participant's several sessions count as one: their mean."""
+    """Mean by participant, so that several sessions of one count as one."""
     values: dict[str, list[float]] = {}
     for participant, value in pairs:
         values.setdefault(participant, []).append(value)
@@ -54,7 +54,7 @@ def mean_by_participant(pairs: Iterable[tuple[str, float]]) -> dict[str, float]:
 def paired_difference(
     first: Mapping[str, float], second: Mapping[str, float]
 ) -> MeanInterval | None:
-    """Second minus first, of those who have both; None where nobody has."""
+    """Second minus first, for participants with both; None if nobody has both."""
     both = [second[name] - first[name] for name in first if name in second]
     return bootstrap_mean(both) if both else None
 
@@ -68,17 +68,17 @@ def event_grid(before_s: float, after_s: float) -> NDArray[np.float64]:
 def cut_around(
     times: NDArray[np.float64], values: NDArray[np.float64], at: float, grid: NDArray[np.float64]
 ) -> NDArray[np.float64] | None:
-    """A curve around an event, less its mean before it.
+    """A curve around an event, minus its mean before the event.
 
     Args:
-        times: In s, rising.
-        values: As many.
-        at: The event, in s.
+        times: Times in s, increasing.
+        values: A value for each time.
+        at: Time of the event in s.
         grid: Seconds from the event.
 
     Returns:
-        As many values as the grid has, NaN where nothing was measured; None where nothing is known
-        before the event, so that there is nothing to compare with.
+        A value for each point of the grid, NaN where nothing was measured; None if there is no
+        value before the event to compare with.
     """
     moments = at + grid
     cut = np.interp(moments, times, values, left=np.nan, right=np.nan)
@@ -94,14 +94,14 @@ def cut_around(
 def average_events(
     cuts: Mapping[str, Sequence[NDArray[np.float64]]],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], int]:
-    """Mean over participants of each one's mean over events, with its interval, point by point.
+    """Mean over participants of their means over events, with its interval, point by point.
 
     Args:
         cuts: By participant: curves around events.
 
     Returns:
-        Mean, lower and upper end (NaN where fewer than `FEWEST` participants are known), and the
-        number of participants.
+        Mean, lower and upper end (NaN with fewer than `FEWEST` participants), and the number of
+        participants.
     """
     means = np.stack([_nanmean(np.stack(list(curves))) for curves in cuts.values()])
     mean = _nanmean(means)
@@ -116,7 +116,7 @@ def average_events(
 
 
 def _nanmean(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Column means of what is known; NaN where nothing is."""
+    """Column means of the known values; NaN without any."""
     known = np.isfinite(rows)
     counts = known.sum(axis=0)
     sums = np.where(known, rows, 0.0).sum(axis=0)

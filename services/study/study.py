@@ -1,4 +1,4 @@
-"""Sessions compared: what is told of each measure, condition and event."""
+"""Compares sessions by measure, condition and event."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -36,13 +36,13 @@ class EventAverage:
     Attributes:
         event: Label of the markers.
         condition: Condition, such as rain.
-        curve: Which curve.
-        seconds: From the event, ``(N,)``.
-        mean: Change against the mean before the event, ``(N,)``.
-        low: Lower end of its 95 % interval, NaN where there is none.
+        curve: Name of the curve.
+        seconds: Seconds from the event, ``(N,)``.
+        mean: Change from the mean before the event, ``(N,)``.
+        low: Lower end of the 95 % interval, NaN without one.
         high: Upper end.
-        participants: How many.
-        events: How many.
+        participants: Number of participants.
+        events: Number of events.
     """
 
     event: str
@@ -58,12 +58,12 @@ class EventAverage:
 
 @dataclass
 class Study:
-    """All sessions, and what is told of them.
+    """All sessions, and their comparison.
 
     Attributes:
-        sessions: Those that are compared.
-        left_out: Session folders that are not, with the reason.
-        has_baseline: Figures are changes against each session's baseline.
+        sessions: The compared sessions.
+        left_out: The other session folders, with the reason.
+        has_baseline: Figures are changes from each session's baseline.
         events: Averages around events.
     """
 
@@ -74,24 +74,24 @@ class Study:
 
     @property
     def conditions(self) -> list[str]:
-        """In the order of their names."""
+        """Conditions sorted by name."""
         return sorted({session.condition for session in self.sessions}, key=natural_order)
 
     @property
     def participants(self) -> list[str]:
-        """In the order of their names."""
+        """Participants sorted by name."""
         return sorted({session.participant for session in self.sessions}, key=natural_order)
 
     @property
     def measures(self) -> list[Measure]:
-        """Those that any session has."""
+        """Measures that at least one session has."""
         return [
             measure for measure in MEASURES
             if any(self.value(session, measure) is not None for session in self.sessions)
         ]  # fmt: skip
 
     def value(self, session: StudySession, measure: Measure) -> float | None:
-        """A session's figure; with a baseline, its change against that."""
+        """A session's figure; with a baseline, its change from the baseline."""
         value = session.figures.get(measure.name)
         if not self.has_baseline or value is None:
             return value
@@ -109,12 +109,12 @@ class Study:
         return mean_by_participant(pairs)
 
     def mean(self, measure: Measure, condition: str) -> MeanInterval | None:
-        """The mean over participants under a condition; None where nobody has the measure."""
+        """The mean over participants under a condition; None if nobody has the measure."""
         values = self.by_participant(measure, condition)
         return bootstrap_mean(list(values.values())) if values else None
 
     def differences(self, measure: Measure) -> Iterator[tuple[str, str, MeanInterval]]:
-        """Between every two conditions, of those participants who have both."""
+        """Yield the differences between any two conditions, over participants with both."""
         for first, second in combinations(self.conditions, 2):
             pair = self.by_participant(measure, first), self.by_participant(measure, second)
             found = paired_difference(*pair)
@@ -123,10 +123,10 @@ class Study:
 
 
 def find_sessions(path: Path) -> list[Path]:
-    """The session folders below a path, at any depth, in the order of their names.
+    """The session folders below a path, at any depth, sorted by path.
 
     Raises:
-        AffectlineError: There is none.
+        AffectlineError: There are none.
     """
     if not path.is_dir():
         raise AffectlineError(f"PATH {path}: no such folder", "name a folder of session folders")
@@ -144,16 +144,16 @@ def find_sessions(path: Path) -> list[Path]:
                 waiting.append(child)
     if not found:
         raise AffectlineError(
-            f"PATH {path}: no session below it", "make some with affectline up, or analyse"
+            f"PATH {path}: no session below it", "record some with affectline up, or analyse"
         )
     return sorted(found)
 
 
 def parse_baseline(text: str) -> RestWindow:
-    """Read ``FROM..TO``: times, or labels of markers.
+    """Parse ``FROM..TO``, where both are times or labels of markers.
 
     Raises:
-        AffectlineError: It is not that.
+        AffectlineError: The text has another form.
     """
     begin, dots, end = text.partition("..")
     if not dots or not begin.strip() or not end.strip():
@@ -178,18 +178,18 @@ def make_study(
     after_s: float = 20.0,
     observe: Callable[[], None] = lambda: None,
 ) -> Study:
-    """Read sessions and compare them; those that cannot be read are left out, with the reason.
+    """Read and compare sessions; unreadable ones are left out, with the reason.
 
     Args:
         folders: Session folders.
-        baseline: Where each session's rest is: figures are changes against it.
-        events: Labels of markers around which curves are averaged.
-        before_s: How long before an event.
-        after_s: How long after it.
+        baseline: Each session's rest; figures are changes from it.
+        events: Labels of markers; curves are averaged around them.
+        before_s: Seconds before an event.
+        after_s: Seconds after an event.
         observe: Called after every session.
 
     Raises:
-        AffectlineError: None of them can be used.
+        AffectlineError: No session can be used.
     """
     study = Study(has_baseline=baseline is not None)
     for folder in folders:
@@ -232,13 +232,13 @@ def _average(study: Study, event: str, before_s: float, after_s: float) -> Itera
 
 
 def natural_order(text: str) -> list[tuple[int, int, str]]:
-    """Sorts ``P2`` before ``P10``."""
+    """Sort key that puts ``P2`` before ``P10``."""
     parts = re.findall(r"\d+|\D+", text)
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
 
 
 def event_labels(study: Study) -> dict[str, int]:
-    """How often each marker label occurs, the most frequent first."""
+    """How often each marker label occurs, most frequent first."""
     counts: dict[str, int] = {}
     for session in study.sessions:
         for _, label in session.markers:

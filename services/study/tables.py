@@ -1,4 +1,4 @@
-"""The tidy tables of a study: a row for each value, ready for pandas, R or a spreadsheet."""
+"""Tidy tables of a study: a row for each value, ready for pandas, R or a spreadsheet."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -18,17 +18,17 @@ TEXTS: Final = frozenset({
     "curve", "first", "second",
 })  # fmt: skip
 OWN_OF_SESSIONS: Final = frozenset({"session_name", "folder", *QUALITY, "left_out", "notes"})
-"""Columns of ``sessions``; a field of the study of such a name is called ``field_<name>`` there."""
+"""Columns of ``sessions``; a study field with such a name becomes ``field_<name>`` there."""
 INTEGERS: Final = frozenset({"participants", "events", "frames", "faces"})
 
 
 def write_tables(study: Study, folder: Path) -> list[Path]:
     """Write ``sessions``, ``measures``, ``conditions``, ``differences`` and ``events``.
 
-    As CSV files, and as Parquet where pyarrow is installed. Tables without rows are left out.
+    They are CSV files, and Parquet files too if pyarrow is installed. Empty tables are left out.
 
     Returns:
-        The files.
+        The written files.
     """
     tables = {
         "sessions": list(_session_rows(study)),
@@ -39,7 +39,7 @@ def write_tables(study: Study, folder: Path) -> list[Path]:
     }
     paths: list[Path] = []
     for name, rows in tables.items():
-        if not rows:  # nor may one stay that was written before, of other sessions or events
+        if not rows:  # remove an older table of other sessions or events
             for suffix in ("csv", "parquet"):
                 atomic_file.remove(folder / f"{name}.{suffix}")
             continue

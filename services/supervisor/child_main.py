@@ -1,16 +1,16 @@
 """The main program of every child process: standard input names the service and its settings.
 
-Only the service's own modules are imported: a process starts fast, and does without packages that
-others need.
+It imports only the service's own modules, so a process starts fast, and needs no packages that only
+other services use.
 """
 
-# ruff: noqa: E402 - collection of garbage is off before anything is imported
+# ruff: noqa: E402 - garbage collection is off before anything is imported
 import gc
 import json
 import sys
 from importlib import import_module
 
-gc.disable()  # nothing that is imported is garbage: looking for it takes a tenth of the start
+gc.disable()  # imports leave no garbage: collecting it takes a tenth of the start
 
 from affectline.common import logs
 from affectline.common.errors import explain_import
@@ -20,7 +20,7 @@ from affectline.common.settings.hub import HubSettings
 
 
 def load_spec(kind: str) -> ServiceSpec:
-    """The declaration of one service, without those of all others."""
+    """The spec of one service, without those of all others."""
     spec: ServiceSpec = import_module(f"affectline.services.{kind}.spec").SPEC
     return spec
 

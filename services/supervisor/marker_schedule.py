@@ -1,4 +1,4 @@
-"""The markers that the settings plan, each at its moment of the session's time line."""
+"""The markers that the settings plan, each at its time on the session's time line."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -10,20 +10,20 @@ from affectline.common.wire.messages import Emotion, Marker, Packet
 from affectline.common.wire.watermark import Watermark
 
 PLAN: Final = "plan"
-"""Source of these markers, and the name by which others wait for them."""
+"""Source of these markers, and the name under which others wait for them."""
 SECOND: Final = 1_000_000_000
 
 
 class MarkerSchedule:
-    """Publishes planned markers when their moment has come.
+    """Publishes planned markers when they are due.
 
-    Beside cameras that is a moment of the clock. Where films or tables are analysed, it is one of
-    theirs: the schedule then promises by a `Watermark` that no earlier marker follows, so that
-    whoever combines sources waits for it, and markers stand in their places at every pace.
+    With cameras, the clock decides when. With films or tables, their time does: the schedule then
+    promises by a `Watermark` that no earlier marker follows. Processes that combine sources wait
+    for it, so that markers are in the right place at any pace.
 
     Args:
-        markers: What is planned.
-        time_line: That of the run.
+        markers: The planned markers.
+        time_line: Time line of the run.
     """
 
     def __init__(self, markers: Iterable[TimedMarker], time_line: RunTimeLine) -> None:
@@ -33,13 +33,13 @@ class MarkerSchedule:
         self._running = set(self._sources)
         self._is_waited_for = PLAN in time_line.recorded_sources
         self.is_recorded = bool(self._sources)
-        """Whether the session's time is that of films and tables."""
+        """Whether the session's time comes from films and tables."""
         self._reached: dict[str, int] = {}
-        """By recorded source: how far it has come."""
+        """How far each recorded source has come."""
         self._alignment = SourceAlignment(PLAN, ())
 
     def observe(self, message: Emotion | Watermark) -> None:
-        """Take note of how far a source has come."""
+        """Record how far a source has come."""
         if isinstance(message, Emotion):
             source, at = f"capture/{message.stream}", message.captured_at
         else:
@@ -50,7 +50,7 @@ class MarkerSchedule:
             self._reached[source] = max(at, self._reached.get(source, 0))
 
     def due(self, clock: int) -> Iterator[Packet]:
-        """The markers whose moment has come.
+        """The markers that are due.
 
         Args:
             clock: Nanoseconds since the Unix epoch.
@@ -69,7 +69,7 @@ class MarkerSchedule:
             )
 
     def promise(self, now_s: float) -> Iterator[Packet]:
-        """The watermark, where it is due: call it after `due`, all the time.
+        """The watermark if it is due; call it regularly, after `due`.
 
         Args:
             now_s: Seconds of the monotonic clock.

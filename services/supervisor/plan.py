@@ -1,4 +1,4 @@
-"""What a run shall start: defaults that depend on its sources, and its processes."""
+"""Plans a run: its processes, and the defaults that depend on its sources."""
 
 import time
 from importlib.util import find_spec
@@ -18,23 +18,23 @@ from affectline.services.supervisor.process import ProcessSpec
 
 
 def plan(run: Run, *more: ProcessSpec) -> list[ProcessSpec]:
-    """The processes that a run consists of, in the order in which they are started.
+    """The processes of a run, in the order in which they are started.
 
-    Every service says which of its processes belong to a run (`ServiceSpec.planned`); sources get
-    the names of the consumers, because in lossless delivery they wait for them.
+    Every service plans its own processes of a run (`ServiceSpec.planned`). Sources get the names of
+    the consumers, because they wait for them in lossless delivery.
 
     Args:
-        run: What is planned.
+        run: The run to plan.
         more: Processes that no service plans by itself, started last.
 
     Raises:
-        AffectlineError: The settings name a service that there is not.
+        AffectlineError: The settings name a service that does not exist.
     """
     optional = [kind for kind, spec in SPECS.items() if spec.optional]
     for kind in run.settings.services:
         if kind not in optional:
             raise AffectlineError(
-                f"services: {kind}: no service that can be added by name",
+                f"services: {kind}: not a service that can be added by name",
                 f"name one of {', '.join(optional)}",
             )
     processes = [
@@ -46,7 +46,7 @@ def plan(run: Run, *more: ProcessSpec) -> list[ProcessSpec]:
 def with_time_line(processes: list[ProcessSpec], run: Run) -> list[ProcessSpec]:
     """The same processes, on the time line of their session.
 
-    It begins at the earliest date of a source, else now.
+    The time line begins at the earliest date of a source, else now.
 
     Raises:
         AffectlineError: The date of a source cannot be read.
@@ -67,22 +67,22 @@ def with_time_line(processes: list[ProcessSpec], run: Run) -> list[ProcessSpec]:
 
 
 def with_plan(recorded: tuple[str, ...], settings: PipelineSettings) -> tuple[str, ...]:
-    """Recorded sources, and the schedule of markers where there is one.
+    """Recorded sources, and the marker schedule if there is one.
 
-    Whoever combines sources waits for the planned markers as well.
+    Processes that combine sources wait for the planned markers as well.
     """
     return (*recorded, PLAN) if recorded and settings.markers else recorded
 
 
 def time_line_of(processes: list[ProcessSpec]) -> RunTimeLine:
-    """The time line that the processes were told of; one that begins now where none was."""
+    """The time line of the processes; one that begins now if they have none."""
     told = [p.settings.model_dump(include=set(RunTimeLine._fields)) for p in processes]
     known = {k: v for fields in told for k, v in fields.items() if v is not None}
     return RunTimeLine(**({"session_start": now_ns()} | known))
 
 
 def with_consumers(processes: list[ProcessSpec]) -> list[ProcessSpec]:
-    """The same processes, with the names of the consumers that concern them."""
+    """The same processes, with the names of the consumers that they wait for."""
     consumers = tuple(p.name for p in processes if p.spec.role in CONSUMERS)
     keepers = keepers_among(consumers)
     named = [ProcessSpec(p.spec, p.settings.with_keepers(keepers)) for p in processes]
@@ -126,11 +126,11 @@ def complete(settings: PipelineSettings) -> PipelineSettings:
 
 
 def choose_display(settings: PipelineSettings, *, attended: bool) -> PipelineSettings:
-    """Choose where frames are shown, where the settings do not (decision 7).
+    """Choose where to show frames, if the settings do not (decision 7).
 
     Args:
-        settings: With the sources that were named.
-        attended: A person has started it and may want to watch.
+        settings: Settings with the named sources.
+        attended: Whether a person has started the run and may want to watch.
     """
     if settings.sink.display is not None:
         return settings

@@ -1,4 +1,4 @@
-"""How far streams have come: where a capture process that died is continued."""
+"""How far streams have come: where a replaced capture process continues."""
 
 from typing import Final
 
@@ -11,19 +11,19 @@ EMOTION: Final = f"{Emotion.topic_prefix}/"
 
 
 class ContiguousRun:
-    """Numbers that come in any order, up to the first that is missing.
+    """Numbers that arrive in any order, without gaps up to the first missing one.
 
     Args:
-        first: The first one.
+        first: The first number.
     """
 
     def __init__(self, first: int) -> None:
         self.next = first
-        """The first that has not come."""
+        """The first number that has not arrived."""
         self._later: set[int] = set()
 
     def add(self, number: int) -> None:
-        """Take note of a number."""
+        """Add a number."""
         self._later.add(number)
         while self.next in self._later:
             self._later.discard(self.next)
@@ -31,10 +31,10 @@ class ContiguousRun:
 
 
 class StreamPositions:
-    """The first frame of each stream that somebody still needs.
+    """The first frame of each stream that is still needed.
 
     A frame is needed until it is answered, and until the consumers that keep frames or answers have
-    them on their disks: queues die with their processes.
+    them on disk: queues die with their processes.
 
     Args:
         keepers: Consumers of the run that send receipts.
@@ -45,16 +45,16 @@ class StreamPositions:
         self._prefixes: dict[str, tuple[str, ...]] = {}
         self._answered: dict[str, StreamPosition] = {}
         self._kept: dict[tuple[str, str, int], ContiguousRun] = {}
-        """By consumer, topic and epoch."""
+        """What is on disk, by consumer, topic and epoch."""
 
     def on_answer(self, emotion: Emotion) -> None:
-        """A frame is answered."""
+        """Record that a frame is answered."""
         self._answered[emotion.stream] = StreamPosition(
             emotion.epoch, emotion.seq + 1, emotion.captured_at
         )
 
     def on_kept(self, receipt: Kept) -> None:
-        """A consumer has messages on its disk."""
+        """Record that a consumer has messages on disk."""
         if receipt.by not in self._keepers:
             return
         self._prefixes[receipt.by] = receipt.prefixes
@@ -63,7 +63,7 @@ class StreamPositions:
                 self._kept.setdefault((receipt.by, topic, epoch), ContiguousRun(0)).add(seq)
 
     def needed(self, stream: str) -> StreamPosition | None:
-        """Where a stream must be continued; None where nothing of it was answered."""
+        """Where a stream must continue; None if none of its frames was answered."""
         answered = self._answered.get(stream)
         if answered is None:
             return None

@@ -1,4 +1,4 @@
-"""Which of the streams that a recording requires are there."""
+"""Checks whether the streams that a recording requires are present."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -8,15 +8,15 @@ from affectline.common.wire.health import Health
 from affectline.common.wire.messages import Emotion, Packet
 
 FRESH_S: Final = 5.0
-"""A stream that has said nothing for so long is not there; slow sensors say something a second."""
+"""A stream counts as missing after this time without a message; slow sensors send one a second."""
 
 
 class StreamPresence:
     """Watches for the streams of the setting ``require``.
 
     Args:
-        required: A video stream (``front``), a signal (``anna/heart_rate``), or a stream of markers
-            of the Lab Streaming Layer (``PsychoPyMarkers``).
+        required: Names of video streams (``front``), signals (``anna/heart_rate``) and marker
+            streams of the Lab Streaming Layer (``PsychoPyMarkers``).
     """
 
     def __init__(self, required: Iterable[str]) -> None:
@@ -25,14 +25,14 @@ class StreamPresence:
 
     @property
     def prefixes(self) -> tuple[str, ...]:
-        """Topics that tell."""
+        """Topic prefixes to observe."""
         return ("bio/", "health/biometrics") if self._required else ()
 
     def observe(self, packet: Packet, now_s: float) -> None:
-        """Take note of any message.
+        """Observe a message of any kind.
 
         Args:
-            packet: It.
+            packet: The message.
             now_s: Seconds of the monotonic clock.
         """
         match packet.message:
@@ -44,7 +44,7 @@ class StreamPresence:
                 self._seen[health.service.partition("-lsl-")[2]] = now_s
 
     def missing(self, now_s: float) -> list[str]:
-        """Those that are required and not there."""
+        """Names of required streams that are missing."""
         return [
             name for name in self._required if now_s - self._seen.get(name, -FRESH_S) >= FRESH_S
         ]

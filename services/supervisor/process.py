@@ -20,20 +20,20 @@ from affectline.common.settings.variables import environment
 
 CHILD_MAIN: Final = "affectline.services.supervisor.child_main"
 SILENCE_S: Final = 3.0
-"""A process without a heartbeat for so long (six beats) hangs; a busy machine starves one for two
-seconds at times."""
+"""A process without a heartbeat for this long (six beats) counts as hung; a busy machine may starve
+a process for two seconds."""
 LINES_KEPT: Final = 20
-"""Of what a process logged, shown when it dies."""
+"""How many of the last log lines of a process are shown when it dies."""
 START_S: Final = 60.0
-"""How long a process may take to get ready; importing TensorFlow takes ten seconds and more."""
+"""How long a process may take to become ready; importing TensorFlow takes ten seconds or more."""
 RESTARTS: Final = 5
 RESTARTS_WITHIN_S: Final = 30.0
-"""A process that dies more often than this is not worth another try."""
+"""A process that dies more often than this is not restarted any more."""
 
 
 @dataclass(frozen=True)
 class ProcessSpec:
-    """One process to start: of which service, and with which settings."""
+    """A process to start: its service and settings."""
 
     spec: ServiceSpec
     settings: ProcessSettings
@@ -44,7 +44,7 @@ class ProcessSpec:
 
     @property
     def name(self) -> str:
-        """As on the bus: ``detector/sample``."""
+        """Its name on the bus, such as ``detector/sample``."""
         return self.settings.process_name
 
 
@@ -52,9 +52,9 @@ class ManagedProcess:
     """One process of the pipeline, started at once and watched.
 
     Args:
-        process: What it is.
-        hub: Where its hub is.
-        delivery: The pipeline's.
+        process: The process to start.
+        hub: Address of its hub.
+        delivery: Delivery of the pipeline.
         stdout: Where its standard output goes; None: where ours goes.
     """
 
@@ -65,11 +65,11 @@ class ManagedProcess:
         self._hub, self._delivery, self._stdout = hub, delivery, stdout
         self._restarts: deque[float] = deque()
         self.restarts = 0
-        """How often it was restarted."""
+        """How often it has been restarted."""
         self.exit_reason = ""
-        """Why it stopped for good, as it reported itself."""
+        """The reason that it reported for stopping for good."""
         self.last_lines: deque[str] = deque(maxlen=LINES_KEPT)
-        """The last that it logged, or printed to standard error."""
+        """The last lines that it logged or printed to standard error."""
         self.start()
 
     def start(self) -> None:
@@ -83,17 +83,17 @@ class ManagedProcess:
             "settings": self.process.settings.model_dump(mode="json"),
         }
         self._popen = subprocess.Popen(
-            # -P: a folder called affectline where the user happens to be is not ours
+            # -P: never import a folder called affectline in the user's working directory
             [sys.executable, "-P", "-m", CHILD_MAIN, self.process.name],
             env=environment() | {LINK_FD: str(theirs.fileno())},
             pass_fds=[theirs.fileno()],
             stdin=subprocess.PIPE,
             stdout=self._stdout,
             stderr=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C is for the supervisor, which stops them in order
+            start_new_session=True,  # Ctrl-C is for the supervisor, which stops processes in order
         )
         theirs.close()
-        with contextlib.suppress(BrokenPipeError):  # died already: its link will tell
+        with contextlib.suppress(BrokenPipeError):  # already dead: its link will show it
             assert self._popen.stdin  # noqa: S101 - for the type checker
             self._popen.stdin.write(json.dumps(task).encode())
             self._popen.stdin.close()
@@ -106,7 +106,7 @@ class ManagedProcess:
 
     @property
     def waitables(self) -> list[socket.socket | int]:
-        """What to wait for: something to `poll`."""
+        """What to wait for before calling `poll`."""
         log = [] if self._log_ended else [self._stderr]
         return [self.socket, *log]
 
@@ -115,7 +115,7 @@ class ManagedProcess:
         return self._popen.pid
 
     def poll(self) -> int | None:
-        """Read its link and its log; the exit code (negative: the signal) once it has died."""
+        """Read its link and log; return the exit code (negative: the signal) once it has died."""
         self._relay_log()
         while True:
             try:
@@ -132,7 +132,7 @@ class ManagedProcess:
             self.exit_reason += reason.decode(errors="replace")
 
     def wait(self, timeout_s: float) -> int | None:
-        """Wait for its end; the exit code, None where it is still alive."""
+        """Wait for its end; return the exit code, or None if it is still alive."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._popen.wait(timeout_s)
         return self.poll()
@@ -144,7 +144,7 @@ class ManagedProcess:
         except subprocess.TimeoutExpired:
             self._popen.kill()
             code = self._popen.wait()
-        if self.exit_reason:  # on a busy machine it was killed before its exit code could say so
+        if self.exit_reason:  # a busy machine may kill it before it exits with its own code
             code = EXIT_GIVEN_UP
         self.socket.close()
         self._relay_log()
@@ -155,7 +155,7 @@ class ManagedProcess:
         return code
 
     def _relay_log(self) -> None:
-        """Log what it has logged."""
+        """Relay its log to ours."""
         while not self._log_ended:
             try:
                 data = os.read(self._stderr, 1 << 16)
@@ -172,7 +172,7 @@ class ManagedProcess:
 
     @property
     def hangs(self) -> bool:
-        """It is alive, but sends no heartbeat."""
+        """Whether it is alive but sends no heartbeat."""
         return self.silent_s > (SILENCE_S if self.ready else START_S)
 
     @property
@@ -181,7 +181,7 @@ class ManagedProcess:
         return monotonic() - self._last_beat
 
     def record_restart(self) -> bool:
-        """Count a restart; False when there were too many."""
+        """Count a restart; False if there were too many."""
         now = monotonic()
         self._restarts.append(now)
         self.restarts += 1
@@ -202,14 +202,14 @@ class ManagedProcess:
 
 
 class BackgroundCommand:
-    """One of our own commands, run in the background. What it prints is discarded.
+    """One of our own commands, run in the background; its standard output is discarded.
 
     Args:
         arguments: As after ``affectline`` on the command line.
     """
 
     def __init__(self, *arguments: str) -> None:
-        # -P: a folder called affectline where the user happens to be is not ours
+        # -P: never import a folder called affectline in the user's working directory
         command = [sys.executable, "-P", "-m", "affectline", *arguments]
         self._popen = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment())
 
@@ -218,10 +218,10 @@ class BackgroundCommand:
         return self._popen.poll() is None
 
     def stop(self, patience_s: float) -> None:
-        """Terminate it where it still runs, and wait for its end.
+        """Terminate it if it still runs, and wait for its end.
 
         Raises:
-            subprocess.TimeoutExpired: It did not end in time.
+            subprocess.TimeoutExpired: The command did not end in time.
         """
         if self.is_running:
             self._popen.terminate()

@@ -1,4 +1,4 @@
-"""Recordings that are started and stopped while a pipeline runs, each by a recorder process."""
+"""Starts and stops recordings while a pipeline runs, each in its own recorder process."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -27,11 +27,11 @@ class ActiveRecording:
     name: str
     privacy: Privacy
     started_at: float
-    """By the monotonic clock, in seconds."""
+    """Start time in seconds of the monotonic clock."""
     process: ManagedProcess
     is_stopping: bool = False
     is_told: bool = False
-    """That it runs has been told."""
+    """Whether its status ``recording`` has been published."""
 
     @property
     def seconds(self) -> float:
@@ -42,9 +42,9 @@ class RecorderControl:
     """Starts and stops recorder processes, one at a time.
 
     Args:
-        settings: The pipeline's, as far as they are known here; recorded with the session.
-        delivery: The pipeline's.
-        folder_of: The session folder of a name; an `AffectlineError` where it cannot be one.
+        settings: The pipeline's settings as far as they are known here; recorded with the session.
+        delivery: The pipeline's delivery.
+        folder_of: Returns the session folder for a name; raises `AffectlineError` for a bad name.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class RecorderControl:
         self._delivery, self._folder_of = delivery, folder_of
         self.current: ActiveRecording | None = None
         self.problem = ""
-        """Why the last one ended before it was stopped."""
+        """Why the last recording ended before it was stopped."""
         self._statuses: list[RecordingStatus] = []
 
     def start(
@@ -68,19 +68,19 @@ class RecorderControl:
         """Start recording into a new session.
 
         Args:
-            name: Of the session: its folder's.
-            consent: Who agreed to what: kept in the recording.
+            name: Name of the session and its folder.
+            consent: Who agreed to what; kept in the recording.
             privacy: What is done with frames and faces.
-            study: Its place in a study, in place of the pipeline's own; an empty text takes a
-                field of that away.
-            title: The session's name as it was typed, kept in the recording; with one, a name that
-                is taken gets a number.
+            study: Its place in a study, which overrides the pipeline's own; an empty text removes a
+                field.
+            title: The session's name as typed, kept in the recording; with a title, a number is
+                added to a name that is taken.
 
         Returns:
             The session's name.
 
         Raises:
-            AffectlineError: One is in progress, there is no consent, or the name is taken.
+            AffectlineError: A recording is in progress, consent is missing, or the name is taken.
         """
         if self.current:
             raise AffectlineError(f"{self.current.name} is being recorded", "stop it first")
@@ -92,7 +92,7 @@ class RecorderControl:
             name = free_name(name, lambda one: self._folder_of(one).exists())
         folder = self._folder_of(name)
         if folder.exists():
-            raise AffectlineError(f"there is a session {name} already", "choose another name")
+            raise AffectlineError(f"session {name} already exists", "choose another name")
         about = self._settings.describe() | {"name": name, "consent": consent.strip()}
         if title is not None and title != name:
             about["title"] = title
@@ -104,7 +104,7 @@ class RecorderControl:
             privacy=privacy,
             about=about,
             classifier=self._settings.classifier,
-            name=f"recorder/{name}",  # the pipeline may have a recorder of its own
+            name=f"recorder/{name}",  # the pipeline may have its own recorder
         )
         process = ManagedProcess(
             ProcessSpec(SPEC, recorder), self._settings.hub, self._delivery, None
@@ -114,7 +114,7 @@ class RecorderControl:
         return name
 
     def stop(self) -> None:
-        """Ask the recorder to finish its file; `tick` detects when it has."""
+        """Ask the recorder to finish its file; `tick` notices when it has."""
         if self.current and not self.current.is_stopping:
             self.current.is_stopping = True
             self.current.process.stop()
@@ -123,8 +123,8 @@ class RecorderControl:
         """Check on the recorder.
 
         Args:
-            announced: Services that listen on the bus: a recorder that has only started may still
-                miss what is published.
+            announced: Services that listen on the bus: a recorder that has only just started may
+                miss messages.
         """
         current = self.current
         if current is None:
@@ -150,7 +150,7 @@ class RecorderControl:
         self.current = None
 
     def pop_statuses(self) -> list[RecordingStatus]:
-        """What has become of recordings since the last call."""
+        """Changes in the status of recordings since the last call."""
         statuses, self._statuses = self._statuses, []
         return statuses
 
@@ -164,7 +164,7 @@ class RecorderControl:
             self._statuses.append(status)
 
     def close(self, patience_s: float) -> None:
-        """Stop, and wait a little: a recorder finishes its file without us as well."""
+        """Stop, and wait for a limited time: a recorder can finish its file without us."""
         self.stop()
         if self.current:
             self.current.process.wait(patience_s)

@@ -1,4 +1,4 @@
-"""What `affectline replay` starts."""
+"""Plans the processes that `affectline replay` starts."""
 
 import re
 from pathlib import Path
@@ -20,10 +20,10 @@ UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
 def parse_rate(text: str) -> float | None:
-    """Times as fast: a number, or None for ``max``.
+    """Speed of a replay as a multiple: a number, or None for ``max``.
 
     Raises:
-        AffectlineError: It is neither.
+        AffectlineError: The text is neither.
     """
     if text == "max":
         return None
@@ -40,7 +40,7 @@ def parse_time(text: str) -> float:
     """Seconds, from ``30``, ``30s``, ``1m30s`` or ``250ms``.
 
     Raises:
-        AffectlineError: It is no time.
+        AffectlineError: The text is not a time.
     """
     found = re.findall(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h)?", text)
     if not found or "".join("".join(pair) for pair in found) != text.replace(" ", ""):
@@ -49,7 +49,7 @@ def parse_time(text: str) -> float:
 
 
 def prepare(settings: PipelineSettings, replay: ReplaySettings) -> PipelineSettings:
-    """Settings for a replay: the recording's streams as sources, nothing ever dropped.
+    """Settings for a replay: the recording's streams as sources, in lossless delivery.
 
     Raises:
         AffectlineError: The recording cannot be read, or holds nothing to reanalyse.
@@ -58,21 +58,21 @@ def prepare(settings: PipelineSettings, replay: ReplaySettings) -> PipelineSetti
     if settings.recording.record:
         settings = keep_private(settings, replay.file)
     sources = tuple(SourceSettings(name=name, source=str(replay.file)) for name in streams)
-    # The recording has the markers that were planned when it was made
+    # The recording already contains the markers that were planned when it was made
     settings = settings.model_copy(
         update={"sources": sources, "delivery": "lossless", "markers": ()}
     )
     needs_folder = settings.recording.record or settings.sink.display in ("window", "mp4")
     if settings.sink.out is None and not needs_folder:
         return settings
-    # A recording of signals alone has no stream that could name the folder
+    # A recording with only signals has no stream that could name the folder
     named = sources or (SourceSettings(name="replay", source=str(replay.file)),)
     settings = complete(settings.model_copy(update={"sources": named}))
     return settings.model_copy(update={"sources": sources})
 
 
 def keep_private(settings: PipelineSettings, file: Path) -> PipelineSettings:
-    """Settings by which a copy of a recording claims to hold no more than its original."""
+    """Settings with which a copy of a recording has at least the privacy of its original."""
     with SessionReader(file) as reader:
         recorded = reader.about.get("privacy")
     at_least = PRIVACIES.index(recorded) if recorded in PRIVACIES else 0
@@ -107,10 +107,10 @@ def find_streams(replay: ReplaySettings) -> list[str]:
         raise AffectlineError(
             f"--reanalyse {replay.file}: it was recorded with privacy {privacy!r}, without faces "
             f"to classify again",
-            "replay it as it is, or record with --privacy everything",
+            "replay it without --reanalyse, or record with --privacy everything",
         )
     pairs = (topic.split("/", 1) for topic in topics)
-    # Without frames a reanalysis has no answers for which the end of a stream could wait
+    # Without frames, a reanalysis has no results to wait for at the end of a stream
     wanted = ("frame",) if replay.reanalyse else ("frame", "emotion", "stream")
     return list(dict.fromkeys(name for prefix, name in pairs if prefix in wanted))
 

@@ -1,4 +1,4 @@
-"""The whole pipeline from one command: starts the processes, watches them, ends with them."""
+"""Runs the whole pipeline from one command: starts its processes, watches and stops them."""
 
 import signal
 import sys
@@ -46,21 +46,21 @@ from affectline.services.supervisor.recorder_control import RecorderControl
 
 CHECK_S: Final = 0.25
 FLUSH_S: Final = 1.5
-"""After Ctrl-C: how long the last frames may take to be written."""
+"""How long writing the last frames may take after Ctrl-C."""
 FINISH_S: Final = 10.0
-"""How long what writes a session may take for what it has already received, when everything else is
-over."""
+"""How long processes that write a session may take for messages already received, once everything
+else has ended."""
 STOP_S: Final = 1.0
-"""How long another process may take to stop before it is killed."""
+"""How long any other process may take to stop before it is killed."""
 
 UNWATCHED_S: Final = 8.0
-"""How long after the last page of a finished run was closed the run ends: reloading takes less."""
+"""A finished run ends this long after its last page is closed: reloading a page takes less."""
 PAGE: Final = "dashboard"
 
 LOG: Final = ServiceLogger("supervisor")
 
 REMINDER_S: Final = 5.0
-"""How often it is said which required streams are missing."""
+"""How often missing required streams are logged."""
 
 Observer = Callable[[Packet], None]
 
@@ -69,12 +69,12 @@ class Supervisor(Handlers):
     """Starts, watches and stops the processes of one pipeline run.
 
     Args:
-        settings: Complete: with sources, delivery, pace and session folder.
+        settings: Complete settings: with sources, delivery, pace and session folder.
         quiet: Keep the children's output off standard output.
         observe: Called with every `StreamStart`, `Emotion` and `StreamEnd`.
-        processes: What to run, where it is not what `plan` says.
-        keyboard: Keys that steer a replay.
-        on_over: Called when everything is written, and only pages stay because they are open.
+        processes: The processes to run, if not those of `plan`.
+        keyboard: Keys that control a replay.
+        on_over: Called when everything is written, and the run continues only for open pages.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Supervisor(Handlers):
         self._on_over = on_over
         self._viewers = 0
         self._pages: set[str] = set()
-        """What stays when the run is over, while somebody looks at it: pages, and the hub."""
+        """Processes that stay after the run while somebody has a page open: pages and the hub."""
         self._was_asked_to_quit = False
         # A short film may have ended before the browser shows its page
         self._opens_browser = settings.dashboard.opens_browser
@@ -100,22 +100,22 @@ class Supervisor(Handlers):
         self._planned = plan(Run(settings)) if processes is None else processes
         self._presence = StreamPresence(settings.require)
         self._held: list[ProcessSpec] = []
-        """The run's own recorder, while what it requires is not there."""
+        """The run's own recorder, until all required streams are present."""
         if settings.require and settings.delivery == "live" and processes is None:
             self._held = [process for process in self._planned if process.kind == "recorder"]
             recording = settings.recording.model_copy(update={"record": False})
             without = settings.model_copy(update={"recording": recording})
-            # Sources do not wait for it: what it waits for comes from them
+            # Sources must not wait for the recorder: it waits for their streams
             self._planned = plan(Run(without)) if self._held else self._planned
         self._next_reminder = 0.0
         self._keyboard = keyboard
         self._outgoing: list[Packet] = []
-        """Markers and commands that the hub has not taken yet."""
+        """Markers and commands that the hub has not accepted yet."""
         self._wakeup = WakeupPipe()
         self._children: dict[str, ManagedProcess] = {}
         writers = set(keepers_among(p.name for p in self._planned))
         self._markers = Outbox("supervisor", writers, markers_only=True)
-        """Those that a hub which dies may take along."""
+        """Markers that would be lost if the hub died."""
         is_lossless = settings.delivery != "live"
         self._positions = StreamPositions(writers if is_lossless else set())
         self._first_answer_at: float | None = None
@@ -127,7 +127,7 @@ class Supervisor(Handlers):
             settings.delivery or "lossless",
             lambda name: (settings.dashboard.sessions / name).absolute(),
         )
-        """Recordings that a command starts, beside the run's own."""
+        """Recordings that commands start, besides the run's own."""
         self.failure: AffectlineError | None = None
         self.interrupted = False
         self.restarts: dict[str, int] = {}
@@ -138,7 +138,7 @@ class Supervisor(Handlers):
         Raises:
             AffectlineError: A process failed for good; everything is stopped by then.
         """
-        # Asked before anything starts: our sources must not publish to somebody else's hub
+        # Checked before anything starts: our sources must not publish to somebody else's hub
         if taken := taken_ports(self._settings.hub):
             raise AffectlineError(
                 f"cannot listen on port {'; '.join(taken)}",
@@ -167,7 +167,7 @@ class Supervisor(Handlers):
                 self._recorder.close(FINISH_S)
                 self._outlet.close()
         if self._held and not self.failure:
-            missing = ", ".join(self._presence.missing(monotonic())) or "what is required"
+            missing = ", ".join(self._presence.missing(monotonic())) or "the required streams"
             self.failure = AffectlineError(
                 f"nothing was recorded: {missing} never appeared", "see require in the settings"
             )
@@ -175,7 +175,7 @@ class Supervisor(Handlers):
             raise self.failure
 
     def stop(self) -> None:
-        """End soon, in order, as after Ctrl-C; may be called from any thread."""
+        """Stop all processes properly, as after Ctrl-C; callable from any thread."""
         self._wakeup.stopping = True
         self._wakeup.wake()
 
@@ -201,7 +201,7 @@ class Supervisor(Handlers):
 
     @on(Control)
     def on_control(self, packet: Packet[Control]) -> Iterable[Packet]:
-        """Do what a process, or a tool, asks of the pipeline as a whole."""
+        """Execute a command of a process or tool to the whole pipeline."""
         action = packet.message.action
         if isinstance(action, Quit):
             self._was_asked_to_quit = True
@@ -223,9 +223,8 @@ class Supervisor(Handlers):
     def _start_recording(self, action: Record) -> None:
         if missing := self._presence.missing(monotonic()):
             raise AffectlineError(
-                f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not there, and "
-                "required",
-                "start what is missing, or take it out of require",
+                f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} required but missing",
+                "start what is missing, or remove it from require",
             )
         self._recorder.start(
             action.session, action.consent, action.privacy, action.study, action.title
@@ -233,7 +232,7 @@ class Supervisor(Handlers):
 
     @on(Emotion)
     def on_emotion(self, packet: Packet[Emotion]) -> Iterable[Packet]:
-        """Remember how far a stream has come."""
+        """Record how far a stream has come."""
         emotion = packet.message
         self._first_answer_at = self._first_answer_at or monotonic()
         self._positions.on_answer(emotion)
@@ -243,20 +242,20 @@ class Supervisor(Handlers):
 
     @on(Watermark)
     def on_watermark(self, packet: Packet[Watermark]) -> Iterable[Packet]:
-        """A recorded source has come further: planned markers may be due."""
+        """Note the progress of a recorded source: planned markers may be due."""
         self._schedule.observe(packet.message)
         return ()
 
     @on(Health)
     def on_health(self, packet: Packet[Health]) -> Iterable[Packet]:
-        """Take note of how many pages are open."""
-        if packet.message.service == PAGE:  # others are heard because they are required
+        """Record how many pages are open."""
+        if packet.message.service == PAGE:  # others are subscribed to for `require`
             self._viewers = packet.message.counters.get("viewers", 0)
         return ()
 
     @on(Kept)
     def on_kept(self, packet: Packet[Kept]) -> Iterable[Packet]:
-        """A consumer has messages on its disk."""
+        """Record that a consumer has messages on disk."""
         self._positions.on_kept(packet.message)
         self._markers.on_kept(packet.message)
         return ()
@@ -269,7 +268,7 @@ class Supervisor(Handlers):
 
     @on(StreamStart, StreamEnd)
     def on_stream(self, packet: Packet[StreamMessage]) -> Iterable[Packet]:
-        """Pass on that a stream begins or ends."""
+        """Pass the start or end of a stream to the observer."""
         self._observe(packet)
         return ()
 
@@ -299,7 +298,7 @@ class Supervisor(Handlers):
             self._follow_pages()
 
     def _follow_pages(self) -> None:
-        """The run is over: end with the last page, or when asked to."""
+        """After the run: end when the last page is closed, or on request."""
         now = monotonic()
         if self._watched_at is None:
             self._watched_at = now
@@ -315,7 +314,7 @@ class Supervisor(Handlers):
                 child.stop()
 
     def _record_when_all_are_there(self) -> None:
-        """Start the run's own recorder when all is there that it requires; till then, say what."""
+        """Start the run's own recorder once all required streams are present; log missing ones."""
         if not self._held or self._stop_by is not None:
             return
         now = monotonic()
@@ -324,18 +323,18 @@ class Supervisor(Handlers):
             for process in self._held:
                 self._start(process)
             self._held.clear()
-            LOG.warning("all required streams are there: recording")
+            LOG.warning("all required streams are present: recording")
         elif now >= self._next_reminder:
             self._next_reminder = now + REMINDER_S
             LOG.warning("not recording yet: waiting for %s", ", ".join(missing))
 
     def _follow_schedule(self) -> None:
-        """Set the markers that are due, and end the run when it is time."""
+        """Set the markers that are due, and end the run after its duration."""
         if self._first_answer_at is not None and self._stop_by is None:
             self._outgoing += self._schedule.due(now_ns())
             duration_s = self._settings.duration
             elapsed_s = monotonic() - self._first_answer_at
-            # Recorded sources know their end by themselves
+            # Recorded sources end by themselves
             is_live = not self._schedule.is_recorded
             if duration_s is not None and is_live and elapsed_s >= duration_s:
                 self._begin_stopping(FLUSH_S)
@@ -344,14 +343,14 @@ class Supervisor(Handlers):
             self._outgoing = [*before, promise]
 
     def _publish_outgoing(self) -> None:
-        """Publish what waits, in order, as far as the hub and the targets are there."""
+        """Publish waiting messages in order, as far as the hub and their targets are ready."""
         waiting: list[Packet] = []
         is_blocked = False
         for packet in self._outgoing:
             message = packet.message
             if isinstance(message, Control):
                 sent = self._outlet.is_ready(message.target) and self._outlet.publish(packet)
-            else:  # a watermark promises that the markers before it are there
+            else:  # a watermark promises that the markers before it have been published
                 sent = not is_blocked and self._outlet.publish(packet)
                 is_blocked = not sent
             if not sent:
@@ -381,7 +380,7 @@ class Supervisor(Handlers):
             self._fail(AffectlineError(problem, "", details=tuple(child.last_lines)))
 
     def _continue_without(self, ended: ProcessSpec) -> None:
-        """One has ended as it should: is the run over?"""
+        """Handle a process that has ended properly: the run may be over."""
         roles = {child.process.spec.role for child in self._children.values()}
         is_writing = "sink" in roles
         if self._stop_by is not None:
@@ -390,7 +389,7 @@ class Supervisor(Handlers):
         elif ended.spec.role == "sink":
             self._begin_stopping(FINISH_S if is_writing else 0.0)
         elif ended.spec.restart == "never" and is_writing:
-            # Writers wait for the ends of streams; a replay without a stream has none
+            # Writers wait for the ends of streams, but a replay may have no streams
             self._begin_stopping(FINISH_S if self._settings.sources else FLUSH_S)
         elif not is_writing and "source" not in roles:
             self._begin_stopping(0.0)
@@ -430,7 +429,7 @@ class Supervisor(Handlers):
                     self._kill_unless_writing(child, now - self._kill_by)
 
     def _kill_unless_writing(self, child: ManagedProcess, late_s: float) -> None:
-        """Kill what has not stopped in time; what still writes a session gets more of it."""
+        """Kill a process that has not stopped in time; one that writes a session gets longer."""
         if child.process.spec.role == "sink":
             if late_s < FINISH_S and not child.hangs:
                 return
@@ -457,5 +456,5 @@ class Supervisor(Handlers):
 
 
 def _exit_text(code: int) -> str:
-    """An exit code for people; negative ones are signals."""
+    """An exit code in words; negative ones are signals."""
     return f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"

@@ -1,1 +1,1 @@
-"""How long frames take from the display to their time stamp, measured with flashes."""
+"""Measures with flashes how long frames take from the display to their time stamp."""

@@ -1,4 +1,4 @@
-"""Reads a camera in a thread, as the capture process does, and keeps small pictures with stamps."""
+"""Reads a camera in a thread, like the capture process, and keeps small frames with time stamps."""
 
 import threading
 from typing import Any, Final
@@ -15,20 +15,20 @@ from affectline.services.capture.sources import open_source
 from affectline.services.synchrony.flash_delay import GRID
 
 MAX_PICTURES: Final = 120_000
-"""Ten minutes at 200 pictures a second; about 280 MB. Later ones are not kept."""
+"""Ten minutes at 200 frames a second; about 280 MB. Later frames are not kept."""
 CLOSING_S: Final = 5.0
-"""How long to wait for the last picture before the thread is left to itself."""
+"""How long to wait for the last frame before abandoning the thread."""
 
 
 class CameraPictures(threading.Thread):
-    """The brightness of a live source's pictures, averaged to `GRID`, each with its stamp.
+    """The brightness of a live source's frames, averaged to `GRID`, each with its time stamp.
 
     Args:
-        source: A camera, or a stream of a network.
-        settings: Size and rate that are asked of a camera.
+        source: A camera or a network stream.
+        settings: Size and rate to request from a camera.
 
     Raises:
-        AffectlineError: It cannot be opened, or is not live.
+        AffectlineError: The source cannot be opened, or is not live.
     """
 
     def __init__(self, source: SourceSettings, settings: CaptureSettings) -> None:
@@ -40,7 +40,7 @@ class CameraPictures(threading.Thread):
         self._stamps: list[int] = []
         self._pictures: list[npt.NDArray[np.uint8]] = []
         self.ending = ""
-        """Why there are no more pictures; empty while they come."""
+        """Why there are no more frames; empty while they arrive."""
 
     @staticmethod
     def _check_live(source: SourceSettings) -> None:
@@ -71,7 +71,7 @@ class CameraPictures(threading.Thread):
         return len(self._stamps)
 
     def stop(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
-        """Stop reading; stamps in ns of shape (n,), and pictures of shape (n, rows, columns)."""
+        """Stop; return stamps in ns of shape (n,), and frames of shape (n, rows, columns)."""
         self._stopping.set()
         self.join(timeout=CLOSING_S)
         count = len(self._stamps)
@@ -80,7 +80,7 @@ class CameraPictures(threading.Thread):
 
 
 def shrink(image: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    """The brightness of a picture (BGR, or gray), averaged to `GRID`."""
+    """The brightness of a frame (BGR or gray), averaged to `GRID`."""
     rows, columns = GRID
     small = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA)
     gray = small if small.ndim == 2 else cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)

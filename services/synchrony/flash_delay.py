@@ -1,6 +1,6 @@
-"""Finds a flashing square in pictures, and how long after each flash their stamps are.
+"""Finds a flashing square in frames, and measures the delay from each flash to the time stamps.
 
-Delay: a picture that is stamped T shows, in the middle of its exposure, the moment T - delay.
+Delay: a frame stamped T shows, in the middle of its exposure, the moment T - delay.
 """
 
 from typing import Any, Final, NamedTuple
@@ -11,48 +11,48 @@ import numpy.typing as npt
 from affectline.common.errors import AffectlineError
 
 GRID: Final = (36, 64)
-"""Rows and columns that pictures are averaged to before the square is looked for."""
+"""Rows and columns that frames are averaged to before the search for the square."""
 EARLIEST_S: Final = -0.2
 LATEST_S: Final = 2.5
-"""Delays that are looked for, in s. Negative ones tell of two clocks that are not in step."""
+"""Range of the search for the delay, in s. Negative delays mean that the clocks disagree."""
 STEP_S: Final = 0.01
-"""Distance of the delays that are tried at first, in s."""
+"""Step of the first search, in s."""
 MIN_CORRELATION: Final = 0.75
-"""Of the square's brightness, averaged over its cells, with the flashes. Measured: a moving film
-without a square comes up to 0.44 by chance with 7 s of flashes and to 0.26 with 30 s, cells that
-wander at random up to 0.71 and 0.46; a square with a contrast of two thirds of a cell's noise comes
-to 0.83."""
+"""Minimum correlation of the square's brightness, averaged over its cells, with the flashes.
+Measured: a moving film without a square reaches 0.44 by chance with 7 s of flashes and 0.26 with
+30 s, cells that wander at random 0.71 and 0.46; a square with a contrast of two thirds of a cell's
+noise reaches 0.83."""
 SQUARE_SHARE: Final = 0.8
-"""A cell is the square's if its correlation is at least so large a share of the best cell's."""
+"""A cell belongs to the square if its correlation is at least this share of the best cell's."""
 MIN_PICTURES: Final = 50
 MIN_CHANGES: Final = 8
 MIN_STEP_SHARE: Final = 0.4
-"""A change is seen where brightness changes by at least so large a share of the usual step."""
+"""A change is seen if brightness changes by at least this share of the usual step."""
 DEAD_ZONE: Final = 0.1
-"""Shares of the step that are noise: below it a picture is dark, above 1 minus it light."""
+"""Share of the step that is noise: below it a frame is dark, above 1 minus it light."""
 
 
 class Change(NamedTuple):
     """A moment at which the square became light or dark."""
 
     at: int
-    """ns since the Unix epoch."""
+    """Time in ns since the Unix epoch."""
     is_light: bool
 
 
 class SeenChange(NamedTuple):
-    """A change, as the pictures show it."""
+    """A change that the frames show."""
 
     at: int
     """When it was shown, in ns since the Unix epoch."""
     delay_ms: float
-    """From the change to the stamp that a picture of just this moment would have."""
+    """From the change to the stamp that a frame of exactly this moment would have."""
     first_ms: float
-    """From the change to the stamp of the first picture that shows more of it than half."""
+    """From the change to the stamp of the first frame that shows more than half of it."""
 
 
 class Spread(NamedTuple):
-    """Of delays, in ms."""
+    """Distribution of delays, in ms."""
 
     mean: float
     sd: float
@@ -62,25 +62,25 @@ class Spread(NamedTuple):
 
 
 class FlashDelay(NamedTuple):
-    """What the flashes tell."""
+    """Result of the measurement."""
 
     changes: int
-    """Changes shown whose neighbours were shown as well."""
+    """Changes shown, without the first and the last."""
     seen: tuple[SeenChange, ...]
     pictures: int
     picture_ms: float
-    """Median distance of the pictures' stamps, in ms."""
+    """Median interval between the frames' stamps, in ms."""
     delay: Spread
-    """From a change to the stamp of a picture of this moment."""
+    """From a change to the stamp of a frame of this moment."""
     first: Spread
-    """From a change to the stamp of the first picture that shows it: up to a picture later."""
+    """From a change to the stamp of the first frame that shows it, which is up to a frame later."""
     mean_error_ms: float
     """Standard error of the mean delay, in ms."""
     jitter_ms: float
-    """SD of the delay of single pictures, in ms; 0 where the distance of the pictures explains how
-    much `first` varies. Pictures that were lost count as late ones."""
+    """SD of the delay of single frames, in ms; 0 if the frame interval explains how much `first`
+    varies. Lost frames count as late ones."""
     square: tuple[float, float, float, float]
-    """Left, top, right and bottom of where it was found, as shares of the picture."""
+    """Left, top, right and bottom of the square, as shares of the frame."""
 
 
 def measure_delay(
@@ -89,18 +89,18 @@ def measure_delay(
     """Find the square and measure the delay of each change.
 
     Args:
-        stamps: When each picture was stamped, in ns since the Unix epoch, rising; shape (n,).
-        pictures: Their brightness, averaged to `GRID`; shape (n, rows, columns).
-        changes: What was shown, in order, light and dark in turn.
+        stamps: Time stamp of each frame, in ns since the Unix epoch, increasing; shape (n,).
+        pictures: The frames' brightness, averaged to `GRID`; shape (n, rows, columns).
+        changes: The changes shown, in order, alternately light and dark.
 
     Raises:
-        AffectlineError: Too little was seen to tell.
+        AffectlineError: There is too little data.
     """
     if len(stamps) < MIN_PICTURES or len(changes) < MIN_CHANGES:
         raise AffectlineError(
             f"{len(stamps)} frames and {len(changes)} flashes are too few to measure a delay",
             f"at least {MIN_PICTURES} and {MIN_CHANGES} are needed: check that the camera sends "
-            f"frames, and let it run for longer (--seconds)",
+            f"frames, and run longer (--seconds)",
         )
     rows, columns = pictures.shape[1:]
     times = (stamps - changes[0].at) / 1e9
@@ -114,20 +114,20 @@ def measure_delay(
         raise AffectlineError(
             f"the flashing square was not found in {len(stamps)} frames (best correlation "
             f"{best:.2f} of 1)",
-            "let the camera see the square large and sharp, without glare, and switch off its "
-            "automatic exposure; --seconds 60 helps where it is small",
+            "show the camera the square large and sharp, without glare, and turn off automatic "
+            "exposure; --seconds 60 helps if the square is small",
         )
     brightness = pictures.reshape(len(stamps), -1)[:, is_square].mean(axis=1, dtype=np.float64)
     seen = _see_all(brightness, times, shown, light, rough_s, changes)
     if len(seen) < MIN_CHANGES:
         raise AffectlineError(
             f"{len(seen)} of {len(changes)} flashes can be recognized in the frames",
-            f"{MIN_CHANGES} are needed: let the square fill more of the frame, or run for longer",
+            f"{MIN_CHANGES} are needed: make the square fill more of the frame, or run longer",
         )
     picture_s = float(np.median(np.diff(times)))
     delay, first = _spread([one.delay_ms for one in seen]), _spread([one.first_ms for one in seen])
-    # A change waits for the first picture whose exposure has its middle behind it: any time up to
-    # the distance of two pictures alike, whose variance is that of the uniform distribution
+    # A change waits for the first frame whose exposure has its middle after the change. The wait
+    # is uniformly distributed up to the frame interval, which gives its variance
     unexplained = first.sd**2 - (picture_s * 1e3) ** 2 / 12
     return FlashDelay(
         changes=len(changes) - 2,
@@ -145,7 +145,7 @@ def measure_delay(
 def _without_ambient_light(
     cells: npt.NDArray[np.float32], times: npt.NDArray[np.float64], span_s: float = 4.0
 ) -> npt.NDArray[np.float32]:
-    """Take away what changes slowly: the mean of the pictures within two seconds."""
+    """Subtract slow changes: the mean of the frames within two seconds."""
     begins = np.searchsorted(times, times - span_s / 2)
     ends = np.searchsorted(times, times + span_s / 2, side="right")
     sums = np.concatenate([np.zeros((1, cells.shape[1])), cells.cumsum(axis=0, dtype=np.float64)])
@@ -159,9 +159,9 @@ def _find(
     shown: npt.NDArray[np.float64],
     light: npt.NDArray[np.bool_],
 ) -> tuple[float, npt.NDArray[np.float64], npt.NDArray[np.float32]]:
-    """The delay at which a cell follows the flashes best, in s.
+    """Find the delay, in s, at which a cell follows the flashes best.
 
-    Also each cell's correlation then, and the brightness that the square would have.
+    Also returns each cell's correlation at this delay, and the expected brightness of the square.
     """
     delays = np.arange(EARLIEST_S, LATEST_S, STEP_S)
     levels = np.stack([_level(times - delay, shown, light) for delay in delays], axis=1)
@@ -177,7 +177,7 @@ def _find(
 
 
 def _correlation(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> float:
-    """Of two series; 0 where one of them does not change."""
+    """Correlation of two series; 0 if one of them is constant."""
     a, b = one - one.mean(), other - other.mean()
     scale = float(np.linalg.norm(a) * np.linalg.norm(b))
     return float(a @ b) / scale if scale > 1e-6 else 0.0
@@ -186,7 +186,7 @@ def _correlation(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -
 def _level(
     times: npt.NDArray[np.float64], shown: npt.NDArray[np.float64], light: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.float64]:
-    """Whether the square was light at some times, as 0 or 1."""
+    """Whether the square was light at given times, as 0 or 1."""
     index = np.searchsorted(shown, times, side="right") - 1
     return np.where(index >= 0, light[np.maximum(index, 0)], ~light[0]).astype(np.float64)
 
@@ -199,7 +199,7 @@ def _see_all(
     rough_s: float,
     changes: list[Change],
 ) -> list[SeenChange]:
-    """Every change with one before and one after it, as far as the pictures show it."""
+    """All visible changes, without the first and the last."""
     steps = [
         _Step.cut(brightness, times, shown[k - 1 : k + 2] + rough_s, is_light=bool(light[k]))
         for k in range(1, len(shown) - 1)
@@ -218,13 +218,13 @@ def _see_all(
 
 
 class _Step(NamedTuple):
-    """The pictures about one change: from the middle of what was before to that of what follows."""
+    """The frames around one change, from half-way to the change before to half-way to the next."""
 
     times: npt.NDArray[np.float64]
     values: npt.NDArray[np.float64]
     before: float
     height: float
-    """Of the step, in the direction that is expected."""
+    """Height of the step in the expected direction."""
     sign: int
 
     @classmethod
@@ -236,19 +236,19 @@ class _Step(NamedTuple):
         *,
         is_light: bool,
     ) -> "_Step | None":
-        """None where there are no pictures on both sides.
+        """Cut out the frames around a change; None without frames on both sides.
 
         Args:
-            brightness: The square's, in each picture.
-            times: Of the pictures, in s.
-            moments: Of the change before, this one and the next, where they are expected, in s.
+            brightness: The square's brightness in each frame.
+            times: Times of the frames in s.
+            moments: Expected times of the previous change, this one and the next, in s.
             is_light: Whether the square becomes light.
         """
         previous, middle, following = moments
         begin, end = (previous + middle) / 2, (middle + following) / 2
         inside = (times >= begin) & (times <= end)
         at, values = times[inside], brightness[inside]
-        # The outer halves of both sides are surely before and after it
+        # The outer halves of both sides are certainly before and after the change
         first = values[at <= (begin + middle) / 2]
         last = values[at >= (middle + end) / 2]
         if not (len(first) and len(last)):
@@ -258,10 +258,10 @@ class _Step(NamedTuple):
         return cls(at, values, before, sign * (after - before), sign)
 
     def locate(self) -> tuple[float, float | None]:
-        """Its moment, and that of the first picture that shows it, in s on the stamps' clock.
+        """The time of the change, and of the first frame that shows it, in s by the stamps' clock.
 
-        Each picture stands for the time that is nearer to it than to any other; the share of
-        light in one that was exposed while the square changed tells how much of it came before.
+        Each frame represents the time that is nearer to it than to any other frame. In a frame
+        exposed during the change, the share of light shows when the change happened.
         """
         share = np.clip(self.sign * (self.values - self.before) / self.height, 0, 1)
         share = np.where(share < DEAD_ZONE, 0, np.where(share > 1 - DEAD_ZONE, 1, share))

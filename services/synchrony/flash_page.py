@@ -1,4 +1,4 @@
-"""A page with a square that flashes, in a browser of this machine or another one."""
+"""A page with a flashing square, for a browser on this or another machine."""
 
 import http.server
 import json
@@ -15,15 +15,15 @@ from affectline.common.json_text import parse_json
 from affectline.services.synchrony.flash_delay import Change
 
 MAX_BODY: Final = 1024
-"""Bytes of a request."""
+"""Maximum bytes of a request."""
 REQUEST_S: Final = 5.0
 """How long a client may take for a request."""
 OPENING_S: Final = 120.0
-"""How long to wait for a browser that opens the page."""
+"""How long to wait for a browser to open the page."""
 SILENCE_S: Final = 10.0
-"""A page that says nothing for so long is gone: changes come at least every second."""
+"""A page that is silent for this long is gone, because changes come at least every second."""
 AGE_NS: Final = 60 * 10**9
-"""A change that a page says to be further away than this is none: its clock cannot be told."""
+"""Changes further from now than this are rejected: the page's clock is unusable."""
 PAGE: Final = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Affectline sync-test</title>
 <style>
@@ -37,7 +37,7 @@ body { display: grid; place-items: center; overflow: hidden }
 const square = document.getElementById("square");
 const clock = () => performance.timeOrigin + performance.now();
 const send = body => fetch("change", { method: "POST", body: JSON.stringify(body) });
-async function compareClocks() {  // as NTP does: the quickest answer tells best
+async function compareClocks() {  // as NTP does: the fastest answer is the most accurate
   let best = Infinity, offset = 0;
   for (let n = 0; n < 12; n++) {
     const before = clock();
@@ -54,7 +54,7 @@ async function run() {
   const begin = performance.now();
   let next = 0, painted = false;
   function frame(now) {
-    if (painted) {  // the picture before this one was handed to the display now
+    if (painted) {  // the previous image went to the display just now
       painted = false;
       send({ at: performance.timeOrigin + now + offset, light: next % 2 === 1 });
     }
@@ -78,11 +78,11 @@ class FlashPage:
 
     Args:
         moments: When the square changes, in s from the beginning.
-        host: The address to listen on.
-        port: 0: any that is free.
+        host: Address to listen on.
+        port: Port; 0: any free one.
 
     Raises:
-        AffectlineError: The address cannot be listened on.
+        AffectlineError: It cannot listen on the address.
     """
 
     def __init__(self, moments: list[float], host: str = "127.0.0.1", port: int = 0) -> None:
@@ -90,7 +90,7 @@ class FlashPage:
         self._said: queue.Queue[dict[str, Any]] = queue.Queue(maxsize=len(moments) + 10)
         self._path = f"/{secrets.token_urlsafe(16)}/"
         self.clock_error_ms: float | None = None
-        """By how much the browser's clock may be off after correction, in ms."""
+        """Possible remaining error of the browser's clock after correction, in ms."""
         try:
             self._server = FlashServer((host, port), self)
         except (OSError, OverflowError) as error:
@@ -108,10 +108,10 @@ class FlashPage:
         self._server.server_close()
 
     def flash(self, is_over: Callable[[], bool]) -> list[Change]:
-        """Wait for a browser, and for the end of its flashes; returns when the square changed.
+        """Wait for a browser and the end of its flashes; return when the square changed.
 
         Args:
-            is_over: Asked all the time: whether to end early.
+            is_over: Polled; returns whether to end early.
         """
         changes: list[Change] = []
         deadline = monotonic() + OPENING_S
@@ -130,12 +130,12 @@ class FlashPage:
         return sorted(changes)  # requests may overtake one another
 
     def name_of(self, path: str) -> str | None:
-        """What is asked for; None where the secret path is missing."""
+        """The requested name; None without the secret path."""
         head, name = path[: len(self._path)], path[len(self._path) :]
         return name if compare_digest(head.encode(), self._path.encode()) else None
 
     def accept(self, body: bytes) -> bool:
-        """Take what the page says; False where it makes no sense."""
+        """Accept a message from the page; False if it is invalid."""
         try:
             said = parse_json(body)
             if "at" in said:
@@ -153,8 +153,8 @@ class FlashServer(http.server.ThreadingHTTPServer):
     """Serves a page of flashes.
 
     Args:
-        address: Where to listen.
-        page: What is served.
+        address: Address to listen on.
+        page: The page to serve.
     """
 
     daemon_threads = True
@@ -169,7 +169,7 @@ class FlashHandler(http.server.BaseHTTPRequestHandler):
 
     timeout = REQUEST_S
     protocol_version = "HTTP/1.1"
-    # An answer at once and in one piece: else TCP delays it, and with it the comparison of clocks
+    # Answer at once and in one piece; otherwise TCP would delay the comparison of clocks
     disable_nagle_algorithm = True
     wbufsize = -1
 
@@ -202,7 +202,7 @@ class FlashHandler(http.server.BaseHTTPRequestHandler):
             self._refuse(400)
 
     def _refuse(self, code: int) -> None:
-        self.close_connection = True  # its body is not read
+        self.close_connection = True  # the request's body is not read
         self._answer(code, "null")
 
     def _answer(self, code: int, text: str, kind: str = "application/json") -> None:

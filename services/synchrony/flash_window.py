@@ -1,4 +1,4 @@
-"""A window with a square that flashes."""
+"""A window with a flashing square."""
 
 import multiprocessing
 import signal
@@ -16,26 +16,27 @@ from affectline.services.synchrony.flash_delay import Change
 
 TITLE: Final = "Affectline sync-test (Q ends it)"
 SIDE: Final = 480
-"""Of the square, in pixels."""
+"""Side of the square in pixels."""
 MARGIN: Final = 60
-"""Gray about it, in pixels, so that the camera's exposure does not follow the square alone."""
+"""Gray margin around it in pixels, so that the camera's exposure does not follow only the
+square."""
 GRAY: Final = 96
 CLOSING_S: Final = 5.0
 """How long the window may take to close."""
 PAINTING: Final = 2
-"""Turns of the window system until what was drawn has been painted: one hands the picture over,
-one paints it."""
+"""Event-loop turns until an image is painted: one passes it to the window system, one paints
+it."""
 
 
 def flash_in_window(moments: list[float], is_over: Callable[[], bool]) -> list[Change]:
-    """Show the square dark and light in turn; returns when it changed.
+    """Show the square alternately dark and light; return when it changed.
 
-    The window has a process of its own: PyAV, which reads streams, and OpenCV's Qt bring different
-    libraries of X and hang beside each other, and decoding would make the flashes late.
+    The window has its own process: PyAV, which reads streams, and OpenCV's Qt bring different X
+    libraries and hang in one process, and decoding would delay the flashes.
 
     Args:
-        moments: When to change it, in s from the beginning.
-        is_over: Asked all the time: whether to end early.
+        moments: When to change the square, in s from the beginning.
+        is_over: Polled; returns whether to end early.
 
     Raises:
         AffectlineError: The window could not be shown.
@@ -48,14 +49,14 @@ def flash_in_window(moments: list[float], is_over: Callable[[], bool]) -> list[C
     try:
         while not here.poll(0.1):
             if is_over():
-                here.send(None)  # the window ends, and says what it has shown
+                here.send(None)  # the window closes and reports its changes
                 here.poll(CLOSING_S)
                 break
         changes: list[Change] = here.recv() if here.poll() else []
     except (EOFError, OSError) as error:
         raise AffectlineError(
             "--show window: the window was closed early",
-            "see what is said above, or use --show page",
+            "see the messages above, or use --show page",
         ) from error
     finally:
         here.close()
@@ -65,10 +66,10 @@ def flash_in_window(moments: list[float], is_over: Callable[[], bool]) -> list[C
 
 
 def run_window(pipe: Connection, moments: list[float]) -> None:
-    """The process of the window: it ends when anything comes from the pipe, or the pipe ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command is told, and ends the pipe
+    """Run the window's process until data arrives on the pipe or the pipe closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command handles it and closes the pipe
     changes = show_flashes(moments, pipe.poll)
-    with suppress(OSError):  # nobody wants to know any more
+    with suppress(OSError):  # the receiver is gone
         pipe.send(changes)
 
 
@@ -76,8 +77,8 @@ def show_flashes(moments: list[float], is_over: Callable[[], bool]) -> list[Chan
     """Show the square in a window of this process.
 
     Args:
-        moments: When to change it, in s from the beginning.
-        is_over: Asked all the time: whether to end early.
+        moments: When to change the square, in s from the beginning.
+        is_over: Polled; returns whether to end early.
     """
     dark, light = _picture(0), _picture(255)
     cv2.namedWindow(TITLE, cv2.WINDOW_AUTOSIZE | cv2.WINDOW_GUI_NORMAL)
@@ -94,14 +95,14 @@ def show_flashes(moments: list[float], is_over: Callable[[], bool]) -> list[Chan
             for _ in range(PAINTING):
                 cv2.pollKey()
             changes.append(Change(now_ns(), is_light))
-        _wait_until(monotonic() + 1, is_over)  # the last change reaches the camera
+        _wait_until(monotonic() + 1, is_over)  # so that the last change reaches the camera
     finally:
         cv2.destroyAllWindows()
     return changes
 
 
 def _wait_until(due: float, is_over: Callable[[], bool]) -> bool:
-    """Wait, while the window stays alive; False where it was closed."""
+    """Wait while keeping the window alive; False if it was closed."""
     while (left := due - monotonic()) > 0:
         key = cv2.waitKey(max(1, min(20, int(left * 1e3))))
         if key in (ord("q"), ord("Q"), 27) or is_over():

@@ -1,4 +1,4 @@
-"""Validates the stress estimate on PhysioNet's drivedb (Healey and Picard 2005): real drives.
+"""Validates the stress estimate on real drives: PhysioNet's drivedb (Healey and Picard 2005).
 
 Nothing is fitted here: the coefficients come from other people, who sat at a desk.
 """
@@ -25,10 +25,10 @@ from affectline.services.validation.sample_messages import iter_messages
 SECOND: Final = 1_000_000_000
 NO_STATES: Final = FusionSettings(rate=0.001, face_weight=0)
 CHANNEL: Final[SkinChannel] = "foot"
-"""Preferred because the hand holds the wheel, and its electrodes lose contact; chosen after seeing
+"""Preferred because the hand holds the wheel, so its electrodes lose contact. Chosen after seeing
 the figures of both, see docs/validation.md. `--skin hand` uses the other."""
 CALIBRATION_S: Final = 300.0
-"""Each drive begins with fifteen minutes of rest: the first five are a timed calibration."""
+"""Each drive begins with fifteen minutes of rest; the first five are a timed calibration."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,11 @@ class DriveScores:
     """0 to 100, by set of signals."""
     bounds: tuple[float, ...]
     calibrated_s: float
-    """Time at which the calibration ended."""
+    """Time when the calibration ended."""
 
 
 def iter_seconds(drive: Drive, channel: SkinChannel) -> Iterator[tuple[int, list[Samples]]]:
-    """Yield each second of a drive with the messages that a live driver would have sent in it."""
+    """Yield each second of a drive with the messages that a live driver would have sent then."""
     signals = [("heart_rate", "/min", drive.heart_rate), *_skin_signal(drive, channel)]
     found = [
         (at_s, samples)
@@ -134,7 +134,7 @@ class DrivedbResult:
     channel: SkinChannel
     calibration_s: float
     notes: tuple[str, ...] = ()
-    """On what could not be used."""
+    """Notes on data that could not be used."""
 
     def summary(self) -> dict[str, Any]:
         """Return the figures as JSON values."""
@@ -210,10 +210,10 @@ def validate(
     """Validate on a folder.
 
     Args:
-        folder: Laid out as in `read_drives`.
+        folder: Folder as for `read_drives`.
         channel: The skin conductance to use.
         calibration_s: Length of the timed calibration at the start of each drive; 0 for none.
-        progress: Called with the number of drives done and of all.
+        progress: Called with the number of drives done and the total.
     """
     notes: list[str] = []
     drives = read_drives(folder, notes.append)

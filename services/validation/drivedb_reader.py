@@ -1,4 +1,4 @@
-"""Reads drives of PhysioNet's drivedb as tables: a row for each sample, named columns."""
+"""Reads drives of PhysioNet's drivedb as tables: a row per sample, named columns."""
 
 import csv
 import lzma
@@ -18,7 +18,7 @@ COLUMNS: Final = {
     "time": "time", "ecg": "ecg", "emg": "emg", "foot": "foot", "hand": "hand",
     "heart_rate": "hr", "marker": "marker", "respiration": "resp",
 }  # fmt: skip
-"""Channels in their usual order, and the word by which a column's name is recognised."""
+"""Channels in their usual order, and the word that identifies a column's name."""
 REQUIRED: Final = ("time", "marker")
 MIN_SAMPLES: Final = 1000
 """About a minute."""
@@ -26,7 +26,7 @@ MIN_SAMPLES: Final = 1000
 
 @dataclass(frozen=True)
 class Drive:
-    """One drive. Channels are evenly sampled, and NaN where nothing was measured."""
+    """One drive. Channels are evenly sampled, with NaN where nothing was measured."""
 
     name: str
     rate: float
@@ -35,14 +35,14 @@ class Drive:
     skin: dict[SkinChannel, Vector]
     """uS."""
     bounds: tuple[float, ...]
-    """Eight times in seconds, between which the seven segments lie."""
+    """The eight bounds of the seven segments, in seconds."""
 
 
 def read_drives(folder: Path, report: Callable[[str], None] = lambda note: None) -> list[Drive]:
-    """Read every drive in a folder: all tables in it.
+    """Read every drive in a folder, from all tables in it.
 
     Args:
-        folder: With tables such as ``drive05.csv.xz``.
+        folder: Folder with tables such as ``drive05.csv.xz``.
         report: Called with a note on each drive that could not be used.
 
     Raises:
@@ -53,7 +53,7 @@ def read_drives(folder: Path, report: Callable[[str], None] = lambda note: None)
     errors = []
     for path in files:
         if any(drive.name == _name(path) for drive in drives):
-            report(f"{path.name}: left out, {_name(path)} is there already")
+            report(f"{path.name}: left out, {_name(path)} was already read")
             continue
         try:
             drives.append(read_drive(path))
@@ -76,13 +76,13 @@ def read_drive(path: Path) -> Drive:
     """Read one drive.
 
     Raises:
-        AffectlineError: It cannot be read, or is not a drive.
+        AffectlineError: The file cannot be read, or is not a drive.
     """
     channels = _read_channels(path)
     time = channels["time"]
     known = time[np.isfinite(time)]
     if len(time) < MIN_SAMPLES or len(known) < 2 or known[-1] <= known[0]:
-        raise AffectlineError(f"{path.name}: {len(time)} rows are no drive", "leave it out")
+        raise AffectlineError(f"{path.name}: {len(time)} rows are not a drive", "leave it out")
     rate = float((len(known) - 1) / (known[-1] - known[0]))
     marker = np.nan_to_num(channels["marker"], nan=float(np.nanmedian(channels["marker"])))
     bounds = choose_bounds(find_marks(marker, rate), len(time) / rate)
@@ -103,7 +103,7 @@ def _read_channels(path: Path) -> dict[str, Vector]:
             else path.open(errors="replace")
         ) as file:
             names = next(csv.reader(file), [])
-            # Cells that hold no number become NaN
+            # Cells without a number become NaN
             table = np.genfromtxt(file, delimiter=",", ndmin=2, invalid_raise=True)
     except (OSError, EOFError, lzma.LZMAError) as error:
         raise AffectlineError(f"{path.name}: cannot be read ({error})", "fetch it again") from error
@@ -124,7 +124,7 @@ def _read_channels(path: Path) -> dict[str, Vector]:
 
 
 def _find_columns(names: Sequence[str]) -> dict[str, int]:
-    """Return each channel's column, by its name; by the usual order if no name is recognised."""
+    """Return each channel's column by its name, or by the usual order if no name is recognised."""
     found: dict[str, int] = {}
     for name, word in COLUMNS.items():
         matches = (i for i, heading in enumerate(names) if word in heading.lower())

@@ -1,4 +1,4 @@
-"""Finds the bounds of a drive's segments: a button press shows as a spike in the marker channel."""
+"""Finds the bounds of a drive's segments: button presses are spikes in the marker channel."""
 
 from typing import Final
 
@@ -8,22 +8,22 @@ from scipy.ndimage import median_filter
 from affectline.services.validation.metrics import Vector
 
 SEGMENTS: Final = ("rest", "city", "highway", "city", "highway", "city", "rest")
-"""In the order of every drive (Healey and Picard 2005)."""
+"""Segments in the order of every drive (Healey and Picard 2005)."""
 TYPICAL_S: Final = (900.0, 900.0, 420.0, 420.0, 450.0, 800.0, 900.0)
-"""How long the segments usually are: fifteen minutes of rest by protocol, the others by Healey and
-Picard's description of the route. Only used to choose among more or fewer spikes than eight."""
+"""Usual lengths of the segments: fifteen minutes of rest by protocol, the others from Healey and
+Picard's description of the route. Used only if there are more or fewer than eight spikes."""
 SPIKE_MV: Final = 3.0
-"""A spike stands out of half a minute's median by so much; the channel's noise is below 1 mV."""
+"""Minimum height of a spike above the median of half a minute; the noise is below 1 mV."""
 MEDIAN_S: Final = 30.0
 MERGE_S: Final = 40.0
 """Spikes closer than this are one mark, pressed twice."""
 SUBSTITUTE_COST: Final = 4.0
-"""Cost of using the start or end of the file in place of a missing mark: that of a segment which is
-seven times too long or short."""
+"""Cost of using the start or end of the file for a missing mark: as much as a segment that is seven
+times too long or too short."""
 
 
 def find_marks(marker: Vector, rate: float) -> list[float]:
-    """Return the times of the spikes in seconds from the beginning, close ones merged."""
+    """Return the times of the spikes in seconds from the beginning, with close ones merged."""
     size = max(3, round(MEDIAN_S * rate) | 1)
     high = np.flatnonzero(marker - median_filter(marker, size=size, mode="nearest") > SPIKE_MV)
     if not len(high):
@@ -33,11 +33,11 @@ def find_marks(marker: Vector, rate: float) -> list[float]:
 
 
 def choose_bounds(marks: list[float], length_s: float) -> list[float] | None:
-    """Return the eight bounds of the seven segments; None if the marks cannot be those of a drive.
+    """Return the eight bounds of the seven segments; None if the marks do not fit a drive.
 
-    Eight marks are used as they are. Otherwise dynamic programming chooses the eight whose segments
-    come nearest to their typical lengths; the start and end of the file may replace the first and
-    last.
+    Exactly eight marks are used unchanged. Otherwise dynamic programming chooses the eight whose
+    segments are closest to their typical lengths; the start and end of the file may replace the
+    first and last mark.
     """
     if len(marks) == len(SEGMENTS) + 1:
         return marks

@@ -25,12 +25,12 @@ SIGNAL_SETS: Final[dict[str, tuple[str, ...]]] = {
     "skin": ("skin",),
     "together": ("heart", "skin"),
 }
-"""The sets of signals that are compared."""
+"""The compared sets of signals."""
 
 
 @dataclass(frozen=True)
 class LabelledEvidence:
-    """One person's evidence, second by second, with the ground truth."""
+    """One person's evidence second by second, with the ground truth."""
 
     name: str
     evidence: tuple[Mapping[str, Evidence], ...]
@@ -60,7 +60,7 @@ class LabelledEvidence:
 
 
 def fit_model(people: Iterable[LabelledEvidence]) -> StressModel:
-    """Fit intercept and weights; all people count the same, and so do stress and rest.
+    """Fit intercept and weights; all people count equally, and so do stress and rest.
 
     Raises:
         AffectlineError: All seconds are of one class.
@@ -69,7 +69,7 @@ def fit_model(people: Iterable[LabelledEvidence]) -> StressModel:
     labels = np.concatenate([person.labels for person in people])
     if labels.all() or not labels.any():
         raise AffectlineError(
-            f"nothing can be fitted to {', '.join(person.name for person in people)}: all of their "
+            f"nothing can be fitted to {', '.join(person.name for person in people)}: all "
             f"{len(labels)} seconds are {'stress' if labels.any() else 'rest'}",
             "labels.csv needs people with seconds of both kinds",
         )
@@ -82,7 +82,7 @@ def fit_model(people: Iterable[LabelledEvidence]) -> StressModel:
     )
     weights = np.concatenate([class_weights(person.labels) for person in people])
     intercept, slopes = fit_logistic(features, labels, weights)
-    # A signal's importance is how far it moves the log-odds
+    # A signal's importance is how much it moves the log-odds
     effects = np.abs(slopes) * features.std(axis=0)
     equal = np.full(len(PHYSIOLOGICAL), 1 / len(PHYSIOLOGICAL))
     importances = effects / effects.sum() if effects.sum() else equal
@@ -96,7 +96,7 @@ def fit_model(people: Iterable[LabelledEvidence]) -> StressModel:
 
 
 def _mean_deviations(people: list[LabelledEvidence]) -> Vector:
-    """Return each signal's mean deviation where it is present; 0 for one that nobody has."""
+    """Return each signal's mean deviation where present; 0 for a signal that nobody has."""
     deviations = np.concatenate([person.deviations for person in people])
     known = ~np.isnan(deviations)
     means: Vector = np.nan_to_num(deviations).sum(axis=0) / np.maximum(1, known.sum(axis=0))
@@ -104,7 +104,7 @@ def _mean_deviations(people: list[LabelledEvidence]) -> Vector:
 
 
 def score_seconds(person: LabelledEvidence, model: StressModel, signals: Iterable[str]) -> Vector:
-    """Return the nervousness in each second, estimated from these signals alone."""
+    """Return the nervousness in each second, estimated only from these signals."""
     chosen = set(signals)
     return np.array(
         [

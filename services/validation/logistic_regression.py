@@ -1,4 +1,4 @@
-"""Logistic regression with class weights, in numpy alone."""
+"""Logistic regression with class weights, using only numpy."""
 
 from typing import Final
 
@@ -8,12 +8,12 @@ from affectline.services.validation.metrics import Labels, Vector
 
 MAX_STEPS: Final = 30
 RIDGE: Final = 1e-3
-"""L2 penalty on standardised weights, relative to one unit of weight of all data: two weights and
+"""L2 penalty on standardised weights, relative to the total weight of the data: two weights and
 tens of thousands of seconds hardly need any."""
 
 
 def class_weights(labels: Labels) -> Vector:
-    """Return weights that sum to one, by which both classes count the same."""
+    """Return weights that sum to one and give both classes the same total."""
     positive = max(1, int(labels.sum()))
     negative = max(1, int((~labels).sum()))
     return np.where(labels, 0.5 / positive, 0.5 / negative)

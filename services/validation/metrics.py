@@ -14,9 +14,8 @@ Labels = NDArray[np.bool_]
 def auc(labels: Labels, scores: Vector) -> float:
     """Return the area under the ROC curve.
 
-    It is the probability that a stressed second scores above a calm one.
-
-    Ties count half (Mann-Whitney). NaN if one of the two classes is missing.
+    It is the probability that a stressed second scores above a calm one; ties count half
+    (Mann-Whitney). NaN if one of the two classes is missing.
     """
     positive = int(labels.sum())
     negative = len(labels) - positive

@@ -1,6 +1,6 @@
-"""Writes docs/validation.md: one section for each dataset, with a chart.
+"""Writes docs/validation.md: a section with a chart for each dataset.
 
-A section lies between two markers, so that each command replaces its own and leaves the rest.
+A section lies between two markers, so that each command replaces its own section only.
 """
 
 import re
@@ -20,13 +20,13 @@ REFERENCES: Final = (
 
 
 def write_stress_predict(docs: Path, result: stress_predict.StressPredictResult) -> None:
-    """Write section and chart of Stress-Predict."""
+    """Write the section and chart of Stress-Predict."""
     (docs / "validation-stress-predict.svg").write_text(draw_roc_curves(result.curves()), "utf-8")
     _replace_section(docs / PAGE, "stress-predict", _format_stress_predict(result.summary()))
 
 
 def write_drivedb(docs: Path, result: drivedb.DrivedbResult) -> None:
-    """Write section and chart of drivedb."""
+    """Write the section and chart of drivedb."""
     (docs / "validation-drivedb.svg").write_text(draw_drives(result.drives), "utf-8")
     _replace_section(docs / PAGE, "drivedb", _format_drivedb(result.summary()))
 
@@ -86,7 +86,7 @@ in each second, scored with coefficients fitted to {figures["fitted_to"]}:
 
 
 def format_figure(value: float | None, digits: int = 2) -> str:
-    """Format a figure; ``none`` where it is not known."""
+    """Format a figure; ``none`` if it is unknown."""
     return "none" if value is None else f"{value:.{digits}f}"
 
 

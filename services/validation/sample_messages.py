@@ -1,4 +1,4 @@
-"""Recorded signals as the `Samples` messages that a live driver would have sent."""
+"""Converts recorded signals to the `Samples` messages that a live driver would have sent."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -10,11 +10,11 @@ from affectline.services.biometrics.validation import time_of, validate
 
 NS: Final = 1_000_000_000
 SAMPLES_WITHOUT_RATE: Final = 1
-"""Samples in a message of a signal without a sampling rate: each beat is sent on its own."""
+"""Samples per message of a signal without a sampling rate: each beat is sent on its own."""
 
 
 def iter_messages(signal: RecordedSignal) -> Iterator[tuple[float, Samples]]:
-    """Yield a signal a second at a time, with the time in seconds of each message's last sample.
+    """Yield a signal second by second, with the time in s of each message's last sample.
 
     As in the drivers, missing samples are left out and implausible ones get quality 0.
     """

@@ -1,6 +1,6 @@
 """Validates the stress estimate on Stress-Predict (Iqbal et al. 2022, Sensors 22(21)).
 
-Wrist sensors (Empatica E4) of people who sat through a Stroop test, an interview and
+The data are from wrist sensors (Empatica E4) of people who did a Stroop test, an interview and
 hyperventilation, with rest before, between and after.
 """
 
@@ -42,7 +42,7 @@ EVEN_ODDS: Final = 50.0
 def collect_evidence(recording: ParticipantRecording) -> LabelledEvidence:
     """Run a recording through the live estimator; return its evidence at each labelled second.
 
-    Causal: the evidence at a second rests on the samples up to that second.
+    It is causal: the evidence at a second depends only on samples up to that second.
     """
     person = SubjectState("person", NO_STATES)
     evidence = []
@@ -62,11 +62,11 @@ class StressPredictResult:
 
     people: tuple[LabelledEvidence, ...]
     scores: dict[str, dict[str, Vector]]
-    """By set of signals and person: nervousness by a model fitted without the person."""
+    """By set of signals and person: nervousness from a model fitted without that person."""
     model: StressModel | None
-    """Fitted to everybody; None for one person alone, to whom nothing is fitted."""
+    """Model fitted to everybody; None with a single person, because nothing is fitted then."""
     notes: tuple[str, ...] = ()
-    """On what could not be used."""
+    """Notes on data that could not be used."""
 
     def summary(self) -> dict[str, Any]:
         """Return the figures as JSON values."""
@@ -110,11 +110,11 @@ def validate(
 ) -> StressPredictResult:
     """Validate on a folder, leaving one person out of each fit.
 
-    One person alone is scored with the default coefficients.
+    A single person is scored with the default coefficients.
 
     Args:
-        folder: Laid out like Stress-Predict.
-        progress: Called with the number of people done and of all.
+        folder: Folder with the layout of Stress-Predict.
+        progress: Called with the number of people done and the total.
 
     Raises:
         AffectlineError: There is nobody to score, or nobody to fit to.

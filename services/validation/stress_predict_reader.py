@@ -37,15 +37,15 @@ def read_recordings(
 ) -> list[ParticipantRecording]:
     """Read every person in a folder laid out like Stress-Predict.
 
-    The name of a person's folder holds their number in ``labels.csv``, as in ``S02``. Files may be
-    missing or end early: what there is of them is used.
+    The name of a person's folder contains their number in ``labels.csv``, as in ``S02``. Files may
+    be missing or end early; available data are used.
 
     Args:
-        folder: With ``labels.csv`` and a folder for each person.
+        folder: Folder with ``labels.csv`` and a folder for each person.
         report: Called with a note on everything that could not be used.
 
     Raises:
-        AffectlineError: There is nobody with labels and signals.
+        AffectlineError: No person has labels and signals.
     """
     labelled = _read_labels(folder / "labels.csv", report)
     people = []
@@ -54,7 +54,7 @@ def read_recordings(
         if number is None:
             continue
         if number not in labelled:
-            report(f"{directory.name}: left out, labels.csv says nothing of {number}")
+            report(f"{directory.name}: left out, labels.csv does not contain {number}")
             continue
         samples = _read_samples(directory, report)
         if samples:
@@ -64,7 +64,7 @@ def read_recordings(
             report(f"{directory.name}: left out, no signal in {', '.join(FILES)}")
     if not people:
         raise AffectlineError(
-            f"FOLDER {folder}: nobody with labels and signals in it",
+            f"FOLDER {folder}: no person with labels and signals",
             "it needs labels.csv and folders like S02 with EDA.csv, HR.csv, IBI.csv",
         )
     return people
@@ -117,7 +117,7 @@ def _read_labels(path: Path, report: Callable[[str], None]) -> dict[int, tuple[V
 def _read_samples(
     directory: Path, report: Callable[[str], None]
 ) -> tuple[tuple[float, Samples], ...]:
-    """Return one person's samples as a live driver would have sent them, a second at a time."""
+    """Return one person's samples as a live driver would have sent them, second by second."""
     found: list[tuple[float, Samples]] = []
     for name in FILES:
         signals: list[RecordedSignal] = []

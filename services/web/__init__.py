@@ -1,1 +1,1 @@
-"""What the pages share: access control, server, broadcaster, components."""
+"""Shared by the pages: access control, server, broadcaster, components."""

@@ -1,7 +1,7 @@
-"""Audit lines: who did what, and when, of what is recorded, deleted or taken along.
+"""Audit log: who recorded, deleted or saved what, and when.
 
-They are kept where the data is, for its owner alone, and outlive it. A recorded session is
-therefore named by the hash that `deletions.jsonl` names it by; people are not named at all.
+It is stored with the data, readable only by its owner, and outlives the data. Sessions are
+therefore identified by the same hash as in `deletions.jsonl`, and people are not named.
 """
 
 import json
@@ -18,11 +18,11 @@ FILE: Final = "audit.jsonl"
 
 
 class Audit:
-    """Appends lines to a file, and says them in the log. May be used by any thread.
+    """Appends lines to a file, and logs them. Thread-safe.
 
     Args:
-        path: The file. Its folder is made when the first line comes.
-        service: Who logs them.
+        path: The file. Its folder is created with the first line.
+        service: Name of the logging service.
     """
 
     def __init__(self, path: Path, service: str) -> None:
@@ -30,9 +30,9 @@ class Audit:
         self._lock = threading.Lock()
 
     def add(self, visitor: Visitor, did: str, **what: Any) -> None:
-        """Note that somebody has done something.
+        """Add a line about an action.
 
-        It has been done: where the line cannot be written, the log has it alone.
+        The action is already done, so if the line cannot be written, it is only logged.
         """
         line = {
             "at": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "who": visitor.name,
@@ -48,7 +48,7 @@ class Audit:
             self._log.warning("audit: %s cannot be written (%s)", self._path, error.strerror)
 
     def warn(self, text: str) -> None:
-        """Warn in the log alone of what nobody has done who was let in: strangers fill no disk."""
+        """Log a warning about somebody without access; not in the file, so they cannot fill it."""
         self._log.warning("%s", text)
 
     def _append(self, line: str) -> None:

@@ -1,10 +1,10 @@
-"""Access control: every request and every websocket is checked before anything else sees it.
+"""Access control: checks every request and every websocket before anything else sees it.
 
-Three things are checked. **Host**: a name that another name server points at this machine (DNS
-rebinding) is not one of ours. **Origin**: pages of other sites may send requests and open sockets
-here, but their browser says where they come from. **Login**: where other machines can reach us, or
-where it is asked for, every client has to present a token once. It gets a cookie for it, which is
-not the token and ends.
+Three things are checked. **Host**: a name that somebody else's name server points at this machine
+(DNS rebinding) is not one of ours. **Origin**: pages of other sites may send requests and open
+sockets here, but the browser states their origin. **Login**: if other machines can reach us, or if
+configured, every client must present a token once. It then gets a cookie, which is not the token
+and expires.
 """
 
 import asyncio
@@ -54,17 +54,18 @@ def is_loopback(host: str) -> bool:
 
 
 class AccessMiddleware:
-    """ASGI middleware that rejects clients without access, and says whose a request is.
+    """ASGI middleware that rejects clients without access, and identifies each request's visitor.
 
     Args:
         app: The application behind it.
         host: The address that the server listens on.
-        port: Its port; part of the cookie's name, so that servers on one host do not share it.
-        logins: Who is logged in; None where no token is asked for.
-        audit: Gets a line for each login.
-        wrong_tokens: Has addresses wait that guess.
+        port: The server's port; part of the cookie's name, so that servers on one host do not
+            share cookies.
+        logins: The logins; None if no token is required.
+        audit: Log that gets a line for each login.
+        wrong_tokens: Delays addresses that guess tokens.
         names: Host names that clients may use, besides addresses and this machine's own name.
-        is_encrypted: Clients come by https.
+        is_encrypted: Clients use https.
     """
 
     def __init__(
@@ -92,7 +93,7 @@ class AccessMiddleware:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        # NiceGUI would trust the paths in a proxy's headers
+        # NiceGUI would trust the paths in proxy headers
         scope["headers"] = [h for h in scope["headers"] if not h[0].startswith(b"x-forwarded-")]
         headers = Headers(scope=scope)
         problem = self._host_problem(headers) or self._origin_problem(scope, headers)
@@ -124,7 +125,7 @@ class AccessMiddleware:
         return ""
 
     def _origin_problem(self, scope: Scope, headers: Headers) -> str:
-        """Other sites may link here, and do nothing else."""
+        """Refuse everything from other sites except links."""
         origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
         if origin is not None:
             scheme, _, place = origin.lower().partition("://")
@@ -159,7 +160,7 @@ class AccessMiddleware:
         )
 
     async def _authenticate(self, logins: LoginStore, scope: Scope, receive: Receive) -> Response:
-        """Accept a token from the address or the form, and set a cookie; else show the form."""
+        """Accept a token from the address or the form and set a cookie, else show the form."""
         if scope["type"] != "http":
             return PlainTextResponse("A token is needed.", 401)
         query = parse_qs(scope["query_string"].decode(errors="replace"))
@@ -174,14 +175,14 @@ class AccessMiddleware:
         return self._log_in(logins, given, address_of(scope), target) if given else login_page()
 
     def _log_in(self, logins: LoginStore, token: str, address: str, target: str) -> Response:
-        """Check a token. Nothing is awaited from here on: no two are checked at once."""
+        """Check a token. Nothing is awaited here, so two tokens are never checked at once."""
         wait_s = self._wrong_tokens.delay_s(address)
         if wait_s:
             return login_page("Not checked: wait before you try again.", wait_s, is_early=True)
         role = logins.role_of(token)
         if role is None:
             wait_s = self._wrong_tokens.add(address)
-            self._audit.warn(f"a wrong token from {address}: it has to wait {wait_s:.0f} s")
+            self._audit.warn(f"wrong token from {address}: it must wait {wait_s:.0f} s")
             return login_page("That token is wrong.", wait_s)
         self._wrong_tokens.forget(address)
         secret, login = logins.begin(role, address)
@@ -194,7 +195,7 @@ class AccessMiddleware:
         return response
 
     def _leave_or_stay(self, scope: Scope, login: Login) -> Response:
-        """End a login, or send who is logged in already to the page."""
+        """End a login, or redirect a visitor who is already logged in to the page."""
         response = RedirectResponse("/", 303, headers=NO_STORE)
         if scope["path"] == LOGOUT_PATH and scope["method"] == "POST" and self._logins:
             self._audit.add(self._visitor(login), "logged out")
@@ -247,7 +248,7 @@ class AccessMiddleware:
 
 
 def refuse_viewer(request: Request, act: str) -> Response | None:
-    """The answer to a request for what operators alone may do; None where it is one's."""
+    """The refusal of an action that only operators may do; None for an operator."""
     try:
         visitor_of(request.scope).require_operator(act)
     except AffectlineError as error:
@@ -256,7 +257,7 @@ def refuse_viewer(request: Request, act: str) -> Response | None:
 
 
 def host_name(text: str) -> str:
-    """Name or address of a Host header, without its port and brackets."""
+    """Name or address from a Host header, without port and brackets."""
     text = text.strip().lower()
     if text.startswith("["):
         return text[1:].partition("]")[0]
@@ -264,13 +265,13 @@ def host_name(text: str) -> str:
 
 
 def address_of(scope: Scope) -> str:
-    """Where a request comes from; empty where that is unknown."""
+    """Address of a request's client; empty if unknown."""
     client = scope.get("client")
     return str(client[0]) if client else ""
 
 
 async def form_token(request: Request) -> str:
-    """The token of a submitted form; a body that is too long is not read."""
+    """The token from a submitted form; a body that is too long is not read."""
     body = b""
     async for part in request.stream():
         body += part

@@ -1,8 +1,8 @@
-"""Publishing to browsers: what each connected page is sent, and when.
+"""Publishes to browsers: decides what each connected page is sent, and when.
 
-A client has one slot for each stream, in which the newest frame replaces the one before it. The
-next frame is sent when the browser has acknowledged that the last one is on the screen. A page that
-stalls therefore delays nothing but its own frames, and a hidden one gets none.
+A client has one slot per stream, in which the newest frame replaces the previous one. The next
+frame is sent when the browser has acknowledged that the last one is on the screen. So a page that
+stalls delays only its own frames, and a hidden page gets none.
 """
 
 import asyncio
@@ -18,12 +18,12 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from affectline.services.web.frame_pairs import FrameResult
 
 UPDATES_QUEUED: Final = 40
-"""Updates that may wait for a page, some ten seconds of them; then it gets the history again."""
+"""Maximum of queued updates, about ten seconds; then the page gets the history again."""
 SENT_KEPT: Final = 2
-"""Frames of a stream that a page may have on its screen: the last one sent, or the one before."""
+"""Frames per stream that a page may have on its screen: the last one sent, or the one before."""
 ACKNOWLEDGEMENT_MAX_CHARS: Final = 200
 CLOSING: Final = '{"kind":"closing"}'
-"""The last message of a server that ends in order."""
+"""The last message of a server that shuts down regularly."""
 
 
 class BroadcastFrame:
@@ -35,7 +35,7 @@ class BroadcastFrame:
 
     @property
     def message(self) -> bytes:
-        """What is sent."""
+        """The serialised message."""
         if self._message is None:
             self._message = self.result.serialise()
         return self._message
@@ -45,8 +45,8 @@ class BroadcastClient:
     """One connected page. Lives in the server's event loop.
 
     Args:
-        socket: To the page.
-        history: Messages for a page that has just connected, or has missed an update.
+        socket: Socket to the page.
+        history: Returns messages for a page that has just connected, or has missed an update.
     """
 
     def __init__(self, socket: WebSocket, history: Callable[[], list[str]]) -> None:
@@ -61,7 +61,7 @@ class BroadcastClient:
         self.frames_sent = 0
 
     def offer_frame(self, frame: BroadcastFrame) -> None:
-        """Put a new frame into its stream's slot; it replaces one that was not sent yet."""
+        """Put a new frame into its stream's slot, replacing one that was not sent yet."""
         stream = frame.result.stream
         self._slots[stream] = frame
         if stream not in self._unacknowledged:
@@ -75,12 +75,12 @@ class BroadcastClient:
         self._has_work.set()
 
     def close(self) -> None:
-        """Send nothing more, and close the socket."""
+        """Stop sending, and close the socket."""
         self._is_closing = True
         self._has_work.set()
 
     def find_sent(self, stream: str, epoch: int, seq: int) -> FrameResult | None:
-        """A frame that the page may have on its screen; None where it has another one."""
+        """A frame that the page may have on its screen; None if it cannot have this one."""
         for result in self.sent.get(stream, ()):
             if (result.emotion.epoch, result.emotion.seq) == (epoch, seq):
                 return result
@@ -100,7 +100,7 @@ class BroadcastClient:
                 task.cancel()
             results = await asyncio.gather(*tasks, return_exceptions=True)
         if self._is_closing and self._socket.client_state == WebSocketState.CONNECTED:
-            with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # it has just gone
+            with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # the page has just gone
                 await self._socket.send_text(CLOSING)
                 await self._socket.close(1001)
         for result in results:
@@ -123,11 +123,11 @@ class BroadcastClient:
                 await self._socket.send_bytes(frame.message)
 
     async def _receive(self) -> None:
-        """All that a page ever sends: the name of a stream whose frame is on its screen."""
+        """Receive acknowledgements: the name of a stream whose frame is on the page's screen."""
         while True:
             try:
                 text = await self._socket.receive_text()
-            except KeyError:  # it has sent bytes, which no page of ours does
+            except KeyError:  # the client sent bytes, which our pages never do
                 return
             stream = text[:ACKNOWLEDGEMENT_MAX_CHARS]
             self._unacknowledged.discard(stream)
@@ -157,12 +157,12 @@ class Broadcaster:
                 client.queue_update(text)
 
     def last_frame(self, stream: str) -> FrameResult | None:
-        """The newest frame of a stream; None where there was none."""
+        """The newest frame of a stream; None if there is none."""
         frame = self._last.get(stream)
         return frame.result if frame else None
 
     def clear(self) -> None:
-        """Forget the last frames: what follows is another time line."""
+        """Forget the last frames, because another time line follows."""
         self._last.clear()
 
     def close(self) -> None:

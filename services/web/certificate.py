@@ -1,7 +1,7 @@
-"""The certificate of the servers that speak TLS: the user's own, or one that is made here.
+"""The certificate of the TLS servers: the user's own, or one generated here.
 
-One that is made here is signed by itself. A browser asks whether it is to be trusted; the
-fingerprint that is printed at the start is what to compare with what the browser shows.
+A generated certificate is self-signed. A browser asks whether to trust it; users can compare the
+fingerprint that the browser shows with the one printed at the start.
 """
 
 import ipaddress
@@ -19,37 +19,37 @@ from affectline.common.errors import AffectlineError, first_line
 from affectline.common.runtime.keys import VARIABLE, default_folder
 
 OWN_FILE: Final = "tls.pem"
-"""The key and the certificate that are made here, in one file, so that they always match."""
+"""The generated key and certificate, in one file so that they always match."""
 PUBLIC_FILE: Final = "tls-certificate.pem"
-"""The certificate alone, for clients that are to trust it."""
+"""Only the certificate, for clients that should trust it."""
 RENEWED_DAYS: Final = 7
-"""A certificate that ends within so many days is replaced when a server starts."""
+"""A generated certificate that expires within this many days is replaced when a server starts."""
 BEGIN: Final = "-----BEGIN CERTIFICATE-----"
 END: Final = "-----END CERTIFICATE-----"
 
 
 class Certificate(NamedTuple):
-    """Files that a server presents itself with."""
+    """A server's certificate and key files."""
 
     file: Path
     key: Path | None
     """None: the key is in the same file."""
     fingerprint: str
-    """SHA-256 of the certificate, in hexadecimal, as browsers show it."""
+    """SHA-256 of the certificate in hexadecimal, as browsers show it."""
     is_new: bool = False
-    """It was made just now."""
+    """It was just generated."""
 
 
 def choose(certificate: Path | None, private_key: Path | None, names: Iterable[str]) -> Certificate:
-    """The user's certificate, or else the one in the folder of keys, which is made if need be.
+    """The user's certificate, else the one in the key folder, which is generated if needed.
 
     Args:
-        certificate: The user's, in PEM, with those of its authorities.
-        private_key: Its key, if that is in a file of its own.
-        names: Host names and addresses by which clients call the server.
+        certificate: The user's certificate in PEM, with those of its authorities.
+        private_key: Its key, if in a separate file.
+        names: Host names and addresses that clients use for the server.
 
     Raises:
-        AffectlineError: It cannot be used.
+        AffectlineError: The certificate cannot be used.
     """
     if certificate is None:
         return load_or_make(default_folder().absolute(), names)
@@ -57,10 +57,10 @@ def choose(certificate: Path | None, private_key: Path | None, names: Iterable[s
 
 
 def load(file: Path, key: Path | None = None) -> Certificate:
-    """Read a certificate, and check that its key belongs to it.
+    """Read a certificate, and check that its key matches.
 
     Raises:
-        AffectlineError: It cannot be used.
+        AffectlineError: The certificate cannot be used.
     """
 
     def refuse() -> str:
@@ -81,24 +81,25 @@ def load(file: Path, key: Path | None = None) -> Certificate:
 
 
 def load_or_make(folder: Path, names: Iterable[str], *, anew: bool = False) -> Certificate:
-    """Read the certificate of a folder, or make one.
+    """Read the certificate in a folder, or generate one.
 
-    One that others may have read, that ends soon, or that lacks one of the names is replaced.
+    A certificate is replaced if others may have read it, if it expires soon, or if it lacks one of
+    the names.
 
     Args:
-        folder: Where it is kept.
-        names: Host names and addresses that it is to be for, besides this machine's own.
+        folder: Folder of the certificate.
+        names: Host names and addresses that it must cover, besides this machine's own.
         anew: Replace it in any case.
 
     Raises:
-        AffectlineError: It can be neither read nor written.
+        AffectlineError: The certificate can be neither read nor written.
     """
     try:
         from affectline.services.web import self_signed
     except ImportError as error:
         raise AffectlineError(
             f"making a certificate needs cryptography ({error})",
-            "pip install 'affectline[dashboard]', or name a certificate of your own",
+            "pip install 'affectline[dashboard]', or name your own certificate",
         ) from error
     file, wanted = folder / OWN_FILE, [name for name in names if name and not _is_any(name)]
     try:
@@ -115,7 +116,7 @@ def load_or_make(folder: Path, names: Iterable[str], *, anew: bool = False) -> C
     except OSError as error:
         raise AffectlineError(
             f"the certificate {file} cannot be written ({error.strerror})",
-            f"name another folder in {VARIABLE}, or a certificate of your own",
+            f"name another folder in {VARIABLE}, or your own certificate",
         ) from error
     return load(file)._replace(is_new=True)
 
@@ -127,7 +128,7 @@ def _first_certificate(file: Path) -> str:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Replace a file as a whole; only its owner can read it, from its first byte on."""
+    """Replace a file atomically; only its owner can ever read it."""
     with atomic_file.atomic_write(path, shared=True) as partial:
         partial.unlink(missing_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
@@ -136,7 +137,7 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _is_private(file: Path) -> bool:
-    """Whether nobody else can have read or written a file; False where there is none."""
+    """Whether nobody else can have read or written a file; False if it does not exist."""
     with suppress(FileNotFoundError):
         about = file.lstat()
         is_own = stat.S_ISREG(about.st_mode) and about.st_uid == os.geteuid()
@@ -145,7 +146,7 @@ def _is_private(file: Path) -> bool:
 
 
 def _is_any(name: str) -> bool:
-    """Whether a server that listens there listens on all of its machine's addresses."""
+    """Whether an address stands for all addresses of the machine."""
     with suppress(ValueError):
         return ipaddress.ip_address(name).is_unspecified
     return False

@@ -1,4 +1,4 @@
-"""What all pages look like, and the elements that they share."""
+"""Style and elements shared by all pages."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ from affectline.services.web.auth import LOGOUT_PATH
 from affectline.services.web.logins import LOCAL, Visitor
 
 STATIC: Final = Path(__file__).parent / "static"
-"""Scripts and styles of all pages; the toolkit brings its own."""
+"""Scripts and styles of all pages, besides NiceGUI's own."""
 STYLE_URL: Final = "/style"
 ICON: Final = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" '
@@ -29,9 +29,9 @@ ICON: Final = (
 class KeyBindings(
     Element, component=STATIC / "key_bindings.js", esm={"affectline-web": str(STATIC)}
 ):
-    """Calls functions when keys are pressed while nobody is typing.
+    """Calls functions when keys are pressed, except while the user is typing.
 
-    Its registration makes the shared scripts known to the browser, as ``affectline-web``.
+    Its registration also makes the shared scripts available to the browser as ``affectline-web``.
 
     Args:
         actions: A function for each key.
@@ -44,17 +44,17 @@ class KeyBindings(
         self.on("press", self._on_key)
 
     def _on_key(self, event: GenericEventArguments) -> object:
-        """Call the function of a key; NiceGUI awaits what it returns where it is asynchronous."""
+        """Call the function of a key; NiceGUI awaits an asynchronous result."""
         action = self._actions.get(event.args)
         return action() if action else None
 
 
 def add_style(app: FastAPI, url: str, folder: Path, file: str) -> None:
-    """Serve a folder, and have all pages load a style sheet in it.
+    """Serve a folder, and add a style sheet in it to all pages.
 
     Args:
         app: The server's application.
-        url: Where the folder is served.
+        url: URL of the folder.
         folder: The folder.
         file: Name of the style sheet.
     """
@@ -63,7 +63,7 @@ def add_style(app: FastAPI, url: str, folder: Path, file: str) -> None:
 
 
 def add_shared_style(app: FastAPI) -> None:
-    """Serve what all pages look like, with the colours of `affectline.common.palette`."""
+    """Serve the style of all pages, with the colours of `affectline.common.palette`."""
     ui.add_head_html(f"<style>{palette_style()}</style>", shared=True)
     add_style(app, STYLE_URL, STATIC, "style.css")
 
@@ -79,11 +79,11 @@ def palette_style() -> str:
 
 @contextmanager
 def header(title: str, visitor: Visitor) -> Iterator[ui.label]:
-    """The bar at the top of a page: its name, what it shows, its tools, and the way out.
+    """The top bar of a page: name, what the page shows, tools, and logout.
 
     Args:
         title: What the page shows.
-        visitor: Who has opened it.
+        visitor: Who has opened the page.
     """
     with ui.element("header").classes("af-top"):
         ui.html("<h1>Affectline</h1>", sanitize=False)
@@ -95,7 +95,7 @@ def header(title: str, visitor: Visitor) -> Iterator[ui.label]:
 
 
 def add_logout(visitor: Visitor) -> None:
-    """Add a form that ends the login, and say so where it is a viewer's."""
+    """Add a form that ends the login, and a note if the visitor is a viewer."""
     if visitor.role == "viewer":
         ui.label("viewer").classes("af-where").props('title="View only"')
     with ui.element("form").props(f'method=post action="{LOGOUT_PATH}"'):
@@ -105,7 +105,7 @@ def add_logout(visitor: Visitor) -> None:
 
 @contextmanager
 def card(title: str, classes: str = "") -> Iterator[Element]:
-    """A part of a page with its heading."""
+    """A section of a page with its heading."""
     with ui.element("section").classes(f"af-card {classes}") as section:
         heading = ui.element("h2")
         with heading:
@@ -114,11 +114,11 @@ def card(title: str, classes: str = "") -> Iterator[Element]:
 
 
 def notify_error(error: AffectlineError) -> None:
-    """Show the user an error; as text, whatever it holds."""
+    """Show the user an error, as plain text."""
     ui.notify(str(error), type="negative", multi_line=True)
 
 
 def format_duration(seconds: float) -> str:
-    """Minutes and seconds, such as ``1:02.5``."""
+    """Format minutes and seconds, such as ``1:02.5``."""
     minutes, rest = divmod(max(0.0, seconds), 60)
     return f"{int(minutes)}:{rest:04.1f}"

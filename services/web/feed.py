@@ -1,4 +1,4 @@
-"""The live socket of the pages, and the interface of what is behind it."""
+"""The live socket of the pages, and the interface of their backend."""
 
 from typing import Protocol
 
@@ -10,22 +10,22 @@ from affectline.services.web.hub_client import HubClient
 
 
 class PageBackend(Protocol):
-    """What the pages of a server are about. Lives in the server's event loop."""
+    """The state behind the pages of a server. Lives in the server's event loop."""
 
     audit: Audit
-    """Who did what."""
+    """Logs who did what."""
 
     async def open(self) -> None:
         """Start listening."""
 
     async def close(self) -> None:
-        """Close everything that was opened."""
+        """Close everything."""
 
     def hub_client(self, feed: str) -> HubClient | None:
-        """The hub behind a feed; None where there is none."""
+        """The hub behind a feed; None if there is none."""
 
     def disconnect_clients(self) -> None:
-        """Close all live sockets; each page is told that this is in order."""
+        """Close all live sockets, and tell each page that this is a regular shutdown."""
 
     @property
     def has_clients(self) -> bool:

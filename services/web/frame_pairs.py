@@ -1,7 +1,7 @@
-"""Frames and their results, as one message to the browser.
+"""Combines frames and their results into one message to the browser.
 
-A frame waits until its result has come; then both are sent together, so that picture and boxes can
-never disagree. The JPEG file is passed on unchanged.
+A frame waits for its result; then both are sent together, so that image and boxes always match. The
+JPEG file is passed on unchanged.
 """
 
 import json
@@ -14,22 +14,22 @@ from affectline.common.vision.sign_words import DOUBT_WORDS
 from affectline.common.wire.messages import Emotion, FaceEmotion, Frame, Packet
 
 FRAMES_KEPT: Final = 64
-"""Frames of a stream that wait for their result; in lossless delivery at most 16 are in flight."""
+"""Frames per stream that wait for their result; in lossless delivery at most 16 are in flight."""
 RATE_WINDOW_S: Final = 2.0
 UNANALYSED_S: Final = 0.5
-"""Frames that were not analysed are left out, unless there has been no other for so long."""
+"""Frames that were not analysed are dropped, unless there has been no other for this long."""
 
 
 class FrameResult(NamedTuple):
-    """A frame and what the classifiers made of it."""
+    """A frame and its result."""
 
     emotion: Emotion
     frame: Frame | None
-    """None: a recording without pictures."""
+    """None: a recording without images."""
     payload: bytes
-    """The encoded picture; empty where there is none."""
+    """The encoded image; empty without one."""
     rate: float
-    """Frames a second of its stream."""
+    """Frame rate of its stream."""
 
     @property
     def stream(self) -> str:
@@ -41,7 +41,7 @@ class FrameResult(NamedTuple):
         return b"".join((len(header).to_bytes(4, "big"), header, self.jpeg()))
 
     def to_dict(self) -> dict[str, Any]:
-        """What the browser draws over the picture."""
+        """The overlay for the browser to draw."""
         emotion = self.emotion
         return {
             "stream": emotion.stream, "epoch": emotion.epoch, "seq": emotion.seq,
@@ -54,7 +54,7 @@ class FrameResult(NamedTuple):
         }  # fmt: skip
 
     def jpeg(self) -> bytes:
-        """The picture as a JPEG file; only raw pictures have to be encoded for that."""
+        """The image as a JPEG file; only raw images have to be encoded for that."""
         if self.frame is None or self.frame.encoding == "jpeg":
             return self.payload
         import cv2
@@ -80,7 +80,7 @@ def _round(value: float | None) -> float | None:
 
 
 def round_distribution(distribution: tuple[float, ...] | None) -> list[float] | None:
-    """A distribution in few characters: four decimals."""
+    """Round a distribution to four decimals, to save characters."""
     return None if distribution is None else [round(part, 4) for part in distribution]
 
 
@@ -88,7 +88,7 @@ class FrameMatcher:
     """Matches results with their frames, and measures the frame rate.
 
     Args:
-        clock: Seconds.
+        clock: Returns the time in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
@@ -97,10 +97,10 @@ class FrameMatcher:
         self._times: dict[str, deque[float]] = {}
         self._last_analysed: dict[str, float] = {}
         self._unmatched: dict[str, int] = {}
-        """Results in a row whose frame never came: after many, the stream has no pictures."""
+        """Consecutive results whose frame never came: after many, the stream has no images."""
 
     def add_frame(self, packet: Packet) -> None:
-        """Buffer a frame until its result comes."""
+        """Buffer a frame until its result arrives."""
         frame = packet.message
         if isinstance(frame, Frame):
             waiting = self._frames.setdefault(frame.stream, OrderedDict())
@@ -109,7 +109,7 @@ class FrameMatcher:
                 waiting.popitem(last=False)
 
     def match(self, emotion: Emotion) -> FrameResult | None:
-        """A result with its frame; None where the frame is gone, or was not analysed."""
+        """A result with its frame; None if the frame is gone or was not analysed."""
         now, stream = self._clock(), emotion.stream
         rate = self._measure_rate(stream, now)
         frames = self._frames.get(stream, OrderedDict())
@@ -124,7 +124,7 @@ class FrameMatcher:
         return FrameResult(emotion, frame, payload, rate)
 
     def clear(self) -> None:
-        """Forget everything: what follows is another time line."""
+        """Forget everything, because another time line follows."""
         self._frames.clear()
         self._times.clear()
         self._unmatched.clear()

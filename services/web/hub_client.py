@@ -1,4 +1,4 @@
-"""A subscription to one hub, and the broadcaster that passes on what is received there."""
+"""Subscribes to one hub, and passes its messages to a broadcaster."""
 
 import asyncio
 import json
@@ -33,33 +33,33 @@ UPDATE_PERIOD_S: Final = 0.25
 
 
 class Aggregator(Protocol):
-    """Turns a hub's messages into what the scripts of the pages show.
+    """Turns a hub's messages into updates for the pages' scripts.
 
-    Its methods are called under the lock of the listener.
+    Its methods are called under the listener's lock.
     """
 
     def add(self, message: Message) -> None:
-        """Take a message into account."""
+        """Process a message."""
 
     def clear(self) -> None:
-        """Forget what belongs to a time line: what follows is another one."""
+        """Forget everything about the current time line, because another one follows."""
 
     def update(self) -> dict[str, Any] | None:
-        """What pages have to be sent now: JSON with a ``kind``. None: nothing."""
+        """The update to send to pages now, as JSON with a ``kind``; None: nothing."""
 
     def history(self) -> dict[str, Any]:
-        """The same for a page that has just connected."""
+        """The update for a page that has just connected."""
 
 
 class HubListener(threading.Thread):
-    """Subscribes to a hub's outlet, which drops messages for slow subscribers: we delay nobody.
+    """Subscribes to a hub's outlet, which drops messages for slow subscribers, so it delays nobody.
 
     Args:
-        hub: Its address.
+        hub: Address of the hub.
         loop: The server's event loop.
-        broadcaster: Gets the frames.
-        aggregators: Get every message but frames' pictures.
-        clock: The hub's time, in ns since the Unix epoch.
+        broadcaster: Receives the frames.
+        aggregators: Receive every message, but not the frames' images.
+        clock: Returns the hub's time, in ns since the Unix epoch.
     """
 
     def __init__(
@@ -77,14 +77,14 @@ class HubListener(threading.Thread):
         self._lock = threading.Lock()
         self._matcher = FrameMatcher()
         self.received = 0
-        """Messages so far."""
+        """Number of messages so far."""
         self.position_ns = 0
         """Event time of the newest result."""
         self._session_clock = SessionClock(clock)
         self._is_seeking = False
-        """A replay was told to continue at another position, and has not done so yet."""
+        """A replay was told to seek, and has not done so yet."""
         self._epochs: dict[str, int] = {}
-        """The last epoch of each stream: a replay begins new ones when it continues elsewhere."""
+        """The last epoch of each stream: a replay starts new ones after a seek."""
 
     def run(self) -> None:
         subscriber = OutletSubscriber(self._hub, PREFIXES)
@@ -108,21 +108,21 @@ class HubListener(threading.Thread):
         self._wakeup.close()
 
     def updates(self) -> list[dict[str, Any]]:
-        """What all pages have to be sent now."""
+        """The updates to send to all pages now."""
         with self._lock:
             return [found for one in self._aggregators if (found := one.update())]
 
     def history(self) -> list[dict[str, Any]]:
-        """What a page has to be sent that has just connected."""
+        """The updates for a page that has just connected."""
         with self._lock:
             return [one.history() for one in self._aggregators]
 
     def read_session_time(self, *, is_replay: bool) -> tuple[int, str]:
-        """What is shown now: its event time in ns since the Unix epoch, and that in words.
+        """Event time of what is shown now, in ns since the Unix epoch and in words.
 
         Args:
-            is_replay: A recording is being replayed on the hub, as may have been said before we
-                listened.
+            is_replay: A recording is being replayed on the hub; the message about it may have come
+                before we listened.
         """
         with self._lock:
             self._session_clock.is_replay |= is_replay
@@ -139,8 +139,8 @@ class HubListener(threading.Thread):
         self._matcher.clear()
         for one in self._aggregators:
             one.clear()
-        # At once: a paused replay publishes a single frame, which pages would forget if they were
-        # told after it
+        # At once: a paused replay publishes a single frame, which pages would forget if the reset
+        # came after it
         updates = [found for one in self._aggregators if (found := one.update())]
         with suppress(RuntimeError):  # the loop is closed: the server is stopping
             self._loop.call_soon_threadsafe(self._begin_time_line, updates)
@@ -161,10 +161,10 @@ class HubListener(threading.Thread):
             is_new = self._epochs.get(message.stream, message.epoch) != message.epoch
             self._epochs[message.stream] = message.epoch
             if self._is_seeking and (is_new or isinstance(message, StreamStart)):
-                # What comes from here on belongs to the new position
+                # Messages from here on belong to the new position
                 self._is_seeking = False
                 self._clear()
-        if isinstance(message, StreamStart | Emotion):  # of frames only those that are shown
+        if isinstance(message, StreamStart | Emotion):  # not Frame: only displayed frames count
             self._session_clock.observe(message)
         for one in self._aggregators:
             one.add(message)
@@ -185,9 +185,9 @@ class HubClient:
     """A hub's listener and broadcaster, with the task that publishes updates.
 
     Args:
-        hub: Its address.
-        aggregators: What pages are sent besides frames.
-        clock: The hub's time, in ns since the Unix epoch.
+        hub: Address of the hub.
+        aggregators: Make the updates that pages receive besides frames.
+        clock: Returns the hub's time, in ns since the Unix epoch.
     """
 
     def __init__(

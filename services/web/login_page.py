@@ -1,4 +1,4 @@
-"""The form that asks for the token. It needs no script, and nothing of the pages behind it."""
+"""The login form for the token. It needs no scripts and nothing from the pages behind it."""
 
 from html import escape
 from math import ceil
@@ -38,9 +38,9 @@ def login_page(problem: str = "", wait_s: float = 0.0, *, is_early: bool = False
     """The form.
 
     Args:
-        problem: What was wrong with what was sent.
-        wait_s: How long the next token is not looked at.
-        is_early: The last one was not looked at either.
+        problem: What was wrong with the last attempt.
+        wait_s: How long tokens are not checked.
+        is_early: The last attempt came too early and was not checked.
     """
     headers = {"cache-control": "no-store", "content-security-policy": POLICY}
     if wait_s:

@@ -1,6 +1,6 @@
-"""Who visits a page: logins with a role and an end, and the delay after wrong tokens.
+"""Logins of a page's visitors, with a role and an expiry, and the delay after wrong tokens.
 
-A login is what the project calls a session elsewhere on the web; here a session is a recording.
+A login is what is usually called a session on the web; in this project a session is a recording.
 """
 
 import asyncio
@@ -17,18 +17,18 @@ from affectline.common.clock import monotonic
 from affectline.common.errors import AffectlineError
 
 Role = Literal["operator", "viewer"]
-"""``operator``: everything. ``viewer``: looks on; changes nothing, and takes nothing along."""
+"""``operator``: may do everything. ``viewer``: may watch, but not change or save anything."""
 LOGINS_MAX: Final = 256
-"""Of those that are logged in at a time; the oldest login ends where there are more."""
+"""Maximum of concurrent logins; beyond it, the oldest login ends."""
 SECRET_BYTES: Final = 32
 FIRST_DELAY_S: Final = 1.0
-"""After the first wrong token; each further one doubles it."""
+"""Delay after the first wrong token; each further one doubles it."""
 LONGEST_DELAY_S: Final = 300.0
 FORGIVEN_S: Final = 3600.0
-"""Wrong tokens of an address that has sent none for so long are forgotten."""
+"""Wrong tokens of an address are forgotten if it has sent none for this long."""
 ADDRESSES_MAX: Final = 4096
 SCOPE_KEY: Final = "affectline.visitor"
-"""Where a request says whose it is."""
+"""Key of the visitor in a request's scope."""
 
 
 @dataclass
@@ -37,12 +37,12 @@ class Login:
 
     role: Role
     number: str
-    """Names it in the audit; no secret."""
+    """Identifies it in the audit log; not a secret."""
     address: str
     ends_at: float
-    """By the monotonic clock, in seconds."""
+    """Expiry by the monotonic clock, in seconds."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when it ends before that."""
+    """Set if it ends before its expiry."""
 
 
 @dataclass(frozen=True)
@@ -51,24 +51,24 @@ class Visitor:
 
     role: Role
     name: str
-    """As the audit names it."""
+    """Name in the audit log."""
     address: str
     is_present: Callable[[], bool] = lambda: True
-    """Whether the login that it came by has not ended."""
+    """Returns whether the visitor's login is still valid."""
 
     @property
     def may_operate(self) -> bool:
-        """Whether it may do more than look on."""
+        """Whether the visitor may do more than watch."""
         return self.role == "operator" and self.is_present()
 
     def require_operator(self, act: str) -> None:
-        """Check that it may do something.
+        """Check that the visitor may do something.
 
         Args:
-            act: What, such as ``record``.
+            act: The action, such as ``record``.
 
         Raises:
-            AffectlineError: It may not.
+            AffectlineError: The visitor may not.
         """
         if not self.is_present():
             raise AffectlineError("this login has ended", "load the page again")
@@ -77,27 +77,27 @@ class Visitor:
 
 
 LOCAL: Final = Visitor("operator", "this machine", "")
-"""Whoever opens a page that asks for no token."""
+"""The visitor of a page that requires no token."""
 
 
 def visitor_of(scope: Mapping[str, Any]) -> Visitor:
-    """Whose request it is, as the access control has noted it.
+    """The visitor of a request, as set by the access control.
 
     Raises:
-        KeyError: The request has not come through the access control.
+        KeyError: The request has not passed the access control.
     """
     visitor = scope[SCOPE_KEY]
-    assert isinstance(visitor, Visitor)  # noqa: S101 - for the type alone
+    assert isinstance(visitor, Visitor)  # noqa: S101 - only for the type checker
     return visitor
 
 
 class LoginStore:
-    """The logins of one server. They are in its memory alone: its end is the end of all of them.
+    """The logins of one server. They are only in memory, so they end with the server.
 
     Args:
-        tokens: What opens which role; a role without a token cannot be had.
+        tokens: Token by role; a role without a token is not available.
         age_s: How long a login lasts.
-        clock: In seconds.
+        clock: Returns the time in seconds.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class LoginStore:
         self._logins: OrderedDict[bytes, Login] = OrderedDict()
 
     def role_of(self, token: str) -> Role | None:
-        """The role that a token opens; None where it is wrong."""
+        """The role of a token; None if the token is wrong."""
         given = token.encode(errors="replace")
         found: Role | None = None
         for role, known in self._tokens.items():
@@ -116,7 +116,7 @@ class LoginStore:
         return found
 
     def begin(self, role: Role, address: str) -> tuple[str, Login]:
-        """Begin a login; returns its secret, which goes into a cookie, and itself."""
+        """Begin a login; return its secret, for the cookie, and the login."""
         self._drop_ended()
         while len(self._logins) >= LOGINS_MAX:
             self._logins.popitem(last=False)[1].ended.set()
@@ -126,7 +126,7 @@ class LoginStore:
         return secret, login
 
     def find(self, secret: str) -> Login | None:
-        """The login of a cookie; None where it has ended, or never was."""
+        """The login of a cookie; None if it has ended or never existed."""
         login = self._logins.get(_key(secret))
         return login if login is not None and self.is_on(login) else None
 
@@ -139,7 +139,7 @@ class LoginStore:
         return max(0.0, login.ends_at - self._clock())
 
     def end(self, login: Login) -> None:
-        """End a login now: its sockets are closed, its page does nothing more."""
+        """End a login now: its sockets are closed, and its page stops working."""
         login.ended.set()
         self._drop_ended()
 
@@ -150,28 +150,28 @@ class LoginStore:
 
 
 class WrongTokens:
-    """Has addresses wait that have presented wrong tokens, the longer the more of them.
+    """Delays addresses that have sent wrong tokens; more wrong tokens mean a longer delay.
 
     Args:
-        clock: In seconds.
+        clock: Returns the time in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
         self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
-        """Of each address: how many, and when the last one came."""
+        """By address: number of wrong tokens, and time of the last one."""
         self.count = 0
-        """Wrong tokens so far, of all addresses."""
+        """Wrong tokens from all addresses so far."""
 
     def delay_s(self, address: str) -> float:
-        """How long an address has to wait before its next token is looked at; 0: not at all."""
+        """How long an address must wait before its next token is checked; 0: no wait."""
         count, at = self._failures.get(_network(address), (0, 0.0))
         if not count:
             return 0.0
         return max(0.0, at + _delay_after(count) - self._clock())
 
     def add(self, address: str) -> float:
-        """A wrong token has come from an address; returns how long it has to wait now."""
+        """Count a wrong token from an address; return how long it must wait now."""
         self.count += 1
         network, now = _network(address), self._clock()
         count, at = self._failures.pop(network, (0, now))
@@ -182,7 +182,7 @@ class WrongTokens:
         return _delay_after(count)
 
     def forget(self, address: str) -> None:
-        """The right token has come from an address."""
+        """Forget an address's wrong tokens, because it has sent the right one."""
         self._failures.pop(_network(address), None)
 
 
@@ -191,7 +191,7 @@ def _delay_after(count: int) -> float:
 
 
 def _network(address: str) -> str:
-    """What one machine can take its addresses from: of IPv6 the first 64 bits."""
+    """The range that one machine can take its addresses from: the first 64 bits for IPv6."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -1,4 +1,4 @@
-"""What a browser is told about every response: where its scripts may come from, among others."""
+"""Security headers of every response, such as where its scripts may come from."""
 
 import secrets
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 from starlette.types import Message, Send
 
 NONCE_KEY: Final = "affectline.nonce"
-"""Where a request has the word that the scripts in its page are marked with."""
+"""Key of a request's nonce, which marks the scripts in its page."""
 NONCE_BYTES: Final = 18
 POLICY: Final = (
     "default-src 'self'; script-src 'self' 'nonce-{nonce}' 'unsafe-eval'; "
@@ -14,11 +14,11 @@ POLICY: Final = (
     "connect-src 'self'; object-src 'none'; base-uri 'none'; "
     "form-action 'self'; frame-ancestors 'none'"
 )
-"""No script runs that stands in a page, but for those of NiceGUI's template, which have the nonce.
+"""Inline scripts run only if they have the nonce, as those of NiceGUI's template do.
 
-NiceGUI's Vue compiles templates in the browser, and NiceGUI itself calls ``eval`` for handlers,
-hence ``unsafe-eval``; elements have styles of their own, hence ``unsafe-inline`` for those. Nothing
-is ever loaded from elsewhere.
+NiceGUI's Vue compiles templates in the browser, and NiceGUI calls ``eval`` for handlers, hence
+``unsafe-eval``. Elements have their own styles, hence ``unsafe-inline`` for styles. Nothing is
+loaded from other hosts.
 """
 HEADERS: Final = {
     "x-content-type-options": "nosniff",
@@ -29,12 +29,12 @@ HEADERS: Final = {
 
 
 def make_nonce() -> str:
-    """A word for one response, which nobody can guess."""
+    """An unguessable nonce for one response."""
     return secrets.token_urlsafe(NONCE_BYTES)
 
 
 def with_security_headers(send: Send, nonce: str) -> Send:
-    """Add the headers to what is sent, unless it has its own."""
+    """Add the headers to a response, unless it has its own."""
     wanted = {"content-security-policy": POLICY.format(nonce=nonce), **HEADERS}
 
     async def send_with_headers(message: Message) -> None:

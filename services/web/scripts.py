@@ -1,4 +1,4 @@
-"""NiceGUI's page, whose own scripts are marked so that no other script in a page runs."""
+"""Marks the scripts of NiceGUI's page with a nonce, so that no other script in a page runs."""
 
 from collections.abc import Callable
 
@@ -13,10 +13,10 @@ MARKED = f'<script nonce="{{{{ request.scope[{NONCE_KEY!r}] }}}}"'
 class MarkingLoader(jinja2.BaseLoader):
     """Loads templates and gives each of their script elements the request's nonce.
 
-    Only what stands in the template itself is marked: what is filled in later is not.
+    Only scripts in the template itself are marked, not content filled in later.
 
     Args:
-        loader: Loads the templates as they are.
+        loader: Loads the original templates.
     """
 
     def __init__(self, loader: jinja2.BaseLoader) -> None:
@@ -30,7 +30,7 @@ class MarkingLoader(jinja2.BaseLoader):
 
 
 def mark_scripts() -> None:
-    """Have all pages of this process marked."""
+    """Mark the scripts in all pages of this process."""
     environment = nicegui_client.templates.env
     if environment.loader and not isinstance(environment.loader, MarkingLoader):
         environment.loader = MarkingLoader(environment.loader)

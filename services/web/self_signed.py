@@ -1,4 +1,4 @@
-"""Certificates that are signed by their own key."""
+"""Generates self-signed certificates."""
 
 import ipaddress
 import socket
@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 VALID_DAYS: Final = 397
-"""No longer than browsers accept of a public authority."""
+"""Not longer than browsers accept from a public authority."""
 
 
 class KeyPair(NamedTuple):
@@ -27,7 +27,7 @@ def make(names: Iterable[str]) -> KeyPair:
     """Make a certificate.
 
     Args:
-        names: Host names and addresses that it is for, besides this machine's own.
+        names: Host names and addresses that it covers, besides this machine's own.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Affectline")])
@@ -56,7 +56,7 @@ def make(names: Iterable[str]) -> KeyPair:
 
 
 def lacks(pem: bytes, names: Iterable[str], for_days: float) -> bool:
-    """Whether a certificate lacks one of the names, or ends within so many days."""
+    """Whether a certificate lacks one of the names, or expires within a number of days."""
     certificate = x509.load_pem_x509_certificate(pem)
     extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     known = {str(name.value) for name in extension.value}
@@ -65,7 +65,7 @@ def lacks(pem: bytes, names: Iterable[str], for_days: float) -> bool:
 
 
 def own_names() -> set[str]:
-    """Names and addresses of this machine, as far as it knows them."""
+    """Names and addresses of this machine, as far as known."""
     host = socket.gethostname().lower()
     names = {"localhost", "127.0.0.1", "::1", host, socket.getfqdn().lower()}
     with suppress(OSError):

@@ -1,4 +1,4 @@
-"""The web server: a thread of its own, with access control in front of the pages."""
+"""The web server: its own thread, with access control in front of the pages."""
 
 import asyncio
 import socket
@@ -26,9 +26,9 @@ from affectline.services.web.token import DEFAULT_FILE, Token, load_or_create, v
 PORTS_TRIED: Final = 20
 LOOK_S: Final = 0.05
 GOODBYE_S: Final = 0.5
-"""How long pages may take to hear that the server ends."""
+"""How long pages have to receive the message that the server is ending."""
 RECONNECT_S: Final = 10.0
-"""How long a page that lost its connection is kept before it has to be loaded again."""
+"""How long a page that lost its connection is kept before it must be reloaded."""
 MESSAGE_MAX_BYTES: Final = 1 << 20
 
 
@@ -36,8 +36,8 @@ class WebServer(threading.Thread):
     """Serves the pages until told to stop.
 
     Args:
-        settings: Where, and for whom.
-        backend: What the pages are about.
+        settings: Address and access of the pages.
+        backend: The state behind the pages.
         add_pages: Adds the pages and their own routes.
 
     Raises:
@@ -80,10 +80,10 @@ class WebServer(threading.Thread):
         self.url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}/"
 
     def announce(self, what: str) -> list[str]:
-        """The lines that tell where the page is, and how to get in.
+        """The lines that give the page's address, and how to log in.
 
         Args:
-            what: The page is for.
+            what: Name of the page.
         """
         operator, viewer = self.tokens.get("operator"), self.tokens.get("viewer")
         lines = [f"{what}: {self.url}"]
@@ -100,9 +100,9 @@ class WebServer(threading.Thread):
         return lines
 
     def open_browser(self) -> None:
-        """Open the page where a person at a screen has started it, and wants that.
+        """Open the page if the settings want that, and a person at a screen has started it.
 
-        A token is not part of the address: other users could see it among the processes.
+        The address contains no token, because other users could see it in the process list.
         """
         if self._settings.opens_browser:
             webbrowser.open(self.url)
@@ -157,7 +157,7 @@ class WebServer(threading.Thread):
         return LoginStore(tokens, settings.login_hours * 3600) if tokens else None
 
     async def _disconnect_on_exit(self) -> None:
-        """Say goodbye to the pages when the server is to stop, and then have it stop."""
+        """When the server should stop, disconnect the pages first."""
         while not self._ending.is_set():
             await asyncio.sleep(LOOK_S)
         self._backend.disconnect_clients()
@@ -168,7 +168,7 @@ class WebServer(threading.Thread):
 
 
 def _tokens(settings: DashboardSettings) -> dict[Role, Token]:
-    """What opens which role; empty where everybody on this machine is let in."""
+    """Tokens by role; empty if everybody on this machine has access."""
     if is_loopback(settings.host) and not settings.ask_token:
         return {}
     file = token_path(settings)
@@ -176,15 +176,15 @@ def _tokens(settings: DashboardSettings) -> dict[Role, Token]:
 
 
 def token_path(settings: DashboardSettings) -> Path:
-    """Where the operator's token is stored."""
+    """File of the operator's token."""
     return (settings.token_file or settings.sessions / DEFAULT_FILE).absolute()
 
 
 def listen_on(settings: DashboardSettings) -> socket.socket:
-    """Open the port, or the next one that is free where none is configured.
+    """Open the configured port, or else the first free one.
 
     Raises:
-        AffectlineError: It is in use, or the address is not one of this machine's.
+        AffectlineError: The port is in use, or the address is not one of this machine's.
     """
     first = settings.port or DEFAULT_DASHBOARD_PORT
     last = first if settings.port else first + PORTS_TRIED

@@ -1,4 +1,4 @@
-"""The status of streams, sensors and processes, as the pages show it."""
+"""The status of streams, sensors and processes, as shown on the pages."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,29 +17,29 @@ END_REASONS: Final = {
     "end": "", "damaged": "parts of it could not be read", "truncated": "its file is cut off",
     "stopped": "stopped",
 }  # fmt: skip
-"""Why a stream has ended, for people."""
+"""Texts for why a stream has ended."""
 SILENT_S: Final = 3.0
-"""Every process publishes its health once a second; after this long without, it is away."""
+"""Every process publishes its health once a second; without it for this long, it counts as away."""
 GONE_S: Final = 60.0
-"""After this long it is left out of the list."""
+"""After this long it is removed from the list."""
 NO_FRAME_S: Final = 2.0
 NO_SAMPLE_S: Final = 5.0
 USABLE_QUALITY: Final = 0.05
-"""Samples of a lower quality than this are not shown."""
+"""Samples of lower quality are not shown."""
 UPDATE_PERIOD_S: Final = 1.0
 """How often pages are sent the status."""
 
 
 @dataclass
 class StreamStatus:
-    """A video stream, and when (monotonic clock, seconds) it was last heard of."""
+    """A video stream, and when (monotonic clock, seconds) its last messages arrived."""
 
     start: StreamStart | None = None
     end: StreamEnd | None = None
     frame_at: float | None = None
     result_at: float | None = None
     is_done: bool = False
-    """The sink has written all of it."""
+    """The sink has written the whole stream."""
 
 
 @dataclass
@@ -50,10 +50,10 @@ class ServiceStatus:
     received_at: float
     previous: Health | None = None
     has_ended: bool = False
-    """It has said that nothing follows: its silence is in order."""
+    """It has announced that nothing follows, so its silence is expected."""
 
     def rate(self) -> float:
-        """Messages a second: received, or sent where none are received."""
+        """Messages a second: the higher of received and sent ones."""
         if self.previous is None or self.health.at <= self.previous.at:
             return 0.0
         seconds = (self.health.at - self.previous.at) / 1e9
@@ -73,13 +73,13 @@ class SensorStatus:
 
 
 class StatusTracker:
-    """Keeps the status from the messages of a hub, and from their absence.
+    """Derives the status from a hub's messages and from their absence.
 
     An `Aggregator` of the hub's client.
 
     Args:
-        clock: Seconds.
-        is_replay: A recording is played on the hub; it may be paused, so silence means nothing.
+        clock: Returns the time in seconds.
+        is_replay: A recording is replayed on the hub; it may be paused, so silence means nothing.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic, *, is_replay: bool = False) -> None:
@@ -97,7 +97,7 @@ class StatusTracker:
 
     @singledispatchmethod
     def _add(self, message: Message, now: float) -> None:
-        """Other kinds show only that the hub is there."""
+        """Other kinds only show that the hub is alive."""
 
     @_add.register
     def _(self, frame: Frame, now: float) -> None:
@@ -133,7 +133,7 @@ class StatusTracker:
             self._end(receipt.by)
 
     def _end(self, *services: str) -> None:
-        """Take note of processes that have nothing more to do."""
+        """Mark processes as having ended."""
         for name in services:
             if name in self._services:
                 self._services[name].has_ended = True
@@ -171,7 +171,7 @@ class StatusTracker:
         return self.to_dict()
 
     def to_dict(self) -> dict[str, Any]:
-        """The status of everything, as the scripts of the pages read it."""
+        """The status of everything, for the pages' scripts."""
         now = self._clock()
         for name in [n for n, s in self._services.items() if now - s.received_at > GONE_S]:
             del self._services[name]
@@ -193,7 +193,7 @@ class StatusTracker:
 
     @property
     def has_finished(self) -> bool:
-        """Whether all streams have ended, and all of them is written."""
+        """Whether all streams have ended and are completely written."""
         return bool(self.streams) and all(s.end and s.is_done for s in self.streams.values())
 
     def _stream(self, name: str) -> StreamStatus:
@@ -208,7 +208,7 @@ class StatusTracker:
         }  # fmt: skip
 
     def _stream_status(self, name: str, stream: StreamStatus, now: float) -> tuple[str, str]:
-        """Why a stream shows no live picture, and details; both empty where it does."""
+        """Why a stream shows no live video, and details; both empty if it does."""
         if stream.end:
             return "ended", stream.end.detail or END_REASONS[stream.end.reason]
         capture = self._services.get(f"capture/{name}")
@@ -241,13 +241,13 @@ class StatusTracker:
         }  # fmt: skip
 
     def _has_sensor_ended(self, subject: str) -> bool:
-        """Whether a person's sensors have said that nothing follows."""
+        """Whether a person's sensors have announced that nothing follows."""
         prefix = f"biometrics/{subject}-"
         own = [one for name, one in self._services.items() if name.startswith(prefix)]
         return bool(own) and all(one.has_ended for one in own)
 
     def _lost_sensors(self, now: float) -> Iterator[dict[str, str]]:
-        """Sensors whose own process reports it, or does not respond."""
+        """Sensors whose own process reports a problem or does not respond."""
         for name, service in sorted(self._services.items()):
             if not name.startswith("biometrics/") or self.has_finished:
                 continue

@@ -1,4 +1,4 @@
-"""Access tokens: each generated once, stored where only its owner can read it."""
+"""Access tokens: each is generated once and stored in a file that only its owner can read."""
 
 import os
 import secrets
@@ -11,31 +11,31 @@ from affectline.common.errors import AffectlineError
 
 TOKEN_BYTES: Final = 32
 DEFAULT_FILE: Final = ".dashboard-token"
-"""Never the name of a session: those begin with a letter or a digit."""
+"""It cannot be a session's name, because those begin with a letter or a digit."""
 
 
 VIEWER_SUFFIX: Final = "-viewer"
 
 
 class Token(NamedTuple):
-    """The token, and whether it was generated just now."""
+    """The token, and whether it was just generated."""
 
     text: str
     is_new: bool
 
 
 def viewer_file(path: Path) -> Path:
-    """Where the viewers' token is kept, beside the operator's."""
+    """File of the viewers' token, beside the operator's."""
     return path.with_name(path.name + VIEWER_SUFFIX)
 
 
 def load_or_create(path: Path) -> Token:
     """Read the token, or generate one.
 
-    A file that others may have read or written is not trusted: it is replaced.
+    A file that others may have read or written is replaced.
 
     Raises:
-        AffectlineError: It can be neither read nor written.
+        AffectlineError: The file can be neither read nor written.
     """
     try:
         known = _read(path)
@@ -49,13 +49,13 @@ def load_or_create(path: Path) -> Token:
     except OSError as error:
         raise AffectlineError(
             f"the token file {path} cannot be used ({error.strerror})",
-            "name another one with dashboard.token_file in the settings",
+            "name another file with dashboard.token_file in the settings",
         ) from error
     return Token(text, is_new=True)
 
 
 def _read(path: Path) -> str:
-    """The token; empty where there is none that can be trusted."""
+    """The token; empty if there is no trustworthy one."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except (FileNotFoundError, OSError) as error:

@@ -1,1 +1,1 @@
-"""What somebody can do who reaches the hub's ports without a key, and what becomes of it."""
+"""Attacks on the hub through its ports, and what they achieve."""

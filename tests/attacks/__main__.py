@@ -1,4 +1,4 @@
-"""``python -m tests.attacks``: attacks real runs, and writes it to ``docs/reliability.md``."""
+"""``python -m tests.attacks``: attacks real runs, and updates ``docs/reliability.md``."""
 
 import argparse
 import platform
@@ -19,11 +19,11 @@ from tests.chaos.results import Matrix
 
 
 def main() -> int:
-    """Attack, print what was seen, and write the page."""
+    """Attack, print the results, and write the page."""
     parser = argparse.ArgumentParser(prog="python -m tests.attacks", description=__doc__)
     every = [*GROUPS, *KEYED_GROUPS]
     parser.add_argument(
-        "group", nargs="*", help=f"some of {', '.join(every)}; others stay as they were"
+        "group", nargs="*", help=f"some of: {'; '.join(every)}. The others keep their results"
     )
     chosen = parser.parse_args().group or every
     with tempfile.TemporaryDirectory(prefix="attacks-") as folder:
@@ -36,7 +36,7 @@ def main() -> int:
 
 
 def _write(runs: list[RunResult], every: list[str]) -> None:
-    """Write what was seen, beside what is known of other groups, and the page."""
+    """Write the results, together with earlier results of other groups, and the page."""
     machine = describe_machine()
     described = f"{machine.cores} cores ({machine.cpu or platform.machine()})"
     known = {run.group: run.model_copy(update={"date": machine.date}) for run in runs}
@@ -54,7 +54,7 @@ def _write(runs: list[RunResult], every: list[str]) -> None:
 
 
 def _attack(group: str, folder: Path, expected: Expected) -> RunResult:
-    """Run a group of attacks, and print what was seen."""
+    """Run a group of attacks, and print the results."""
     own = folder / re.sub(r"\W+", "-", group)
     own.mkdir()
     if group in KEYED_GROUPS:
@@ -66,7 +66,7 @@ def _attack(group: str, folder: Path, expected: Expected) -> RunResult:
         told = f"sent {one.sent}, cut {one.closed}, {one.refused}, {one.grown_mb:.1f} MB"
         sys.stdout.write(f"{group}: {one.name}: {told}\n")
     for text in find_broken(run):
-        sys.stdout.write(f"{group}: NOT KEPT: {text}\n")
+        sys.stdout.write(f"{group}: FAILED: {text}\n")
     return run
 
 

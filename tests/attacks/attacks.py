@@ -1,4 +1,4 @@
-"""The attacks, each as a function of the hub that it is about."""
+"""The attacks, each as a function that attacks a hub."""
 
 import contextlib
 import socket
@@ -38,7 +38,7 @@ from affectline.services.hub.connections import PATIENCE_S
 from tests.attacks.raw_peer import RawPeer, head
 
 TIMES: Final = 20
-"""How often a forgery is sent."""
+"""How many times a forgery is sent."""
 FLOOD_S: Final = 2.0
 MADE_UP: Final = 20_000
 HUGE: Final = 400_000_000
@@ -50,13 +50,13 @@ CONNECT_MS: Final = 10_000
 
 @dataclass
 class Attacker:
-    """Somebody on the same machine.
+    """An attacker on the same machine.
 
     Args:
-        hub: Where the hub listens.
-        newest: The newest result that the attacker has heard, for what is forged to fit.
-        credentials: The attacker's key; None: there is none.
-        hub_key: The hub's public key, which is no secret; empty: it asks for none.
+        hub: The addresses of the hub.
+        newest: The newest result that the attacker has received, so that forgeries fit.
+        credentials: The attacker's key; None: it has none.
+        hub_key: The hub's public key, which is not secret; empty: the hub requires no keys.
     """
 
     hub: HubSettings
@@ -64,11 +64,11 @@ class Attacker:
     credentials: Credentials | None = None
     hub_key: str = ""
     sent: int = 0
-    """Messages, connections or the like."""
+    """How many messages, connections or the like it has sent."""
     closed: int = 0
-    """Connections that the hub would not have, or has cut off."""
+    """Connections that the hub has refused or closed."""
     stolen: int = 0
-    """Messages got that are none of the attacker's business."""
+    """Messages received that the attacker must not get."""
     _stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def __post_init__(self) -> None:
@@ -76,7 +76,7 @@ class Attacker:
         self._stack.callback(self._context.destroy, linger=0)
 
     def connect(self, kind: int, address: str, **options: Any) -> "zmq.Socket[bytes]":
-        """A socket that is connected to one of the hub's addresses."""
+        """Return a socket that is connected to one of the hub's addresses."""
         made = self._context.socket(kind)
         self._stack.callback(made.close, linger=0)
         made.setsockopt(zmq.LINGER, 0)
@@ -92,13 +92,13 @@ class Attacker:
         return made
 
     def publisher(self) -> "zmq.Socket[bytes]":
-        """A socket at the ingress that the hub has subscribed to."""
+        """Return a socket connected to the ingress that the hub has subscribed to."""
         made = self.connect(zmq.XPUB, self.hub.ingress, XPUB_NODROP=1)
         assert made.poll(CONNECT_MS), "the hub does not subscribe"
         return made
 
     def part(self) -> "zmq.Socket[bytes]":
-        """The same at the Unix socket of the hub's own user."""
+        """Return the same for the Unix socket of the hub's own user."""
         made = self.connect(zmq.XPUB, reach(self.hub).ingress.address, XPUB_NODROP=1)
         assert made.poll(CONNECT_MS), "the hub does not subscribe"
         return made
@@ -111,17 +111,17 @@ class Attacker:
         is_part: bool = False,
         **fields: Any,
     ) -> None:
-        """Publish a message many times, whether it is valid or not."""
+        """Publish a message many times, valid or not."""
         header, parts = self.header(kind, **fields), list(kind.example_parts)
         name = topic or _topic(kind, header)
         publisher = self.part() if is_part else self.publisher()
         for _ in range(TIMES):
             publisher.send_multipart([name.encode(), msgpack.packb(header), *parts])
             self.sent += 1
-            time.sleep(0.01)  # so that it comes between the pipeline's own messages
+            time.sleep(0.01)  # so that it arrives between the pipeline's own messages
 
     def header(self, kind: type[Message], **fields: Any) -> dict[str, Any]:
-        """Fields of a message that fits to the newest result."""
+        """Return the fields of a message that fits the newest result."""
         known = self.newest.model_dump()
         made = kind.example().model_dump()
         same = made.keys() & known.keys() - {"message", "version", "faces"}
@@ -134,7 +134,7 @@ class Attacker:
         is_part: bool = False,
         seconds: float = FLOOD_S,
     ) -> None:
-        """Publish as fast as the hub takes it."""
+        """Publish as fast as the hub accepts it."""
         publisher = self.part() if is_part else self.publisher()
         until = time.monotonic() + seconds
         while time.monotonic() < until:
@@ -143,7 +143,7 @@ class Attacker:
                 self.sent += 1
 
     def hold(self, port: int, count: int = CONNECTIONS, said: bytes = b"") -> None:
-        """Open connections, and keep them until the end of the attack."""
+        """Open connections, and keep them open until the end of the attack."""
         for _ in range(count):
             try:
                 made = socket.create_connection(("127.0.0.1", port), 2)
@@ -154,18 +154,18 @@ class Attacker:
                 self.closed += 1
 
     def raw(self, where: int | str, kind: str, buffer: int | None = None) -> RawPeer:
-        """A connection that does what no library does."""
+        """Return a connection that does what no library does."""
         return self._stack.enter_context(RawPeer(where, kind, buffer))
 
     def bare(self, port: int, said: bytes) -> socket.socket:
-        """A connection that has said something, and gets no further."""
+        """Return a connection that has sent some bytes and does nothing more."""
         made = socket.create_connection(("127.0.0.1", port), 2)
         self._stack.callback(made.close)
         made.sendall(said)
         return made
 
     def close(self) -> None:
-        """Let everything go."""
+        """Close all connections."""
         self._stack.close()
 
 
@@ -175,14 +175,14 @@ def _topic(kind: type[Message], header: dict[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Attack:
-    """One of them.
+    """One attack.
 
     Attributes:
-        name: Short.
-        summary: What is done, for the page.
-        run: Does it.
-        counters: Of the hub, or of another service that is named: at least one of these has to
-            count it. Empty: nothing arrives that could be counted.
+        name: A short name.
+        summary: What it does, for the page.
+        run: Performs the attack.
+        counters: Counters of the hub, or of another service that they name: at least one must
+            count the attack. Empty: nothing arrives that could be counted.
     """
 
     name: str
@@ -192,7 +192,7 @@ class Attack:
 
 
 def forgeries() -> Iterator[Attack]:
-    """Messages that are the pipeline's own."""
+    """Forge messages that only the pipeline may publish."""
 
     def forged(name: str, summary: str, kind: type[Message], make: Any = lambda _: {}) -> Attack:
         return Attack(
@@ -201,40 +201,48 @@ def forgeries() -> Iterator[Attack]:
         )  # fmt: skip
 
     yield forged(
-        "huge epoch", "`Emotion` of an epoch after which no other counts", Emotion,
+        "huge epoch", "`Emotion` with an epoch so large that real ones would be ignored", Emotion,
         lambda _: {"epoch": 2**62},
     )  # fmt: skip
     yield forged(
-        "Emotion", "the results of the next frames, before the detector has them", Emotion,
+        "Emotion", "results of the next frames, before the detector has them", Emotion,
         lambda a: {"seq": a.newest.seq + 1 + a.sent, "faces": []},
     )  # fmt: skip
     yield forged("Frame", "the next frame", Frame, lambda a: {"seq": a.newest.seq + 1})
     yield forged("Faces", "faces of the next frame", Faces, lambda a: {"seq": a.newest.seq + 1})
     yield forged(
-        "Scores", "what a classifier says of the next frames", Scores,
+        "Scores", "a classifier's scores for the next frames", Scores,
         lambda a: {"seq": a.newest.seq + 1 + a.sent},
     )  # fmt: skip
-    yield forged("StreamStart", "another film begins", StreamStart)
-    yield forged("StreamEnd", "the film has ended", StreamEnd, lambda a: {"last_seq": a.newest.seq})
-    yield forged("StreamDone", "the sink has everything", StreamDone, lambda _: {"last_seq": 2**40})
-    yield forged("Health", "a process is degraded", Health, lambda _: {"service": "sink"})
-    yield forged("State", "somebody is nervous", State)
+    yield forged("StreamStart", "the start of another film", StreamStart)
     yield forged(
-        "Watermark", "the film's source has ended", Watermark,
+        "StreamEnd", "the end of the film", StreamEnd, lambda a: {"last_seq": a.newest.seq}
+    )
+    yield forged(
+        "StreamDone", "a report that the sink has everything", StreamDone,
+        lambda _: {"last_seq": 2**40},
+    )  # fmt: skip
+    yield forged(
+        "Health", "a report that a process is degraded", Health, lambda _: {"service": "sink"}
+    )
+    yield forged("State", "a state that says somebody is nervous", State)
+    yield forged(
+        "Watermark", "a report that the film's source has ended", Watermark,
         lambda a: {"source": f"capture/{a.newest.stream}", "ended": True},
     )  # fmt: skip
-    yield forged("Kept", "the sink has ended, and keeps nothing", Kept, lambda _: {
-        "by": "sink", "keys": {}, "ended": True,
-    })  # fmt: skip
     yield forged(
-        "Resend", "all results again, many times", Resend,
+        "Kept", "a report that the sink has ended and keeps nothing", Kept,
+        lambda _: {"by": "sink", "keys": {}, "ended": True},
+    )  # fmt: skip
+    yield forged(
+        "Resend", "many requests for all results", Resend,
         lambda a: {"first_seq": 0, "last_seq": a.newest.seq},
     )  # fmt: skip
     yield forged("Control", "the command to quit", Control, lambda _: {
         "target": "pipeline", "action": Quit().model_dump(),
     })  # fmt: skip
     yield Attack(
-        "to one consumer", "a result, for the sink alone", _to_the_sink, ("refused_other",)
+        "to one consumer", "a result addressed only to the sink", _to_the_sink, ("refused_other",)
     )
 
 
@@ -248,11 +256,11 @@ def _to_the_sink(attacker: Attacker) -> None:
 
 
 def thefts() -> Iterator[Attack]:
-    """What goes between the processes of the pipeline."""
-    yield Attack("stolen crops", "work taken from the queue", _steal_crops)
-    yield Attack("invented crops", "work put into the queue", _push_crops)
-    yield Attack("a consumer too many", "a mute subscriber on the consumers' port", _mute_consumer)
-    yield Attack("hub's time", "answers and questions to the clock", _clock, ("probes_refused",))
+    """Steal or insert what the pipeline's processes exchange."""
+    yield Attack("stolen crops", "takes work from the queue", _steal_crops)
+    yield Attack("forged crops", "puts work into the queue", _push_crops)
+    yield Attack("extra consumer", "a mute subscriber on the consumers' port", _mute_consumer)
+    yield Attack("hub's time", "answers and requests to the clock", _clock, ("probes_refused",))
 
 
 def _steal_crops(attacker: Attacker) -> None:
@@ -301,23 +309,23 @@ def _clock(attacker: Attacker) -> None:
 
 
 def floods() -> Iterator[Attack]:
-    """Too much of what is allowed."""
-    yield Attack("messages", "markers as fast as they go", _flood_markers, ("refused_rate",))
+    """Send too much of what is allowed."""
+    yield Attack("messages", "markers as fast as possible", _flood_markers, ("refused_rate",))
     yield Attack(
         "services", f"health of {MADE_UP} invented services", _flood_services, ("refused_health",)
     )
     yield Attack(
-        "subjects", "samples of an invented person in each message", _flood_subjects,
+        "subjects", "samples of a new invented person in each message", _flood_subjects,
         ("refused_names",),
     )  # fmt: skip
     yield Attack("subscriptions", f"{MADE_UP} invented topics", _flood_subscriptions, ("refused",))
     for offset, name in ((0, "ingress"), (1, "outlet"), (6, "clock")):
         yield Attack(
-            f"connections to the {name}", f"{CONNECTIONS} that say nothing",
+            f"connections to the {name}", f"{CONNECTIONS} connections that send nothing",
             partial(_hold, offset=offset), ("connections_refused",),
         )  # fmt: skip
     yield Attack(
-        "connections to the metrics", f"{CONNECTIONS} that ask and do not end",
+        "connections to the metrics", f"{CONNECTIONS} requests that never end",
         lambda a: a.hold(a.hub.metrics_port, said=b"GET /metrics HTTP/1.1\r\nX: "),
         ("metrics_refused",),
     )  # fmt: skip
@@ -350,7 +358,7 @@ def _flood_subjects(attacker: Attacker) -> None:
         header = msgpack.packb(fields | {"subject": f"n{number}"})
         publisher.send_multipart([f"bio/n{number}/rr_interval".encode(), header])
         attacker.sent += 1
-        time.sleep(0.002)  # slow enough for it to be no flood of messages
+        time.sleep(0.002)  # too slow to count as a flood of messages
 
 
 def _flood_subscriptions(attacker: Attacker) -> None:
@@ -362,21 +370,24 @@ def _flood_subscriptions(attacker: Attacker) -> None:
 
 
 def sizes() -> Iterator[Attack]:
-    """Messages that are too long, too deep, or claim to be."""
+    """Send messages that are too long or too deep, or claim to be."""
     for offset, name, kind in ((0, "ingress", "PUB"), (1, "outlet", "SUB"), (6, "clock", "DEALER")):
         yield Attack(
             f"400 MB to the {name}", "four messages of 400 MB",
             partial(_oversized, offset=offset, kind=kind),
         )  # fmt: skip
     yield Attack(
-        "a message without an end", "parts of 100 kB, to which more are always to come",
+        "endless message", "parts of 100 kB, each announcing another one",
         _endless, ("connections_cut",),
     )  # fmt: skip
     yield Attack(
-        "nested msgpack", "lists in lists, and a million of them", _nested, ("refused_invalid",)
+        "nested msgpack",
+        "lists nested in lists, and a million of them",
+        _nested,
+        ("refused_invalid",),
     )
     yield Attack(
-        "a jump", "a marker, and samples, of other times and numbers", _impossible,
+        "jumps", "markers two days ahead, and samples with numbers that jump", _impossible,
         ("refused_time", "refused_jump"),
     )  # fmt: skip
     yield Attack("JPEG bomb", "frames of 300 bytes that claim 4 gigapixels", _bomb, (
@@ -453,9 +464,9 @@ def _bomb(attacker: Attacker) -> None:
 
 
 def mutes() -> Iterator[Attack]:
-    """Peers that take nothing of what they ask for."""
+    """Subscribe, and never read."""
     yield Attack(
-        "mute subscribers", f"{MUTE} that subscribe to everything and never read", _mute,
+        "mute subscribers", f"{MUTE} subscribers to everything that never read", _mute,
         ("mute_peers_cut",),
     )  # fmt: skip
 
@@ -466,20 +477,20 @@ def _mute(attacker: Attacker) -> None:
         peers.append(attacker.raw(attacker.hub.port + 1, "SUB", 4096))
         peers[-1].send(b"\x01")
         attacker.sent += 1
-    time.sleep(PATIENCE_S + 2)  # a peer that was asked whether it is cut off would read
+    time.sleep(PATIENCE_S + 2)  # checking whether a peer is cut off would read
     attacker.closed = sum(peer.is_cut_off(0.5) for peer in peers)
 
 
 def slows() -> Iterator[Attack]:
-    """Peers that take a little now and then, and so are never mute."""
+    """Subscribe, and read a little now and then, so as not to count as mute."""
     yield Attack(
-        "slow subscribers", f"{SLOW} that subscribe to everything and read 1 kB a second",
+        "slow subscribers", f"{SLOW} subscribers to everything that read 1 kB a second",
         _read_slowly, ("slow_subscribers",),
     )  # fmt: skip
     yield Attack(
-        "a part: slow consumer",
-        "a subscriber to the consumers' bus that the settings do not name, which reads a message "
-        "a second",
+        "slow consumer",
+        "a consumer of the hub's user that the settings do not name and that reads one message a "
+        "second",
         _hold_up, ("slow_peers_cut",),
     )  # fmt: skip
 
@@ -510,35 +521,35 @@ def _hold_up(attacker: Attacker) -> None:
 
 
 def misfits() -> Iterator[Attack]:
-    """What a process of the pipeline itself may do when something is wrong with it."""
+    """Do what a faulty process of the pipeline itself might do."""
     yield Attack(
-        "a part: huge epoch", "`Emotion` of an epoch in two days, from the hub's own user",
+        "huge epoch", "`Emotion` with an epoch two days ahead",
         partial(_misfit, epoch=(time.time_ns() + 2 * 86_400 * 10**9) // 10**6),
         ("sink: invalid_time",),
     )  # fmt: skip
     yield Attack(
-        "a part: jump", "`Emotion` with a number far ahead, likewise",
+        "jump", "`Emotion` with a sequence number far ahead",
         partial(_misfit, seq=2**47, faces=[]), ("sink: invalid_jump",),
     )  # fmt: skip
     yield Attack(
-        "a part: services", f"health of {MADE_UP} invented services, 60 counters each, likewise",
+        "services", f"health of {MADE_UP} invented services with 60 counters each",
         partial(_flood_services, is_part=True), ("services_refused",),
     )  # fmt: skip
     yield Attack(
-        "a part: streams", "`StreamStart` of 2000 invented streams, likewise", _misfit_streams,
+        "streams", "`StreamStart` of 2000 invented streams", _misfit_streams,
         ("sink: invalid_names",),
     )  # fmt: skip
     for kind, summary, make in (
-        (StreamStart, "the stream begins anew, likewise", lambda _: {}),
-        (Frame, "its next frame, likewise", lambda a: {"seq": a.newest.seq + 1}),
-        (StreamEnd, "its end, likewise", lambda a: {"last_seq": a.newest.seq}),
+        (StreamStart, "another start of the film's stream", lambda _: {}),
+        (Frame, "the stream's next frame", lambda a: {"seq": a.newest.seq + 1}),
+        (StreamEnd, "the stream's end", lambda a: {"last_seq": a.newest.seq}),
     ):
         yield Attack(
-            f"a part: {kind.__name__}", summary, partial(_misfit_forgery, kind, make),
+            kind.__name__, summary, partial(_misfit_forgery, kind, make),
             ("refused_owner",),
         )  # fmt: skip
     yield Attack(
-        "a part: mute consumer", "a subscriber to the consumers' bus that the settings do not name",
+        "mute consumer", "a consumer that the settings do not name and that never reads",
         _misfit_consumer, ("mute_peers_cut",),
     )  # fmt: skip
 
@@ -554,7 +565,7 @@ def _misfit_consumer(attacker: Attacker) -> None:
     with RawPeer(path, "SUB", 4096) as mute:
         mute.send(b"\x01")
         attacker.sent += 1
-        time.sleep(PATIENCE_S + 3)  # it fills up, and all wait for it
+        time.sleep(PATIENCE_S + 3)  # its queue fills up, and everything waits for it
         attacker.closed += mute.is_cut_off(0.5)
 
 

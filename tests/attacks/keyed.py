@@ -1,4 +1,4 @@
-"""What can be done to a hub that asks for keys: by a stranger, and by who has a key for little."""
+"""Attacks on a hub that requires keys, without a key and with a key that allows little."""
 
 import contextlib
 import struct
@@ -31,47 +31,47 @@ from tests.attacks.raw_peer import COMMAND, CURVE_GREETING, HELLO, LONG, head
 
 PORTS: Final = {
     0: ("the ingress", "PUB"), 1: ("the outlet", "SUB"), 2: ("the bus", "SUB"),
-    3: ("the work queue's entrance", "PUSH"), 4: ("its way out", "PULL"),
+    3: ("the work queue's input", "PUSH"), 4: ("the work queue's output", "PULL"),
     6: ("the clock", "DEALER"),
 }  # fmt: skip
-"""The hub's, by their distance from the first, with what connects there."""
+"""The hub's ports, by their distance from the first, with the socket type that connects there."""
 WAITING: Final = 150
-"""Connections to a port whose handshake never ends."""
+"""Connections per port that never finish their handshake."""
 PIECE: Final = bytes(1 << 20)
 SLOW: Final = 10
 FLOODED: Final = ("refused_rate", "in")
-"""With what the hub passed on meanwhile: on a slow machine it comes to no limit."""
+"""Includes the messages that the hub passed on: a slow machine never reaches the limit."""
 OWN: Final = "bo"
-"""Whom the sensor's key is for."""
+"""The person that the sensor's key is for."""
 
 
 class KeyedGroup(NamedTuple):
-    """Attacks on a run whose hub asks for keys."""
+    """Attacks on a run with a hub that requires keys."""
 
     key: str
-    """Whose key the attacker has; empty: none."""
+    """The name of the attacker's key; empty: it has none."""
     attacks: tuple[Attack, ...]
 
 
 def by_strangers() -> Iterator[Attack]:
-    """Nobody has given them a key."""
-    yield Attack("no key", "peers without encryption, at every port", _no_key)
+    """Attack without a known key."""
+    yield Attack("no key", "peers without encryption, on every port", _no_key)
     yield Attack(
-        "a key that nobody knows", "the same with an invented key, subscribed to everything",
+        "unknown key", "peers with an invented key, on every port, subscribed to everything",
         _unknown_key, ("refused_handshakes",),
     )  # fmt: skip
-    yield Attack("handshakes", "first messages of handshakes, as fast as they go", _handshakes)
+    yield Attack("handshakes", "first messages of handshakes, as fast as possible", _handshakes)
     for offset, (name, _) in PORTS.items():
         yield Attack(
-            f"half a handshake at {name}", f"{WAITING} connections that go no further",
+            f"half handshakes at {name}", f"{WAITING} connections that never finish it",
             partial(_half_handshakes, offset=offset), ("connections_refused",),
         )  # fmt: skip
     yield Attack(
-        "huge before the handshake", "200 MB to every port, where a handshake would go on",
+        "huge handshake", "200 MB to every port, in place of the rest of the handshake",
         _huge_handshakes, ("connections_cut",),
     )  # fmt: skip
     yield Attack(
-        "endless before the handshake", "parts of 100 kB, to which more are always to come",
+        "endless handshake", "parts of 100 kB, each announcing another one, in its place",
         _endless_handshakes,
     )  # fmt: skip
 
@@ -81,7 +81,7 @@ def _no_key(attacker: Attacker) -> None:
         for _ in range(5):
             try:
                 attacker.raw(attacker.hub.port + offset, kind)
-                attacker.stolen += 1  # it is let in
+                attacker.stolen += 1  # it was accepted
             except OSError:
                 attacker.closed += 1
                 attacker.sent += 1
@@ -145,33 +145,33 @@ def _pour(attacker: Attacker, offset: int, beginning: bytes) -> None:
 
 
 def by_listeners() -> Iterator[Attack]:
-    """They may subscribe, to all but pictures."""
-    yield Attack("Samples", "what a sensor measures", partial(
+    """Attack with the key of a listener, which may subscribe to all but images."""
+    yield Attack("Samples", "a sensor's samples", partial(
         Attacker.forge, kind=Samples), ("refused_bio",))  # fmt: skip
-    yield Attack("Marker", "an event", partial(
+    yield Attack("Marker", "a marker", partial(
         Attacker.forge, kind=Marker), ("refused_marker",))  # fmt: skip
     yield _named(GROUPS["floods"], "subscriptions")
     yield Attack(
-        "pictures", "subscriptions to frames and faces, and to everything",
+        "images", "subscriptions to frames and faces, and to everything",
         _steal_pictures, ("refused",),
     )  # fmt: skip
     yield Attack(
-        "crops", "work taken from the queue, and put into it", _steal_crops,
+        "crops", "takes work from the queue, and puts work into it", _steal_crops,
         ("refused_handshakes",),
     )  # fmt: skip
     yield Attack(
-        "forged hub time", "answers to questions of others, and to no question",
+        "forged hub time", "answers to other peers' requests, and to no request",
         _answer_for_the_hub, ("probes_refused",),
     )  # fmt: skip
 
 
 def mute_listeners() -> Iterator[Attack]:
-    """They may be slow, and lose what they do not read."""
+    """Subscribe with a listener's key, and read slowly or not at all."""
     yield Attack(
-        "mute", f"{MUTE} that subscribe to everything and never read", _mute,
+        "mute", f"{MUTE} subscribers to everything that never read", _mute,
         ("mute_peers_cut",),
     )  # fmt: skip
-    yield Attack("slow", f"{SLOW} that read one message a second", _slow)
+    yield Attack("slow", f"{SLOW} subscribers that read one message a second", _slow)
 
 
 def _named(attacks: tuple[Attack, ...], name: str) -> Attack:
@@ -201,13 +201,13 @@ def _steal_crops(attacker: Attacker) -> None:
     while time.monotonic() < until:
         with contextlib.suppress(zmq.Again):
             push.send_multipart([b"faces/film", b""])
-            attacker.stolen += 1  # it is let in
+            attacker.stolen += 1  # it was accepted
         attacker.sent += 1
         attacker.stolen += sum(bool(ear.poll(10)) for ear in (pull, consumer))
 
 
 def _answer_for_the_hub(attacker: Attacker) -> None:
-    """Answers without a question, and answers that the hub should hand on to those that ask."""
+    """Send answers without a request, and answers that the hub should pass on to other peers."""
     forged = struct.pack("<qqq", 1, 2**62, 2**62)
     names = [b"", b"\x00" + bytes(3) + b"\x01", *(b"process %d" % number for number in range(8))]
     dealers = [attacker.connect(zmq.DEALER, attacker.hub.clock, ROUTING_ID=b"hub")]
@@ -221,7 +221,7 @@ def _answer_for_the_hub(attacker: Attacker) -> None:
                     attacker.sent += 1
             while dealer.poll(0):
                 dealer.recv_multipart()
-                attacker.stolen += 1  # an answer to what was no question
+                attacker.stolen += 1  # an answer although nothing was asked
         time.sleep(0.01)
 
 
@@ -250,39 +250,39 @@ def _slow(attacker: Attacker) -> None:
 
 
 def by_sensors() -> Iterator[Attack]:
-    """They may publish samples of one person, and markers."""
-    yield Attack("others' samples", "of a person whom its key is not for", partial(
+    """Attack with the key of a sensor, which may publish one person's samples, and markers."""
+    yield Attack("others' samples", "samples of a person that the key is not for", partial(
         Attacker.forge, kind=Samples, subject="anna"), ("refused_bio",))  # fmt: skip
     yield Attack(
-        "receipts", "samples of others, for the sink alone", _others_to_the_sink,
-        ("refused_other",),
+        "to one consumer", "samples of another person, addressed only to the sink",
+        _others_to_the_sink, ("refused_other",),
     )  # fmt: skip
     yield Attack(
-        "epochs and jumps", "samples of an epoch in two days, and numbers that jump",
+        "epochs and jumps", "samples with an epoch two days ahead, and numbers that jump",
         partial(_many, make=_impossible), ("refused_time", "refused_jump"),
     )  # fmt: skip
     yield Attack(
-        "signals", "another one in each message",
+        "signals", "a new signal in each message",
         partial(_many, make=lambda a, n: _samples(a, signal=f"n{n}")), ("refused_names",),
     )  # fmt: skip
     yield Attack(
-        "services", "health of another process in each message",
+        "services", "health of a new process in each message",
         partial(_many, make=_service), ("refused_names",),
     )  # fmt: skip
     yield _named(tuple(sizes()), "nested msgpack")
     yield _named(tuple(sizes()), "JPEG bomb")
     yield Attack(
-        "400 MB", "a message of 4000 parts of 100 kB, and parts of 200 MB",
+        "400 MB", "a message of 4000 parts of 100 kB, and one of two parts of 200 MB",
         _oversized, ("connections_cut",),
     )  # fmt: skip
 
 
 def floods_by_sensors() -> Iterator[Attack]:
-    """Of what they may publish."""
-    yield Attack("samples", "as fast as they go", _flood_samples, FLOODED)
-    yield Attack("large samples", "of 40 kB, as fast as they go", partial(
+    """Flood with messages that a sensor's key may publish."""
+    yield Attack("samples", "samples as fast as possible", _flood_samples, FLOODED)
+    yield Attack("large samples", "samples of 40 kB, as fast as possible", partial(
         _flood_samples, values=4000, seconds=FLOOD_S / 2), FLOODED)  # fmt: skip
-    yield Attack("markers", "as fast as they go", _flood_markers, FLOODED)
+    yield Attack("markers", "markers as fast as possible", _flood_markers, FLOODED)
 
 
 def _parts(topic: str, header: dict[str, Any]) -> list[bytes]:
@@ -317,7 +317,7 @@ def _many(attacker: Attacker, make: Callable[[Attacker, int], list[bytes]]) -> N
     for number in range(500):
         publisher.send_multipart(make(attacker, number))
         attacker.sent += 1
-        time.sleep(0.002)  # slow enough for it to be no flood of messages
+        time.sleep(0.002)  # too slow to count as a flood of messages
 
 
 def _service(attacker: Attacker, number: int) -> list[bytes]:
@@ -342,20 +342,21 @@ def _oversized(attacker: Attacker) -> None:
         attacker.sent += 1
         attacker.closed += bool(monitor.poll(5000))
         publisher.disable_monitor()
+        monitor.close(linger=0)
         publisher.close(linger=0)
 
 
 def by_operators() -> Iterator[Attack]:
-    """They may set markers, and start and stop recordings."""
+    """Attack with the key of an operator, which may set markers and control recordings."""
     for action in (Quit(), Pause(), Calibrate(subject=None, seconds=1)):
         yield Attack(
             f"{action.command}", "a command that is not about recordings",
             partial(Attacker.forge, kind=Control, target=PIPELINE, action=action.model_dump()),
             ("refused_control",),
         )  # fmt: skip
-    yield Attack("Samples", "what a sensor measures", partial(
+    yield Attack("Samples", "a sensor's samples", partial(
         Attacker.forge, kind=Samples), ("refused_bio",))  # fmt: skip
-    yield Attack("markers", "as fast as they go", _flood_markers, ("refused_rate",))
+    yield Attack("markers", "markers as fast as possible", _flood_markers, ("refused_rate",))
 
 
 FORGERIES: Final = tuple(forgeries())
@@ -370,4 +371,4 @@ KEYED_GROUPS: Final[dict[str, KeyedGroup]] = {
     "keys, an operator's, forgeries": KeyedGroup("desk", FORGERIES),
     "keys, an operator's": KeyedGroup("desk", tuple(by_operators())),
 }
-"""A film lasts as long as one of them."""
+"""Each group finishes while the film plays."""

@@ -1,4 +1,4 @@
-"""A peer that speaks ZeroMQ's protocol (ZMTP 3.0) by itself, and does what no library does."""
+"""A peer with its own implementation of ZeroMQ's protocol (ZMTP 3.0), for illegal behaviour."""
 
 import contextlib
 import socket
@@ -14,9 +14,9 @@ def _greeting(mechanism: bytes) -> bytes:
 
 GREETING: Final = _greeting(b"NULL")
 CURVE_GREETING: Final = _greeting(b"CURVE")
-"""Of a peer that says it has a key."""
+"""The greeting of a peer that claims to have a key."""
 HELLO: Final = b"\x04\xc8\x05HELLO\x01\x00" + bytes(72) + b"k" * 32 + b"n" * 8 + b"b" * 80
-"""What follows it: a key, and a box that nobody can open."""
+"""The next message: a key, and a box that nobody can open."""
 MORE: Final = 1
 LONG: Final = 2
 COMMAND: Final = 4
@@ -28,8 +28,8 @@ class RawPeer:
 
     Args:
         where: The hub's port on this machine, or the file of a Unix socket.
-        kind: What kind of socket it says it is.
-        buffer: Bytes of its kernel buffer for what comes; None: as usual.
+        kind: The socket type that it claims to be.
+        buffer: Size of its kernel receive buffer in bytes; None: the default.
     """
 
     def __init__(self, where: int | str, kind: str, buffer: int | None = None) -> None:
@@ -96,5 +96,5 @@ class RawPeer:
 
 
 def head(length: int, *, more: bool = False) -> bytes:
-    """What precedes a part of so many bytes."""
+    """Return the header of a message part of this length."""
     return bytes([LONG | (MORE if more else 0)]) + struct.pack(">Q", length)

@@ -1,4 +1,4 @@
-"""What the attacks showed, as stored in ``docs/attacks.json``."""
+"""Results of the attacks, as stored in ``docs/attacks.json``."""
 
 from pathlib import Path
 from typing import Final
@@ -8,23 +8,25 @@ from pydantic import BaseModel
 from tests.markdown import format_table
 
 MOST_GROWTH_MB: Final = 50.0
-"""By which the hub may grow."""
+"""How much the hub's memory may grow."""
 TITLES: Final = {
-    "keys, nobody's": "The hub asks for keys: a stranger",
-    "keys, a listener's, forgeries": "The hub asks for keys: forgeries with a listener's",
-    "keys, a listener's": "The hub asks for keys: what else is done with a listener's",
-    "keys, a sensor's, forgeries": "The hub asks for keys: forgeries with a sensor's",
-    "keys, a sensor's, floods": "The hub asks for keys: floods with a sensor's",
-    "keys, a sensor's": "The hub asks for keys: what else is done with a sensor's",
-    "keys, an operator's, forgeries": "The hub asks for keys: forgeries with an operator's",
-    "keys, an operator's": "The hub asks for keys: what else is done with an operator's",
+    "parts gone wrong": "Faulty pipeline processes, as the hub's own user",
+    "keys, nobody's": "With keys required: no valid key",
+    "keys, a listener's, forgeries": "With keys required: forgeries with a listener's key",
+    "keys, a listener's": "With keys required: other attacks with a listener's key",
+    "keys, mute listeners'": "With keys required: mute and slow listeners",
+    "keys, a sensor's, forgeries": "With keys required: forgeries with a sensor's key",
+    "keys, a sensor's, floods": "With keys required: floods with a sensor's key",
+    "keys, a sensor's": "With keys required: other attacks with a sensor's key",
+    "keys, an operator's, forgeries": "With keys required: forgeries with an operator's key",
+    "keys, an operator's": "With keys required: other attacks with an operator's key",
 }
-"""Of groups of attacks, where their names are too short."""
+"""Headings of groups whose names are too short; others use the name."""
 RESULTS: Final = Path(__file__).parents[2] / "docs" / "attacks.json"
 
 
 class AttackResult(BaseModel):
-    """What one attack showed."""
+    """The result of one attack."""
 
     name: str
     summary: str
@@ -32,32 +34,32 @@ class AttackResult(BaseModel):
     closed: int
     stolen: int
     refused: dict[str, int]
-    """How far the hub's counters rose, by name, from the attack's beginning to the run's end."""
+    """By how much counters of the hub rose, by name, from the start of the attack on."""
     grown_mb: float
-    """The hub's largest size while it was attacked, less that before."""
+    """The hub's largest memory size during the attack, minus the size before."""
 
 
 class RunResult(BaseModel):
-    """A lossless run, with the attacks that it was under."""
+    """A lossless run under attack."""
 
     group: str
     date: str = ""
-    """When it ran; empty: with the others."""
+    """When it ran; empty: at the same time as the others."""
     rows: int
-    """In the table of a run that nobody attacks."""
+    """Rows in the table of a run without attacks."""
     right: int
-    """Of these, those in the attacked run's."""
+    """How many of these the attacked run's table has."""
     wrong: int
-    """Others there."""
+    """Other rows in the attacked run's table."""
     samples: int
-    """The same of the table of sensors."""
+    """The same three for the table of samples."""
     right_samples: int
     wrong_samples: int
     attacks: list[AttackResult]
 
 
 class Figures(BaseModel):
-    """All of them."""
+    """The results of all runs."""
 
     date: str
     machine: str
@@ -65,15 +67,17 @@ class Figures(BaseModel):
 
 
 def find_broken(run: RunResult) -> list[str]:
-    """What a run under attack has not kept of what is promised."""
+    """Return the promises that a run under attack has broken."""
     found: list[str] = []
     if (run.right, run.wrong) != (run.rows, 0):
-        found.append(f"{run.right} of {run.rows} rows are right, {run.wrong} are others")
+        found.append(f"{run.right} of {run.rows} rows match, {run.wrong} differ")
     if (run.right_samples, run.wrong_samples) != (run.samples, 0):
-        found.append(f"{run.right_samples} of {run.samples} samples, {run.wrong_samples} others")
+        found.append(
+            f"{run.right_samples} of {run.samples} samples match, {run.wrong_samples} differ"
+        )
     for one in run.attacks:
         if one.sent + one.closed == 0:
-            found.append(f"{one.name}: nothing was done")
+            found.append(f"{one.name}: nothing was sent or refused")
         if one.stolen:
             found.append(f"{one.name}: {one.stolen} stolen")
         if one.grown_mb >= MOST_GROWTH_MB:
@@ -82,26 +86,26 @@ def find_broken(run: RunResult) -> list[str]:
 
 
 def format_section(found: Figures) -> str:
-    """The part of the page on reliability that is about attacks."""
+    """Return the page's section on attacks."""
     attacks = [attack for run in found.runs for attack in run.attacks]
     text = (
         "## Attacks\n\n"
-        "Somebody on the same machine attacks lossless runs of a film and a table of sensors "
-        "through the ports that they open: where keys are off, and where the hub asks for keys and "
-        "the attacker has none, or a listener's, an operator's, or that of a sensor of a person "
-        "who is not in the run. "
+        "An attacker on the same machine attacks lossless runs of a film and a sensor table "
+        "through their open ports. In some runs keys are off. In the others the hub requires keys, "
+        "and the attacker has none, or the key of a listener, of an operator, or of a sensor for a "
+        "person who is not in the run. "
         f"{len(attacks)} attacks in {len(found.runs)} runs: "
         f"{sum(run.right for run in found.runs)} of {sum(run.rows for run in found.runs)} rows and "
         f"{sum(run.right_samples for run in found.runs)} of "
-        f"{sum(run.samples for run in found.runs)} samples are those of a run that nobody attacks, "
-        f"and {sum(run.wrong + run.wrong_samples for run in found.runs)} are others; "
-        f"{sum(attack.stolen for attack in attacks)} pictures or crops were stolen; the hub grew "
-        f"by {max((attack.grown_mb for attack in attacks), default=0):.0f} MB at most, of "
-        f"{MOST_GROWTH_MB:.0f} that it may. Written by `python -m tests.attacks`, {found.date}, "
+        f"{sum(run.samples for run in found.runs)} samples match a run without attacks, "
+        f"and {sum(run.wrong + run.wrong_samples for run in found.runs)} differ; "
+        f"{sum(attack.stolen for attack in attacks)} images or crops were stolen; the hub grew "
+        f"by at most {max((attack.grown_mb for attack in attacks), default=0):.0f} MB, and the "
+        f"limit is {MOST_GROWTH_MB:.0f} MB. Written by `python -m tests.attacks`, {found.date}, "
         f"on {found.machine}."
     )
     if broken := [f"* {run.group}: {text}" for run in found.runs for text in find_broken(run)]:
-        text += "\n\nNot kept:\n\n" + "\n".join(broken)
+        text += "\n\nBroken promises:\n\n" + "\n".join(broken)
     return "\n\n".join([text, *map(_format_run, found.runs)])
 
 
@@ -117,14 +121,17 @@ def _format_run(run: RunResult) -> str:
         )
         for attack in run.attacks
     ]
-    head = "attack | what is done | sent: | counted by the hub | refused or cut: | hub grew by, MB:"
+    head = (
+        "attack | what it sends or does | sent: | counted by the hub | refused or cut off: | "
+        "hub growth, MB:"
+    )
     title = TITLES.get(run.group, run.group[:1].upper() + run.group[1:])
     when = f"Run {run.date}.\n\n" if run.date else ""
     return f"### {title}\n\n{when}{format_table(head, rows)}"
 
 
 def read_section() -> str:
-    """The section as it was last measured; empty where it never was."""
+    """Return the section as last measured; empty if it never was."""
     if not RESULTS.exists():
         return ""
     return format_section(Figures.model_validate_json(RESULTS.read_text()))

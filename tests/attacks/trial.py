@@ -1,4 +1,4 @@
-"""Runs a pipeline, attacks it, and compares what it wrote with what it should have written."""
+"""Runs a pipeline, attacks it, and compares its output with the expected output."""
 
 import csv
 import threading
@@ -24,24 +24,24 @@ from tests.pipelines import Pipeline, up
 from tests.studies import write_table
 
 ROLES: Final[dict[str, KeyRole]] = {"wall": "listener", "strap": "sensor", "desk": "operator"}
-"""Keys that are let in. The sensor's is for one person, whom the run knows nothing of."""
+"""Keys that the hub accepts. The sensor's is for one person, who is not in the run."""
 STREAM, TABLE, SUBJECT = "film", "sensors.csv", "anna"
 FIRST_AT: Final = 25
-"""The frame at whose answer the attacks begin."""
+"""The attacks begin when this frame is answered."""
 SECONDS: Final = 32
-"""Of film, which has to last until the attacks of a group are over."""
+"""Length of the film, which must last until a group's attacks are over."""
 PATIENCE_S: Final = 10.0
-"""Until the hub has reported its health after an attack: it does so once a second."""
+"""How long to wait for the hub's health after an attack; it is reported once a second."""
 OWN: Final = frozenset({
     "epoch", "captured_at", "received_at", "detected_at", "classified_at", "published_at", "at",
     "blink_at",
 })  # fmt: skip
-"""Columns that are another run's anyway. The messages that samples come in depend on the pace."""
+"""Columns that differ between runs anyway."""
 LOOK_S: Final = 0.02
 
 
 def write_settings(folder: Path, seconds: float, pace: str) -> Path:
-    """A film and a table of its sensors, and the settings of a lossless run over both."""
+    """Write a film, a table of its sensors, and the settings of a lossless run over both."""
     folder.mkdir(parents=True, exist_ok=True)
     film = folder / "film.mp4"
     if not film.exists():
@@ -67,11 +67,11 @@ def write_settings(folder: Path, seconds: float, pace: str) -> Path:
 
 
 class Expected:
-    """A film and a table, and what a run that nobody attacks writes of them.
+    """A film and a table, and what a run without attacks writes for them.
 
     Args:
-        folder: An empty folder for them.
-        seconds: Their length.
+        folder: An empty folder for the film, the table and the run.
+        seconds: Length of the film and the table.
     """
 
     def __init__(self, folder: Path, seconds: float = SECONDS) -> None:
@@ -84,18 +84,19 @@ class Expected:
 
 
 def read_rows(path: Path) -> Counter[tuple[str, ...]]:
-    """A table's rows without what is another run's anyway, and what strangers may add."""
+    """Return a table's rows, without columns that differ anyway and rows that peers may add."""
     with path.open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row.get("subject", SUBJECT) == SUBJECT]
+    # How many messages the samples come in depends on the pace
     own = OWN | ({"seq"} if path.stem == "samples" else set())
     return Counter(tuple(row[name] for name in row if name not in own) for row in rows)
 
 
 class Keys:
-    """The keys of a hub that asks for them, and of those who have one.
+    """The keys of a hub that requires them, and of its clients.
 
     Args:
-        folder: An empty folder for them.
+        folder: An empty folder for the keys.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -110,10 +111,10 @@ class Keys:
         assert hub
         self.hub_key = hub.public_key
         self.environment = {VARIABLE: str(folder), SECURITY: "required"}
-        """Of a pipeline whose hub has them."""
+        """Environment of a pipeline whose hub uses these keys."""
 
     def of(self, name: str, address: str) -> Credentials:
-        """Somebody's key, for the hub at this address."""
+        """Return a client's key, for the hub at this address."""
         return KeyStore(self._store.folder / "clients" / name).credentials(address)
 
 
@@ -124,15 +125,15 @@ def attack(
     expected: Expected,
     key: str | None = None,
 ) -> RunResult:
-    """Run a pipeline under attacks, one after the other.
+    """Run a pipeline and attack it, one attack after the other.
 
     Args:
-        group: Which attacks these are.
-        attacks: They.
+        group: Name of the group of attacks.
+        attacks: The attacks to run.
         folder: An empty folder.
-        expected: What is analysed, and how it should be written.
-        key: By whose key, of `ROLES`; empty: by none, where the hub asks for one; None: it asks for
-            none.
+        expected: The film and table to analyse, and the expected output.
+        key: The attacker's key, one of `ROLES`; empty: no key, although the hub requires one; None:
+            the hub requires no keys.
     """
     settings, keys = expected.settings, Keys(folder / "keys") if key is not None else None
     environment = keys.environment if keys else {}
@@ -173,7 +174,7 @@ def _attack_once(
         while not (risen := watcher.risen_since(before, one.counters)) and one.counters:
             assert monotonic() < until, f"{one.name}: none of {one.counters} was counted"
             watcher.listen_to_hub()
-        if sum(risen.values()) < attacker.sent and one.counters:  # more may be on its way
+        if sum(risen.values()) < attacker.sent and one.counters:  # more may be in flight
             watcher.listen_to_hub()
             risen = watcher.risen_since(before, one.counters)
     return AttackResult(
@@ -191,14 +192,14 @@ class Watcher:
     """Listens to a pipeline, as any tool may.
 
     Args:
-        pipeline: Which one.
+        pipeline: The pipeline to listen to.
     """
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self.hub = pipeline.hub
         self.counters: dict[str, int] = {}
-        """The hub's, and those of others behind their names."""
+        """Counters of the hub, and those of other services, prefixed with their names."""
         self.newest: Emotion
         self.hub_pid = -1
 
@@ -208,19 +209,19 @@ class Watcher:
         self.hub_pid = self._pipeline.pids()["hub"]
 
     def risen_since(self, before: dict[str, int], names: Iterable[str]) -> dict[str, int]:
-        """By how much counters of the hub have risen; without those that have not."""
+        """Return by how much counters have risen, without those that have not."""
         risen = {name: self.counters.get(name, 0) - before.get(name, 0) for name in names}
         return {name: count for name, count in risen.items() if count}
 
     def listen_to_hub(self) -> None:
-        """Listen until the hub has said what it has counted so far."""
+        """Listen until the hub has reported what it has counted so far."""
         now = now_ns()
         for packet in self._pipeline.messages(PATIENCE_S):
             self._observe(packet.message)
             match packet.message:
                 case Health(service="hub", at=at) if at > now:
                     return
-        raise AssertionError(f"nothing was heard of the hub; {self._pipeline.log()}")
+        raise AssertionError(f"the hub reported no health; {self._pipeline.log()}")
 
     def _observe(self, message: Message) -> None:
         if isinstance(message, Emotion):
@@ -231,10 +232,10 @@ class Watcher:
 
 
 class MemoryWatch(threading.Thread):
-    """Sees how large a process becomes.
+    """Measures how large a process becomes.
 
     Args:
-        pid: Its number.
+        pid: The process's id.
     """
 
     def __init__(self, pid: int) -> None:
@@ -245,11 +246,11 @@ class MemoryWatch(threading.Thread):
 
     @property
     def grown_mb(self) -> float:
-        """By how much it was larger than in the beginning, at most."""
+        """The largest growth since the beginning."""
         return (self._most - self._before) / 1e6
 
     def run(self) -> None:
-        """Look until told to stop."""
+        """Measure until told to stop."""
         with suppress(psutil.NoSuchProcess):
             while not self._stopping.wait(LOOK_S):
                 self._most = max(self._most, self._process.memory_info().rss)

@@ -15,7 +15,7 @@ PART: Final = "recall"
 
 
 def write_part(text: str, films: Sequence[FilmRecall]) -> str:
-    """Return the page with its part written anew.
+    """Return the page with its part written again.
 
     Args:
         text: The page.
@@ -42,22 +42,23 @@ def _paragraphs(films: Sequence[FilmRecall]) -> Iterator[str]:
     yield _summary(real, made, empty)
     yield (
         f"![Share of the frames with a face over milliseconds a frame]({PICTURE})\n\n"
-        "Each mark is a film; films of which a backend finds all frames stand in its row above, "
-        "the others below, named where the first backend misses more than a twentieth."
+        "Each mark is a film. The rows at the top hold the films in which a backend misses no "
+        "frame; the others are below, named if the first backend misses more than a twentieth."
     )
     if real:
-        yield "Films, without landmarks: frames with a face, of those that show one.\n\n" + _found(
-            real
+        yield (
+            "Films, without landmarks: frames that show a face, and those of them in which a "
+            "face was found.\n\n" + _found(real)
         )
     if made:
         yield (
-            "Made films: rendered from stills and cut-out film, panned, turned, darkened or "
-            "blurred. They are easier than life in texture and motion: read their trend only.\n\n"
-            + _found(made)
+            "Made films are rendered from stills and cut-out film, panned, turned, darkened or "
+            "blurred. Their texture and motion are easier than in real films, so only their trend "
+            "means something.\n\n" + _found(made)
         )
     if empty:
         yield (
-            "Faces in frames that show none, all counted, without landmarks and with.\n\n"
+            "All false faces in frames that show none, without and with landmarks.\n\n"
             + _false(empty)
         )
 
@@ -66,13 +67,13 @@ def _head(films: Sequence[FilmRecall]) -> str:
     commits = sorted({f"`{film.commit}` ({film.date})" for film in films})
     return (
         "Written by `make bench`, or by `python -m tests.benchmarks --recall --clips FOLDER` for "
-        f"films of one's own; measured at {', '.join(commits)}. Every frame is given to all "
-        "backends in turn. Milliseconds are mean CPU time of the detector's stage, from a frame's "
-        f"JPEG to its faces, on one core, each frame's median of {_rounds(films)}. Which frames "
-        "show a face was read by eye; where that is open they count neither way. A frame counts "
-        "as found where any of its faces is, so films of several people say less. With landmarks "
-        "they are looked for in every frame, else to confirm new faces only. `yunet` is "
-        "missing: its model file is not included."
+        f"your own films; measured at {', '.join(commits)}. Every frame is given to all "
+        "backends in turn. Milliseconds are the mean CPU time of the detector stage, from a "
+        "frame's JPEG to its faces, on one core; each frame counts with its median of "
+        f"{_rounds(films)}. Which frames show a face was decided by eye; undecided frames count "
+        "neither way. A frame counts as found if any of its faces is found, so films of several "
+        "people say less. With landmarks, they are located in every frame; without, only to "
+        "confirm new faces. `yunet` is missing because its model file is not included."
     )
 
 
@@ -104,8 +105,8 @@ def _summary(
     )
     return (
         format_table(head, rows)
-        + "\n\nFound are means of the films' shares, in brackets the film with the least; "
-        "milliseconds are means of the films with a face."
+        + "\n\nThe shares found are means over the films, with the lowest film in brackets; "
+        "milliseconds are means over the films with a face."
     )
 
 

@@ -1,4 +1,4 @@
-"""``make chaos``: has everything go wrong, and writes ``docs/reliability.md``."""
+"""``make chaos``: injects faults into pipelines, and writes ``docs/reliability.md``."""
 
 import argparse
 import platform
@@ -26,25 +26,25 @@ RESULTS: Final = DOCS / "reliability.json"
 PAGE: Final = DOCS / "reliability.md"
 SOAK_MINUTES: Final = 10.0
 MINUTES: Final = 30.0
-"""All in all. Cells whose turn has not come by then, less the long run, are left out."""
+"""Total time. Cells that have not begun by then, minus the long run, are left out."""
 CELL_MINUTES: Final = 0.5
-"""What a cell that has begun may still take."""
+"""How long a cell that has begun may still take."""
 NO_TIME: Final = "no time was left"
 COLUMNS: Final = (TextColumn("{task.description:<36}"), BarColumn(), MofNCompleteColumn())
 
 
 def main() -> None:
-    """Run the cells that the command line names; write the page if they are all of them."""
+    """Run the cells named on the command line, and write the page if these are all cells."""
     parser = argparse.ArgumentParser("python -m tests.chaos", description=__doc__)
     parser.add_argument(
         "--only", action="append", default=[], metavar="PATTERN",
-        help="cells whose names match, such as 'record/SIGKILL/*' or 'soak'; writes no page",
+        help="only cells that match, such as 'record/SIGKILL/*' or 'soak'; writes no page",
     )  # fmt: skip
     parser.add_argument("--list", action="store_true", help="print the names of the cells")
     parser.add_argument("--page", action="store_true", help="write the page from the last results")
     parser.add_argument(
         "--lanes", type=int, default=2, metavar="N",
-        help="pipelines at a time; one alone starts or recovers at any moment  [default: 2]",
+        help="pipelines at a time; only one starts or recovers at any moment  [default: 2]",
     )  # fmt: skip
     parser.add_argument(
         "--soak", type=float, default=SOAK_MINUTES, metavar="MINUTES",
@@ -98,7 +98,7 @@ def _write_page(found: Matrix) -> None:
 def _try_all(
     cells: list[Cell], folder: Path, lanes: int, until: float, console: Console
 ) -> Iterator[CellResult]:
-    """The results of all cells, in their order; those that begin too late are left out."""
+    """Yield the results of all cells, in order; cells that begin too late are left out."""
     quiet, results = threading.Lock(), dict[int, CellResult]()
 
     def run(number: int) -> CellResult:

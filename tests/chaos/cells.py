@@ -14,13 +14,13 @@ HOUR_S: Final = 3600.0
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell.
+    """One cell of the matrix.
 
     Attributes:
         mode: How the pipeline runs.
-        fault: What goes wrong.
-        processes: The kinds of process that are hit, at the same time.
-        clock_s: By how much the clock is set.
+        fault: The fault to inject.
+        processes: The kinds of process that are hit at the same time.
+        clock_s: By how much the clock is set, in seconds.
     """
 
     mode: Mode
@@ -44,18 +44,18 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """Such as ``record/SIGKILL/hub+sink``: patterns of the command line match it."""
+        """A name such as ``record/SIGKILL/hub+sink``, for patterns on the command line."""
         parts = (self.mode.name, self.fault, self.target)
         return "/".join(part.replace(" ", "") for part in parts if part)
 
     @property
     def ends_run(self) -> bool:
-        """Whether the run cannot go on, and has to say so."""
+        """Whether the run cannot continue, and must report that."""
         return self.fault == "full disk" or "replay" in self.processes
 
 
 def single_faults() -> Iterator[Cell]:
-    """Each process of each mode, killed and stopped."""
+    """Yield each process of each mode, killed and stopped."""
     for mode in MODES.values():
         for fault in ("SIGKILL", "SIGSTOP"):
             for process in mode.processes:
@@ -63,7 +63,7 @@ def single_faults() -> Iterator[Cell]:
 
 
 def total_faults() -> Iterator[Cell]:
-    """All processes of each mode at once; a replay ends with its player, which is spared."""
+    """Yield all processes of each mode at once, except a replay's player, which ends the run."""
     for mode in MODES.values():
         for fault in ("SIGKILL", "SIGSTOP"):
             hit = tuple(kind for kind in mode.processes if kind != "replay")
@@ -71,13 +71,13 @@ def total_faults() -> Iterator[Cell]:
 
 
 def pairs() -> Iterator[Cell]:
-    """All pairs of the processes of a recorded lossless run."""
+    """Yield all pairs of processes of a recorded lossless run."""
     for pair in combinations(MODES["record"].processes, 2):
         yield Cell(MODES["record"], "SIGKILL", pair)
 
 
 def other_faults() -> Iterator[Cell]:
-    """Disks, clocks and cameras."""
+    """Yield faults of disks, clocks and cameras."""
     for name in ("lossless", "record", "blurred", "page"):
         yield Cell(MODES[name], "full disk")
     for name in ("live", "record", "page"):
@@ -88,12 +88,12 @@ def other_faults() -> Iterator[Cell]:
 
 
 def matrix() -> list[Cell]:
-    """All cells, in the order of the page."""
+    """Return all cells, in the order of the page."""
     return [*single_faults(), *total_faults(), *pairs(), *other_faults()]
 
 
 def select(patterns: list[str]) -> list[Cell]:
-    """The cells whose names match one of the patterns; all of them without a pattern."""
+    """Return the cells with names that match a pattern; all cells if there is no pattern."""
     cells = matrix()
     if not patterns:
         return cells

@@ -1,4 +1,4 @@
-"""What a session folder says, read by nothing of the pipeline's own book-keeping."""
+"""Reads a session folder independently of the pipeline's own accounting."""
 
 import csv
 import json
@@ -16,7 +16,7 @@ from tests.pipelines import run
 
 
 class FrameId(NamedTuple):
-    """A frame of the one stream."""
+    """Identity of a frame in the only stream."""
 
     epoch: int
     seq: int
@@ -24,25 +24,25 @@ class FrameId(NamedTuple):
 
 @dataclass
 class Timeline:
-    """What ``emotions.csv`` says of each frame."""
+    """What ``emotions.csv`` contains about each frame."""
 
     with_result: set[FrameId] = field(default_factory=set)
     lost: set[FrameId] = field(default_factory=set)
     skipped: Counter[str] = field(default_factory=Counter)
-    """By reason: frames, as the summary counts them."""
+    """Number of skipped frames by reason, counted like the summary does."""
     repeated: int = 0
-    """Rows that come again after those of other frames."""
+    """Rows of a frame that appears again after other frames."""
     disordered: int = 0
     """Frames that come after a later one."""
     backwards: int = 0
-    """Frames whose time is before that of the row above."""
+    """Frames with a time before that of the row above."""
     first_s: float | None = None
     last_s: float | None = None
     """Times of the first and the last frame."""
 
     @property
     def all(self) -> set[FrameId]:
-        """Every frame that has a row, whatever it says."""
+        """All frames that have a row of any kind."""
         return self.with_result | self.lost
 
 
@@ -77,25 +77,25 @@ def _read_time(found: Timeline, time_s: float) -> None:
 
 @dataclass
 class RecordedFrames:
-    """What ``session.mcap`` says of each frame."""
+    """What ``session.mcap`` contains about each frame."""
 
     frames: set[FrameId] = field(default_factory=set)
     answers: set[FrameId] = field(default_factory=set)
     repeated_frames: int = 0
     repeated_answers: int = 0
-    """Those that are there more than once."""
+    """Frames and results that are there more than once."""
     mistaken: list[FrameId] = field(default_factory=list)
     """Frames that show another number than their own."""
     numbers: list[int] = field(default_factory=list)
-    """What the pictures show, in the order of the file."""
+    """The numbers that the images show, in the order of the file."""
 
 
 def read_recording(folder: Path, *, shows_numbers: bool) -> RecordedFrames:
     """Read ``session.mcap``.
 
     Args:
-        folder: The session.
-        shows_numbers: Pictures are those of the film, not pixelated ones.
+        folder: The session folder.
+        shows_numbers: Images are not pixelated, so their numbers can be read.
     """
     found = RecordedFrames()
     with SessionReader(folder / FILE) as reader:
@@ -119,18 +119,18 @@ def read_recording(folder: Path, *, shows_numbers: bool) -> RecordedFrames:
 
 
 class Check(NamedTuple):
-    """What ``affectline check`` says of a recording."""
+    """What ``affectline check`` reports about a recording."""
 
     is_sound: bool
     problems: str
     missing: dict[str, set[FrameId]]
-    """By kind of message, ``Frame`` or ``Emotion``: those that it says are missing."""
+    """Frames that it reports as missing, by kind of message, ``Frame`` or ``Emotion``."""
     clock_steps_s: list[float]
-    """By how much the clock was set, in seconds, as far as it says."""
+    """The reported clock steps, in seconds."""
 
 
 def check(folder: Path) -> Check:
-    """Ask ``affectline check``, as a person would."""
+    """Run ``affectline check``, as a user would."""
     done = run("check", str(folder), "--json")
     try:
         answer: dict[str, Any] = json.loads(done.stdout)
@@ -147,6 +147,6 @@ def check(folder: Path) -> Check:
 
 
 def count_samples(folder: Path) -> int:
-    """Different samples in ``samples.csv``."""
+    """Count distinct samples in ``samples.csv``."""
     with (folder / "samples.csv").open(newline="") as file:
         return len({(row["signal"], row["at"]) for row in csv.DictReader(file)})

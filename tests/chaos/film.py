@@ -1,4 +1,4 @@
-"""A film with a face whose every frame shows its own number, so that none can be mistaken."""
+"""A film of a face in which each frame shows its own number, so that mix-ups are detected."""
 
 from pathlib import Path
 from typing import Final
@@ -12,13 +12,13 @@ from affectline.services.capture.sample_clip import find_sample
 RATE: Final = 25
 """Frames a second."""
 SIDE: Final = 16
-"""Pixels of one square: large enough to survive MPEG-4 and JPEG."""
+"""Side of a square in pixels: large enough to survive MPEG-4 and JPEG."""
 BITS: Final = 11
 WHITE: Final = 128
 
 
 def write_film(path: Path, frames: int, rate: float = RATE) -> Path:
-    """The sample clip, forwards and backwards in turn, each frame above its number in squares."""
+    """Write the sample clip, forwards and backwards in turn, each frame above its number."""
     pictures = _read_sample()
     there_and_back = pictures + pictures[-2:0:-1]
     height, width = pictures[0].shape[:2]
@@ -32,14 +32,14 @@ def write_film(path: Path, frames: int, rate: float = RATE) -> Path:
 
 
 def picture(number: int) -> NDArray[np.uint8]:
-    """One such frame, for a camera."""
+    """Return one such frame, for a camera."""
     pictures = _read_sample()
     image = pictures[number % len(pictures)]
     return np.vstack([image, _draw(number, image.shape[1])])
 
 
 def read_number(jpeg: bytes) -> int | None:
-    """The number that a frame shows; None where its picture cannot be decoded."""
+    """Return the number that a frame shows; None if its image cannot be decoded."""
     image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
     if image is None:
         return None

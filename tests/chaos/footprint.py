@@ -1,4 +1,4 @@
-"""What running processes hold, and what other work takes of the machine meanwhile."""
+"""Memory and descriptors of running processes, and the CPU time of other work meanwhile."""
 
 import contextlib
 import re
@@ -16,7 +16,7 @@ PSS = re.compile(rb"^Pss:\s+(\d+) kB", re.MULTILINE)
 
 
 def measure(pids: Iterable[int]) -> Footprint:
-    """What they hold together; one that has gone holds nothing."""
+    """Return what the processes hold together; a process that has ended holds nothing."""
     memory = descriptors = 0
     for pid in pids:
         with contextlib.suppress(OSError):
@@ -27,22 +27,22 @@ def measure(pids: Iterable[int]) -> Footprint:
 
 
 class OtherWork:
-    """Cores that are busy with what is not ours, from now on."""
+    """Measures how many cores are busy with other work, from now on."""
 
     def __init__(self) -> None:
         self._started, self._busy_s, self._own_s = time.monotonic(), cpu_busy_s(), own_cpu_s()
 
     def cores(self) -> float:
-        """How many of them, on average."""
+        """Return the average number of such cores."""
         busy_s = cpu_busy_s() - self._busy_s - (own_cpu_s() - self._own_s)
         return max(0.0, busy_s / (time.monotonic() - self._started))
 
 
 def own_cpu_s() -> float:
-    """CPU seconds of this process and all that it has started, also of those that have gone."""
+    """Return the CPU seconds of this process and all that it started, including ended ones."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     total = sum(one.ru_utime + one.ru_stime for one in used)
     for child in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):
-            total += sum(child.cpu_times()[:4])  # its own, and of its children that have gone
+            total += sum(child.cpu_times()[:4])  # its own, and its ended children's
     return total

@@ -1,4 +1,4 @@
-"""What was promised, and whether it was kept."""
+"""The promises of a run, and whether it kept them."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
     from tests.chaos.trial import Observation
 
 NEXT_FRAME_S: Final = 3.0
-"""Frames flow again within this time, counted from the moment at which a process is dead."""
+"""Frames must flow again within this time after a process has died."""
 DESCRIPTORS: Final = 4
-"""More than before the fault: a connection may be just being made."""
+"""How many more descriptors are tolerated: a connection may be about to be made."""
 
 
 def judge(seen: Observation, out: Path, result: CellResult, next_frame_s: float) -> None:
-    """Fill in what a cell showed, and what of its promises was broken.
+    """Fill in the measurements of a cell, and the promises that it broke.
 
     Args:
-        seen: What was seen from outside.
+        seen: Observations from outside the pipeline.
         out: The session folder.
-        result: Is completed.
-        next_frame_s: Frames have to flow again within this time.
+        result: The result to complete.
+        next_frame_s: Frames must flow again within this time.
     """
     _measure_times(seen, result)
     promises = _judge_end(seen, result)
@@ -68,19 +68,19 @@ def _longest_pause(begin: float, times: list[float]) -> float | None:
 
 
 def _judge_end(seen: Observation, result: CellResult) -> list[str]:
-    """How the run has ended."""
+    """Judge how the run ended."""
     if seen.cell.ends_run:
         lines = [
             line for line in seen.log.splitlines() if "cannot write" in line or " died" in line
         ]
         result.said = lines[-1] if lines else ""
         if seen.code != 1 or not result.said:
-            return [f"the run ended with {seen.code} and said {result.said!r}"]
+            return [f"the run ended with code {seen.code} and reported {result.said!r}"]
         return []
     expected = EXIT_INTERRUPTED if seen.cell.fault == "camera" else 0
     if seen.code != expected:
         last = seen.log.strip().splitlines()[-1:] or ["nothing"]
-        return [f"the run ended with {seen.code}: {last[0]}"]
+        return [f"the run ended with code {seen.code}: {last[0]}"]
     return []
 
 
@@ -88,7 +88,7 @@ def _judge_times(seen: Observation, result: CellResult, next_frame_s: float) -> 
     if seen.cell.ends_run:
         return []
     if result.pause_s is None:  # a replay may be over before an outsider has connected again
-        return [] if result.rows == result.sent else ["no frame was analysed any more"]
+        return [] if result.rows == result.sent else ["no more frames were analysed"]
     pause_s = result.pause_s - (result.hung_s or 0.0)
     return [f"{pause_s:.1f} s without a frame"] if pause_s > next_frame_s else []
 
@@ -112,7 +112,7 @@ def _judge_frames(seen: Observation, out: Path, result: CellResult) -> list[str]
 
 
 def _sent(seen: Observation, timeline: Timeline) -> set[FrameId]:
-    """Every frame that there was: of a film all, of a camera those up to the newest row."""
+    """Return every frame that was sent: all of a film, or a camera's up to the newest row."""
     newest: dict[int, int] = {}
     for frame in timeline.all:
         newest[frame.epoch] = max(frame.seq, newest.get(frame.epoch, 0))
@@ -123,10 +123,10 @@ def _sent(seen: Observation, timeline: Timeline) -> set[FrameId]:
 
 def _judge_timeline(timeline: Timeline) -> list[str]:
     found = {
-        "rows come twice": timeline.repeated,
+        "rows are repeated": timeline.repeated,
         "frames come after later ones": timeline.disordered,
         "rows go back in time": timeline.backwards,
-        "frames are both lost and there": len(timeline.lost & timeline.with_result),
+        "frames are both lost and present": len(timeline.lost & timeline.with_result),
     }
     return [f"{count} {what}" for what, count in found.items() if count]
 
@@ -134,9 +134,9 @@ def _judge_timeline(timeline: Timeline) -> list[str]:
 def _judge_counts(seen: Observation, timeline: Timeline, result: CellResult) -> list[str]:
     broken = []
     if result.unaccounted:
-        broken.append(f"{result.unaccounted} frames have no row and are not counted")
+        broken.append(f"{result.unaccounted} frames have no row and are not counted as lost")
     if more := len(timeline.all) - (result.sent or 0) + (result.unaccounted or 0):
-        broken.append(f"{more} rows are of frames that were never sent")
+        broken.append(f"{more} rows belong to frames that were never sent")
     said = {name: seen.summary.get(name) for name in ("frames", "lost", "skipped")}
     true = {"frames": result.rows, "lost": result.lost, "skipped": result.skipped}
     if seen.summary and said != true:
@@ -160,35 +160,35 @@ def _judge_recording(
 
 
 def _judge_pictures(seen: Observation, recorded: RecordedFrames) -> list[str]:
-    """Each once, in order, and the one that it claims to be."""
+    """Judge whether each image is there once, in order, and shows its frame's number."""
     broken = []
     if recorded.repeated_frames or recorded.repeated_answers:
         broken.append(
-            f"{recorded.repeated_frames} frames and {recorded.repeated_answers} answers are "
+            f"{recorded.repeated_frames} frames and {recorded.repeated_answers} results are "
             "recorded twice"
         )
     if seen.frames is not None and recorded.mistaken:
         broken.append(f"{len(recorded.mistaken)} recorded frames show another frame")
     if recorded.numbers != sorted(recorded.numbers):
-        broken.append("recorded pictures are not in order")
+        broken.append("recorded images are not in order")
     return broken
 
 
 def _judge_check(
     seen: Observation, out: Path, sent: set[FrameId], recorded: RecordedFrames, result: CellResult
 ) -> list[str]:
-    """What is missing, and what ``affectline check`` says of it."""
+    """Compare what is missing with what ``affectline check`` reports."""
     broken, answer = list[str](), check(out)
     lacking = {"Frame": sent - recorded.frames, "Emotion": sent - recorded.answers}
     if seen.cell.mode.is_lossless and any(lacking.values()):
         frames, answers = (len(lacking[kind]) for kind in ("Frame", "Emotion"))
-        broken.append(f"{frames} frames and {answers} answers are not recorded")
+        broken.append(f"{frames} frames and {answers} results are not recorded")
     said = {kind: answer.missing.get(kind, set()) for kind in lacking}
     result.unsaid = sum(len(lacking[kind] - said[kind]) for kind in lacking)
     if result.unsaid:
-        broken.append(f"{result.unsaid} missing frames and answers are not named by check")
+        broken.append(f"check does not name {result.unsaid} missing frames and results")
     if wrong := sum(len(said[kind] - lacking[kind]) for kind in lacking):
-        broken.append(f"check misses {wrong} frames and answers that are there")
+        broken.append(f"check reports {wrong} frames and results as missing that are there")
     if not answer.is_sound:
         broken.append(f"check: {answer.problems}")
     if seen.cell.clock_s and [round(by_s) for by_s in answer.clock_steps_s] != [seen.cell.clock_s]:

@@ -1,4 +1,4 @@
-"""The ways in which a pipeline runs while something goes wrong."""
+"""The modes in which a pipeline runs when a fault is injected."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,17 +14,17 @@ TABLE: Final = "sensors.csv"
 
 @dataclass(frozen=True)
 class Mode:
-    """One way to run.
+    """One way to run a pipeline.
 
     Attributes:
-        name: Short.
-        summary: What it is, for the page.
-        processes: Kinds of its processes.
-        is_lossless: Every frame has to have a row, and where it records, a place in the recording.
-        records: It writes ``session.mcap``.
-        shows_numbers: The recorded pictures are those of the film.
-        has_page: It serves a page, which somebody looks at.
-        has_table: A table of sensors belongs to it.
+        name: A short name.
+        summary: A description, for the page.
+        processes: The kinds of its processes.
+        is_lossless: Every frame must have a row, and be in the recording if there is one.
+        records: The run writes ``session.mcap``.
+        shows_numbers: Recorded images are not pixelated, so frame numbers can be read.
+        has_page: The run serves a page, which a viewer watches.
+        has_table: The run also reads a table of sensors.
     """
 
     name: str
@@ -37,11 +37,11 @@ class Mode:
     has_table: bool = False
 
     def settings(self, folder: Path, film: Path) -> dict[str, Any]:
-        """Settings of such a run.
+        """Return the settings of such a run.
 
         Args:
-            folder: Where its table is, and what else it needs.
-            film: What is analysed.
+            folder: The folder of its table and other files.
+            film: The film to analyse.
         """
         made: dict[str, Any] = {
             "sources": [{"name": STREAM, "source": str(film)}],
@@ -97,7 +97,7 @@ MODES: Final = {
         ),
         Mode(
             "page",
-            "a film and a simulated sensor, live, recorded, with a page that somebody looks at",
+            "a film and a simulated sensor, live, recorded, with an open page",
             (*ANALYSIS, "capture", "recorder", "fusion", "biometrics", "dashboard"),
             is_lossless=False,
             records=True,

@@ -29,16 +29,16 @@ def _head(found: Matrix) -> str:
     undecided = sum(one.verdict == "undecided" for one in cells)
     text = (
         "# Reliability\n\n"
-        "Written by `make chaos`, which starts real pipelines and has something go wrong in each: "
-        f"{len(cells)} cells and a long run, {found.seconds / 60:.0f} minutes in all, "
-        f"{found.date}, at `{found.commit}`, on {found.machine} that others use as well. "
-        f"{sum(one.verdict == 'kept' for one in cells)} kept what is promised, "
+        "`make chaos` writes this page. It starts real pipelines and injects a fault into each: "
+        f"{len(cells)} cells and a long run, {found.seconds / 60:.0f} minutes in total, "
+        f"{found.date}, at `{found.commit}`, on {found.machine}, shared with other work. "
+        f"{sum(one.verdict == 'kept' for one in cells)} cells kept every promise, "
         f"{len(broken)} did not"
     )
     if undecided:
         text += f", {undecided} were too slow while other work took more than a quarter of a core"
     text += f", {left_out} could not be tried here." if left_out else "."
-    return text + " What each saw is in [`reliability.json`](reliability.json)."
+    return text + " The results of each cell are in [`reliability.json`](reliability.json)."
 
 
 def _targets(found: Matrix) -> str:
@@ -54,14 +54,14 @@ def _targets(found: Matrix) -> str:
     missing = sum(2 * (c.sent or 0) - (c.recorded or 0) - (c.answers or 0) for c in recorded)
     rows = [
         (
-            "the next frame after a kill",
+            "time to the next frame after a kill",
             f"{NEXT_FRAME_S:.0f} s",
             f"{_longest(killed)}; all processes at once: {_longest(everybody)}",
         ),
         (
-            "the next frame after a process hangs",
-            f"{NEXT_FRAME_S:.0f} s after it was found out",
-            f"{_longest(hung)} in all, of which {_longest_hung(hung)} to find out",
+            "time to the next frame after a process hangs",
+            f"{NEXT_FRAME_S:.0f} s after the hang is detected",
+            f"{_longest(hung)} in total; detecting the hang: {_longest_hung(hung)}",
         ),
         (
             "lossless: frames without a row",
@@ -69,18 +69,18 @@ def _targets(found: Matrix) -> str:
             f"{lost} of {sum(c.sent or 0 for c in lossless)} in {len(lossless)} runs",
         ),
         (
-            "lossless: frames and answers that are not recorded",
+            "lossless: frames and results missing in the recording",
             "0",
             f"{missing} of {2 * sum(c.sent or 0 for c in recorded)} in {len(recorded)} runs",
         ),
         (
-            "live: frames that are neither in a row nor counted as lost",
+            "live: frames without a row that are not counted as lost",
             "0",
             f"{sum(c.unaccounted or 0 for c in live)} of {sum(c.sent or 0 for c in live)} "
             f"({sum(c.lost or 0 for c in live)} lost and counted)",
         ),
         (
-            "missing in a recording and not named by `affectline check`",
+            "frames and results missing in a recording that `affectline check` does not name",
             "0",
             str(sum(c.unsaid or 0 for c in found.cells)),
         ),
@@ -96,13 +96,13 @@ def _targets(found: Matrix) -> str:
                 f"{steepest.process}, {steepest.mb_per_hour:+.0f} MB an hour",
             )
         )
-    text = "## Targets\n\n" + format_table("what | wanted | seen", rows)
+    text = "## Targets\n\n" + format_table("measure | target | result", rows)
     broken = [one for one in found.cells if one.verdict == "broken"]
     broken += [found.soak.cell] if found.soak and found.soak.cell.verdict == "broken" else []
     if broken:
-        text += "\n\nNot kept:\n\n" + _list(broken)
+        text += "\n\nBroken promises:\n\n" + _list(broken)
     if late := [one for one in found.cells if one.verdict == "undecided"]:
-        text += "\n\nUndecided; `make chaos` on an idle machine decides:\n\n" + _list(late)
+        text += "\n\nUndecided; run `make chaos` on an idle machine to decide:\n\n" + _list(late)
     return text
 
 
@@ -117,7 +117,7 @@ def _longest(cells: list[CellResult]) -> str:
 
 def _longest_hung(cells: list[CellResult]) -> str:
     hung = [one.hung_s for one in cells if one.hung_s is not None]
-    return f"{max(hung):.1f} s" if hung else "not tried"
+    return f"at most {max(hung):.1f} s" if hung else "not tried"
 
 
 def _sum_mb(found: SoakResult) -> float:
@@ -132,12 +132,12 @@ def _modes(found: Matrix) -> Iterable[str]:
 
 
 def _cells(cells: list[CellResult]) -> str:
-    """A table of cells; columns that none of them has are left out."""
-    head = ["what was hit", "signal"]
+    """Return a table of cells, without columns that none of them fills."""
+    head = ["target", "signal"]
     optional: dict[str, Callable[[CellResult], str]] = {
         "next frame:": lambda c: _seconds(c.pause_s),
         "of which hung:": lambda c: _seconds(c.hung_s),
-        "back:": lambda c: _seconds(c.back_s),
+        "healthy again:": lambda c: _seconds(c.back_s),
         "page:": lambda c: _seconds(c.page_pause_s),
         "other work:": lambda c: "" if c.pause_s is None else f"{c.other_cores:.1f}",
         "frames:": lambda c: _count(c.sent),
@@ -146,8 +146,8 @@ def _cells(cells: list[CellResult]) -> str:
         "skipped:": lambda c: _count(c.skipped),
         "unaccounted:": lambda c: _count(c.unaccounted),
         "recorded:": lambda c: _count(c.recorded),
-        "answers recorded:": lambda c: _count(c.answers),
-        "unsaid:": lambda c: _count(c.unsaid),
+        "results recorded:": lambda c: _count(c.answers),
+        "not named:": lambda c: _count(c.unsaid),
         "samples:": lambda c: _count(c.samples),
         "MB:": lambda c: _from_to(c.before.memory_mb, c.after.memory_mb),
         "descriptors:": lambda c: _from_to(c.before.descriptors, c.after.descriptors),
@@ -183,14 +183,14 @@ def _disks(found: Matrix) -> str:
         (c.mode, _count(c.rows), _count(c.recorded), _shorten(c.said), _verdict(c)) for c in cells
     ]
     return (
-        "## A full disk\n\nThe run ends with exit code 1 and says what it could not write; what "
-        "was written before can be read.\n\n"
-        + format_table("mode | rows: | recorded: | what it said | ", rows)
+        "## A full disk\n\nThe run ends with exit code 1 and reports what it could not write; "
+        "everything written before can be read.\n\n"
+        + format_table("mode | rows: | recorded: | message | ", rows)
     )
 
 
 def _shorten(said: str) -> str:
-    """Without the names of folders, which are another time's."""
+    """Remove the names of folders, which differ between runs."""
     words = [word.rsplit("/", 1)[-1] if "/" in word else word for word in said.split()]
     return " ".join(words).replace("|", "\\|")
 
@@ -201,9 +201,9 @@ def _clocks(found: Matrix) -> str:
         return ""
     by_mode = [one.model_copy(update={"fault": one.mode}) for one in cells]
     return (
-        "## Clocks set by an hour\n\nAll processes have theirs set at once, forwards or back. A "
-        "recording has to tell by how much.\n\n"
-        + _cells(by_mode).replace("what was hit | signal", "by | mode", 1)
+        "## Clocks set by an hour\n\nThe clocks of all processes are set at the same moment, "
+        "forwards or back. A recording must report by how much.\n\n"
+        + _cells(by_mode).replace("target | signal", "by | mode", 1)
     )
 
 
@@ -217,9 +217,9 @@ def _cameras(found: Matrix) -> str:
         for c in cells
     ]  # fmt: skip
     return (
-        f"## A camera that goes and returns\n\nA network camera is switched off for "
-        f"{CAMERA_AWAY_S:.0f} s. The next frame is counted from its return; the source tries again "
-        "after 0.5 s, 1 s, 2 s and so on.\n\n"
+        f"## A camera that disconnects and returns\n\nA network camera is switched off for "
+        f"{CAMERA_AWAY_S:.0f} s. The time to the next frame counts from its return; the source "
+        "retries after 0.5 s, 1 s, 2 s and so on.\n\n"
         + format_table(
             "mode | next frame: | frames: | rows: | counted as lost: | skipped: | recorded: | ",
             rows,
@@ -240,10 +240,11 @@ def _soak(found: SoakResult) -> str:
     ]  # fmt: skip
     return (
         f"## {found.seconds / 60:.0f} minutes with everything on\n\n"
-        "A film in a loop at 25 frames/s, live, with a simulated sensor; recorded with privacy "
-        "`blurred`, drawn into a film, shown on a page, and heard by a subscriber to everything. "
+        "A looped film at 25 frames/s in live delivery, with a simulated sensor. It is recorded "
+        "with privacy `blurred`, written as an annotated video, shown on a page, and received by a "
+        "subscriber to everything. "
         f"{cell.sent} frames: {cell.rows} rows, {cell.lost} lost, {cell.skipped} skipped, "
-        f"{cell.recorded} recorded: {_verdict(cell)}. Memory is PSS, counted after a third of the "
+        f"{cell.recorded} recorded: {_verdict(cell)}. Memory is PSS, measured after a third of the "
         "time, when buffers and caches are full.\n\n"
         + format_table(
             "process | MB: | at the end: | MB an hour: | descriptors: | at the end: ", rows
@@ -254,27 +255,27 @@ def _soak(found: SoakResult) -> str:
 def _method() -> str:
     return (
         "## How it is measured\n\n"
-        f"A film of known length, whose every frame shows its own number, is analysed at 25 "
-        f"frames/s. When {FAULT_AT} frames have been answered and every process has reported its "
+        "A pipeline analyses a film of known length at 25 frames/s; each frame shows its own "
+        f"number. When {FAULT_AT} frames have results and every process has reported its "
         f"health, the signal is sent; at least {AFTERWARDS} frames follow.\n\n"
-        "* *next frame*: the longest time without the answer to a new frame, as a subscriber "
+        "* *next frame*: the longest time without the result of a new frame, as a subscriber "
         "outside the pipeline sees it, from the signal to the end of the film.\n"
-        "* *of which hung*: until the process that was stopped has been found to hang and was "
-        "killed: no heartbeat for three seconds.\n"
-        "* *back*: until the last process that was hit has reported its health again; "
+        "* *of which hung*: time until the stopped process was recognized as hung and killed: it "
+        "sends no heartbeat for three seconds.\n"
+        "* *healthy again*: time until the last target process has reported its health again; "
         "health is reported once a second.\n"
-        "* *other work*: cores that were busy with something else from the signal until frames "
-        "flowed again.\n"
-        "* *page*: the longest time without a new picture on the page.\n"
-        "* *rows*, *counted as lost*, *skipped*: of `emotions.csv`; the summary of the run has to "
-        "say the same. *unaccounted*: frames that are neither.\n"
-        "* *recorded*, *answers recorded*: different frames and answers in `session.mcap`, whose "
-        "pictures have to show the frame that they claim to be (not where they are pixelated). "
-        "*unsaid*: those missing that `affectline check` does not name.\n"
-        "* *MB*, *descriptors*: of the processes that were not hit, before and after; memory is "
-        "PSS. A process that has just started still grows: the long run shows what lasts.\n\n"
-        "Pairs are all pairs of the processes of a recorded lossless run. Of a replay the player "
-        "itself is not started again: the run ends and says so. Two pipelines run at a time, but "
-        "while one starts or recovers the other only goes on. `python -m tests.chaos --only "
+        "* *other work*: cores busy with other work from the signal until frames flowed again.\n"
+        "* *page*: the longest time without a new image on the page.\n"
+        "* *rows*, *counted as lost*, *skipped*: frames in `emotions.csv`; the summary of the run "
+        "must agree. *unaccounted*: frames in none of these.\n"
+        "* *recorded*, *results recorded*: distinct frames and results in `session.mcap`; each "
+        "image must show its frame's number, unless it is pixelated. "
+        "*not named*: missing ones that `affectline check` does not name.\n"
+        "* *MB*, *descriptors*: memory (PSS) and open files of the processes that were not hit, "
+        "before and after. A process that has just started still grows: the long run shows lasting "
+        "growth.\n\n"
+        "Pairs are all pairs of processes of a recorded lossless run. The player of a replay is "
+        "not restarted: the run ends and reports it. Two pipelines run at a time, but only one of "
+        "them starts or recovers at any moment. `python -m tests.chaos --only "
         "'record/SIGKILL/*'` runs some cells, `--list` names them."
     )

@@ -1,4 +1,4 @@
-"""What the cells of the matrix showed, as stored in ``docs/reliability.json``."""
+"""Results of the cells of the matrix, as stored in ``docs/reliability.json``."""
 
 from typing import Literal
 
@@ -8,40 +8,40 @@ Verdict = Literal["kept", "broken", "undecided", "left out"]
 
 
 class Footprint(BaseModel):
-    """What the processes of a pipeline hold."""
+    """Memory and descriptors that the processes of a pipeline hold."""
 
     memory_mb: float = 0.0
-    """PSS of all together: memory that they share counts once."""
+    """Total PSS: shared memory counts once."""
     descriptors: int = 0
 
 
 class CellResult(BaseModel):
-    """What one cell showed. Counts of frames are of different frames."""
+    """The result of one cell. Frame counts are counts of distinct frames."""
 
     name: str
     mode: str
     fault: str
-    """``SIGKILL``, ``SIGSTOP``, or in words."""
+    """``SIGKILL``, ``SIGSTOP``, or a description."""
     target: str
-    """The processes that it was done to, or what else."""
+    """The processes that it hit, or what else it affected."""
     verdict: Verdict = "kept"
     broken: list[str] = []
-    """What was promised and not kept, or why the cell was left out or is undecided."""
+    """The broken promises, or why the cell was left out or is undecided."""
     seconds: float = 0.0
     other_cores: float = 0.0
     """Cores that were busy with other work until frames flowed again."""
 
     pause_s: float | None = None
-    """The longest time without the answer to a new frame, from the fault on."""
+    """The longest time without the result of a new frame, from the fault on."""
     hung_s: float | None = None
-    """Seconds from SIGSTOP until the process that hangs had been killed."""
+    """Seconds from SIGSTOP until the hung process was killed."""
     back_s: float | None = None
     """Seconds until each process that the fault hit has reported its health."""
     page_pause_s: float | None = None
-    """The longest time without a new picture on the page."""
+    """The longest time without a new image on the page."""
 
     sent: int | None = None
-    """Frames that there were to analyse."""
+    """Frames that were to be analysed."""
     rows: int | None = None
     """Frames that have a row with a result."""
     lost: int | None = None
@@ -49,24 +49,24 @@ class CellResult(BaseModel):
     skipped: int | None = None
     """Frames that the run counts as not analysed, for another reason."""
     unaccounted: int | None = None
-    """Frames that were sent and neither have a row nor are counted."""
+    """Frames that were sent, but have no row and are not counted."""
     recorded: int | None = None
     """Frames in the recording."""
     answers: int | None = None
-    """Answers in the recording."""
+    """Results in the recording."""
     unsaid: int | None = None
-    """Frames and answers that the recording lacks and ``affectline check`` does not name."""
+    """Frames and results that the recording lacks and ``affectline check`` does not name."""
     samples: int | None = None
     """Samples of the table that have a row."""
     resent: int = 0
     """Frames that the source sent again."""
     said: str = ""
-    """Where the run ended with an error: what it said."""
+    """The run's message, if it ended with an error."""
 
     before: Footprint = Footprint()
-    """Of the processes that were not hit, just before the fault."""
+    """What the processes that were not hit held, just before the fault."""
     after: Footprint = Footprint()
-    """Of the same ones, when frames were flowing again."""
+    """What the same processes held when frames were flowing again."""
 
 
 class ProcessGrowth(BaseModel):
@@ -74,10 +74,10 @@ class ProcessGrowth(BaseModel):
 
     process: str
     first: Footprint
-    """After the warm-up."""
+    """What it held after the warm-up."""
     last: Footprint
     mb_per_hour: float
-    """Slope of its memory by least squares, after the warm-up."""
+    """Least-squares slope of its memory, after the warm-up."""
     descriptors_per_hour: float
 
 
@@ -98,6 +98,6 @@ class Matrix(BaseModel):
     seconds: float
     lanes: int
     is_whole: bool
-    """All cells were run."""
+    """Whether all cells were run."""
     cells: list[CellResult]
     soak: SoakResult | None = None

@@ -1,4 +1,4 @@
-"""The long run with everything on: nothing may grow."""
+"""The long run with everything on, in which no process may grow."""
 
 import statistics
 import threading
@@ -22,10 +22,10 @@ from tests.pipelines import Pipeline, process
 
 SAMPLE_S: Final = 10.0
 WARM_UP: Final = 1 / 3
-"""Part of the run before growth is measured: buffers and caches fill."""
+"""Share of the run before growth is measured, while buffers and caches fill."""
 CLIP_FRAMES: Final = 250
 GROWTH_MB_PER_HOUR: Final = 60.0
-"""More than this is growth: 10 MB in the ten minutes of the run."""
+"""Growth above this counts: 10 MB in the ten minutes of the run."""
 GROWN_MB: Final = 10.0
 GROWN_DESCRIPTORS: Final = 2
 HOUR_S: Final = 3600.0
@@ -35,7 +35,7 @@ READER: Final = "page"
 
 @dataclass
 class _History:
-    """One process over time."""
+    """What one process held over time."""
 
     at: list[float] = field(default_factory=list)
     held: list[Footprint] = field(default_factory=list)
@@ -46,7 +46,7 @@ def soak(folder: Path, seconds: float, step: Callable[[float], None]) -> SoakRes
 
     Args:
         folder: An empty folder.
-        seconds: How long.
+        seconds: Duration of the run.
         step: Called with the seconds that have passed.
     """
     port = free_web_port()
@@ -81,7 +81,7 @@ def soak(folder: Path, seconds: float, step: Callable[[float], None]) -> SoakRes
 
 
 def _settings(clip: Path) -> dict[str, Any]:
-    """Everything that can be on at once: also the film with its results drawn in."""
+    """Return settings with everything on, including the annotated video."""
     return {
         "sources": [{"name": STREAM, "source": str(clip), "loop": True}],
         "delivery": "live",
@@ -110,7 +110,7 @@ class _Listener(threading.Thread):
                     self.newest = FrameId(message.epoch, message.seq)
 
     def stop(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         self._stopping.set()
         self.join(timeout=5)
 
@@ -171,11 +171,13 @@ def _judge(out: Path, heard: _Listener, viewer: PageViewer, result: CellResult) 
     result.unsaid = sum(len(of - answer.missing.get(kind, set())) for kind, of in lacking.items())
     checks = {
         f"{result.unaccounted} frames have no row": result.unaccounted,
-        f"{result.unsaid} missing frames and answers are not named by check": result.unsaid,
+        f"check does not name {result.unsaid} missing frames and results": result.unsaid,
         f"check: {answer.problems}": not answer.is_sound,
-        f"{timeline.repeated} rows come twice": timeline.repeated,
+        f"{timeline.repeated} rows are repeated": timeline.repeated,
         f"{timeline.backwards} rows go back in time": timeline.backwards,
         "the page showed less than half of the frames": len(viewer.shown_at) < len(sent) / 2,
-        "rows end before what was heard": heard.newest is not None and newest < heard.newest,
+        "rows end before the last received result": (
+            heard.newest is not None and newest < heard.newest
+        ),
     }
     result.broken += [text for text, is_broken in checks.items() if is_broken]

@@ -1,4 +1,4 @@
-"""Runs one cell: a real pipeline, something goes wrong, and what became of every frame."""
+"""Runs one cell: starts a real pipeline, injects a fault, and follows every frame."""
 
 import contextlib
 import json
@@ -30,41 +30,41 @@ from tests.pipelines import Pipeline, run
 from tests.studies import write_table
 
 FAULT_AT: Final = 30
-"""The frame at whose answer something goes wrong."""
+"""The fault is injected when this many frames have results."""
 AFTERWARDS: Final = 70
-"""Frames of the film that follow at least."""
+"""At least this many frames of the film follow."""
 WHILE_HUNG: Final = 75
-"""More of them where the film does not wait for a process that hangs."""
+"""Additional frames if the film does not wait for a hung process."""
 UNTIL_SHOWN: Final = 50
-"""More of them where the page has to be there first: films do not wait for pages."""
+"""Additional frames if the page must be open first: films do not wait for pages."""
 DISK: Final = "12m"
 PATIENCE_S: Final = 45.0
-"""A run that has not ended by then has not got over the fault."""
+"""A run that has not ended by then has not recovered from the fault."""
 CAMERA_AWAY_S: Final = 2.0
 PREFIXES: Final = ("emotion/", "health/", "stream/")
 
 
-class CannotBeTried(Exception):  # noqa: N818 - no error: a reason
-    """This machine does not have what the cell needs."""
+class CannotBeTried(Exception):  # noqa: N818 - a reason, not an error
+    """This machine lacks something that the cell needs."""
 
 
 @dataclass
 class Observation:
-    """What was seen from outside while the cell ran."""
+    """Observations from outside the pipeline while the cell ran."""
 
     cell: Cell
     frames: int | None = None
-    """Of the film; None where a camera gives as many as it gives."""
+    """Frames of the film; None for a camera, which has no fixed number."""
     samples: int | None = None
-    """Of the table of sensors, where there is one."""
+    """Samples of the table of sensors, if there is one."""
     fault_at: float = 0.0
-    """By the monotonic clock, as all times here."""
+    """When the fault was injected, by the monotonic clock, like all times here."""
     answered_at: list[float] = field(default_factory=list)
-    """When the answers to new frames came, from the fault on."""
+    """When the results of new frames came, from the fault on."""
     hung_until: dict[str, float] = field(default_factory=dict)
     back_at: dict[str, float] = field(default_factory=dict)
     counters: dict[str, dict[str, int]] = field(default_factory=dict)
-    """The newest of every service."""
+    """The newest counters of every service."""
     ended_at: float = 0.0
     code: int | None = None
     summary: dict[str, Any] = field(default_factory=dict)
@@ -73,14 +73,14 @@ class Observation:
 
 
 class Trial:
-    """One cell.
+    """The trial of one cell.
 
     Args:
-        cell: Which one.
+        cell: The cell to run.
         folder: An empty folder of its own.
-        quiet: Held from the start until frames flow again, so that no other pipeline starts or
-            recovers at the same time and makes this one slower than it is.
-        next_frame_s: Frames have to flow again within this time.
+        quiet: A lock held from the start until frames flow again, so that no other pipeline starts
+            or recovers at the same time and slows this one down.
+        next_frame_s: Frames must flow again within this time.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class Trial:
         )
 
     def run(self) -> CellResult:
-        """Run the cell, and judge what it showed."""
+        """Run the cell, and judge its result."""
         started = time.monotonic()
         try:
             with contextlib.ExitStack() as stack:
@@ -117,7 +117,7 @@ class Trial:
         return self.result
 
     def leave_out(self, reason: str) -> CellResult:
-        """Do not run the cell."""
+        """Record that the cell was not run, and why."""
         self.result.verdict, self.result.broken = "left out", [reason]
         return self.result
 
@@ -129,7 +129,7 @@ class Trial:
         pipeline = stack.enter_context(self._start(out, stack))
         self._follow(pipeline, self._is_time, "the first frames did not come")
         if pipeline.process.poll() is not None:
-            raise AssertionError(f"it ended before anything went wrong: {pipeline.log()[-400:]}")
+            raise AssertionError(f"the run ended before the fault: {pipeline.log()[-400:]}")
         others = OtherWork()
         self._break(pipeline)
         self._follow(pipeline, self._has_recovered, "")
@@ -176,7 +176,7 @@ class Trial:
         return pipeline
 
     def _break(self, pipeline: Pipeline) -> None:
-        """Have it go wrong."""
+        """Inject the fault."""
         cell, pids = self._cell, pipeline.pids()
         missing = set(cell.processes) - set(pids)
         if missing:
@@ -204,7 +204,7 @@ class Trial:
         """Observe until a condition holds, or the run ends.
 
         Raises:
-            AssertionError: Neither comes, and ``otherwise`` is what to say then.
+            AssertionError: Neither happens in time, and ``otherwise`` is not empty.
         """
         deadline = time.monotonic() + PATIENCE_S
         while not until():
@@ -243,7 +243,7 @@ class Trial:
 
     @property
     def _waited_for(self) -> set[str]:
-        """Kinds whose old process still hangs."""
+        """The kinds of process that still hang."""
         if self._cell.fault != "SIGSTOP":
             return set()
         return self._hit.keys() - self._observed.hung_until.keys()
@@ -254,7 +254,7 @@ class Trial:
                 self._observed.hung_until[kind] = time.monotonic()
 
     def _is_time(self) -> bool:
-        """Whether frames flow and every process has reported its health."""
+        """Return whether frames flow and every process has reported its health."""
         are_up = set(self._cell.mode.processes) <= self._observed.counters.keys()
         is_shown = not self._cell.mode.has_page or bool(self._viewer.shown_at)
         return len(self._seen) >= FAULT_AT and are_up and is_shown
@@ -282,7 +282,7 @@ class Trial:
             observed.shown_at = self._viewer.shown_at
 
     def _kill_left_over(self, pipeline: Pipeline) -> None:
-        """Nothing outlives its cell: a process that is stopped does not notice its supervisor."""
+        """Kill what is left: a stopped process does not notice that its supervisor ended."""
         left = [*pipeline.pids().values()] if pipeline.process.poll() is None else []
         for pid in {*left, *self._hit.values(), *self._spared}:
             with contextlib.suppress(OSError):
@@ -313,7 +313,7 @@ STORE: Final = "made"
 
 
 def _make_once(path: Path, make: Callable[[Path], Any], name: str) -> None:
-    """Put something at a path that all cells share, made by the first one that needs it."""
+    """Link a path to a file or folder that all cells share, made by the first to need it."""
     store = path.parents[1] / STORE
     with _making:
         store.mkdir(exist_ok=True)
@@ -323,18 +323,18 @@ def _make_once(path: Path, make: Callable[[Path], Any], name: str) -> None:
 
 
 def record(source: Path, out: Path) -> None:
-    """Record a film, undisturbed: what is replayed."""
+    """Record a film without faults, for replays."""
     done = run("up", "--source", f"{STREAM}={source}", "--record", "--pace", "fast",
                "--out", str(out), "--json")  # fmt: skip
     if done.returncode:
-        raise AssertionError(f"what is to be replayed was not recorded: {done.stderr}")
+        raise AssertionError(f"the film for the replay was not recorded: {done.stderr}")
 
 
 @contextlib.contextmanager
 def mounted(folder: Path) -> Iterator[None]:
-    """A small disk."""
+    """Mount a small disk at a folder."""
     if os.geteuid() != 0 or not shutil.which("mount"):
-        raise CannotBeTried("a small disk can be mounted by root alone")
+        raise CannotBeTried("only root can mount a small disk")
     folder.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(folder)]
     if subprocess.run(command, capture_output=True, check=False).returncode:

@@ -1,4 +1,4 @@
-"""Somebody who looks at the page, and comes back whenever it has gone."""
+"""A viewer of the page that reconnects whenever the page is gone."""
 
 import contextlib
 import json
@@ -13,10 +13,10 @@ AGAIN_S = 0.1
 
 
 class PageViewer(threading.Thread):
-    """A page without a browser: confirms every picture, as a page does.
+    """A page without a browser: confirms every image, as a page does.
 
     Args:
-        port: Where the page is served.
+        port: The port that serves the page.
     """
 
     def __init__(self, port: int) -> None:
@@ -24,11 +24,11 @@ class PageViewer(threading.Thread):
         self._url = f"127.0.0.1:{port}"
         self._stopping = threading.Event()
         self.shown_at: list[float] = []
-        """When pictures arrived, in seconds of the monotonic clock."""
+        """When images arrived, in seconds of the monotonic clock."""
         self.start()
 
     def run(self) -> None:
-        """Look until `stop` is called."""
+        """Watch until `stop` is called."""
         while not self._stopping.wait(AGAIN_S):
             with contextlib.suppress(OSError, WebSocketException, TimeoutError, EOFError):
                 self._look()
@@ -46,6 +46,6 @@ class PageViewer(threading.Thread):
                         self.shown_at.append(time.monotonic())
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop watching."""
         self._stopping.set()
         self.join(timeout=5)

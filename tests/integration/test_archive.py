@@ -82,7 +82,7 @@ def test_a_folder_is_analysed_whole_and_one_bad_film_stops_nothing(
 
     again = run("analyse", str(films), "--out", str(out))
     assert again.returncode == 1
-    assert "an archive is there already: go on with it by --resume" in again.stderr
+    assert "an archive already exists there: resume it with --resume" in again.stderr
     before = (out / "sessions/walk/film.json").stat().st_mtime_ns
     resumed = run("analyse", str(films), "--out", str(out), "--resume")
     assert "3 of 4 are done" in resumed.stderr
@@ -355,24 +355,24 @@ BAD_TABLES = {
         (("nowhere.mp4",), "PATH nowhere.mp4: no such file or folder"),
         (("*.mp4",), "PATH *.mp4: matches nothing"),
         ((".",), "no film below it"),
-        (("films.csv",), "no column of films in its header (name, car)"),
+        (("films.csv",), "no column with films in its header (name, car)"),
         (("0",), "PATH 0: a camera or network stream, which never ends"),
         (("film.mp4", "--resume"), "--resume without --out"),
         (("film.mp4", "--out", "films.csv"), "--out films.csv: not a folder"),
-        (("film.mp4", "--out", "."), "--out .: not empty, and not an archive"),
+        (("film.mp4", "--out", "."), "--out .: not empty and not an archive"),
         (
             ("start.csv",),
             "start.csv, line 2: start: not a date with an offset from UTC, such as 2026",
         ),
         (
             ("hides.csv",),
-            "PATH hides.csv, line 2: a column is called valence, as one of the summary",
+            "PATH hides.csv, line 2: a column is called valence, like a column of the summary",
         ),
-        (("subject.csv",), "a column is called subject, as one of the summary itself: call"),
+        (("subject.csv",), "a column is called subject, like a column of the summary: call"),
         (("film.mp4", "--detector", "eyes"), "--detector eyes: there is no backend 'eyes': there"),
         (
             ("twice.csv",),
-            "PATH twice.csv, line 3: film.mp4 is also listed in twice.csv, line 2, with other",
+            "PATH twice.csv, line 3: film.mp4 is also listed in twice.csv, line 2, with different",
         ),
         (("cases.csv",), "PATH cases.csv: two columns are called participant: rename one"),
         (("open.csv",), "PATH open.csv, line 3: unexpected end of data: quote cells"),

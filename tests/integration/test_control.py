@@ -82,7 +82,7 @@ def test_a_recording_waits_for_what_it_requires(config: Path, tmp_path: Path) ->
         pipeline.wait_for_frame(5)
         early = run("control", "record", "drive", "--consent", CONSENT, *to(pipeline))
         assert early.returncode == 1
-        assert "anna/heart_rate is not there, and required" in early.stderr
+        assert "anna/heart_rate is required but missing" in early.stderr
         assert len(early.stderr.splitlines()) == 1
         assert not (tmp_path / "s/session.mcap").exists()
         strap = ("--driver", "synthetic", "--subject", "anna")
@@ -94,7 +94,7 @@ def test_a_recording_waits_for_what_it_requires(config: Path, tmp_path: Path) ->
         pipeline.finish()
         log = pipeline.log()
     assert "not recording yet: waiting for" in log
-    assert "all required streams are there: recording" in log
+    assert "all required streams are present: recording" in log
     with SessionReader(tmp_path / "sessions" / "drive") as reader:
         assert reader.about["study"] == {"condition": "rain"}
     with SessionReader(tmp_path / "s") as reader:

@@ -26,7 +26,10 @@ from tests.screens import virtual_screen
 PLACES: Final = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/*.md", "examples/*.md")
 DOCKER: Final = "tests/e2e/test_containers.py builds the image and runs it by compose"
 TWO_HOSTS: Final = "needs two hosts; tests/integration/test_kubernetes.py reads these files"
-TRAINING: Final = "tests/integration/test_training.py does it on a few faces, in minutes"
+TRAINING: Final = (
+    "takes hours; tests/integration/test_training.py, tests/integration/test_parallel_runs.py and "
+    "tests/unit/training do it with a few faces"
+)
 INDEX: Final = "needs a package index, and would change the environment of the tests"
 REMOTE: Final = "needs a machine that is not here"
 WRITES: Final = "writes into the repository; unit tests compare what it would write"
@@ -78,6 +81,7 @@ NEEDS: Final = {
     "docs/first-session.md": ("nicegui",),
     "docs/running.md": ("mne_lsl",),
     "docs/sessions.md": ("nicegui",),
+    "docs/state.md": ("scipy",),
     "docs/validation.md": ("scipy",),
 }
 """Packages of extras that a page's commands need."""

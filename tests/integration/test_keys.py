@@ -359,7 +359,7 @@ def test_machines_of_one_pipeline_work_together_by_keys(two_hosts: None, tmp_pat
         with on(there, "subscribe", *at_hub, environment=nobody) as stranger:
             assert stranger.wait(timeout=30) == 1
             assert stranger.stderr
-            assert "asks for keys" in stranger.stderr.read()
+            assert "requires keys" in stranger.stderr.read()
 
 
 def test_a_machine_of_classifiers_ends_no_stream(hub: KeyedHub, connect: Connect) -> None:

@@ -227,4 +227,4 @@ def test_a_consumer_that_does_not_read_is_named_and_dropped(tmp_path: Path) -> N
     assert summary["frames"] == 120
     assert summary["lost"] == 0
     assert "guest (process " in log
-    assert "has taken nothing for 1" in log
+    assert "has read nothing for 1" in log

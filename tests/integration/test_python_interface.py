@@ -113,7 +113,7 @@ def test_several_films_and_folders_are_one_table(tmp_path: Path) -> None:
     [
         (np.zeros((2, 8, 8, 3)), r"float64 is neither a video nor a picture: give"),
         (np.zeros((8, 8), np.uint8), r"\(8, 8\) of uint8 is neither"),
-        (np.zeros((0, 8, 8, 3), np.uint8), "holds no frame"),
+        (np.zeros((0, 8, 8, 3), np.uint8), "contains no frame"),
         ([], "an empty list"),
         ("no/film.mp4", r"^no/film\.mp4: no such file"),
         (0, r"0: a camera, which never ends: use affectline\.watch\(0\)"),
@@ -209,7 +209,7 @@ def test_a_running_pipeline_is_watched_marked_and_recorded(
         config.write_text(f"hub: {{port: {port}}}")
         watched = affectline.watch(camera.address, config=config)
         assert next(watched).seq >= 0
-        with pytest.raises(affectline.AffectlineError, match="nothing is recorded"):
+        with pytest.raises(affectline.AffectlineError, match="nothing is being recorded"):
             affectline.stop(hub=hub)
         name = affectline.record("anna", consent="Anna, in writing", hub=hub, participant="07")
         assert name == "anna"

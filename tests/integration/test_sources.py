@@ -159,7 +159,7 @@ def test_extreme_pictures_stop_nothing(pictures: Path, tmp_path: Path) -> None:
         assert cv2.imwrite(str(folder / name), cv2.resize(face, size))
     code, stream, said = analyse(tmp_path, folder)
     assert (code, stream["frames"], stream["frames_with_face"]) == (1, 5, 1)
-    assert "a.png (65600 x 2 pixels, and at most 65500 can be sent as jpeg)" in said
+    assert "a.png (65600 x 2 pixels, but at most 65500 can be sent as jpeg)" in said
 
 
 def test_a_single_photograph_is_turned_upright_and_searched(pictures: Path, tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_films_and_results_may_be_in_a_store(
     assert store.exists("study/results/sessions/a/film.json")
     assert not store.exists("study/results/sessions/a/rest.csv")
     assert (
-        "an archive is there already"
+        "an archive already exists there"
         in run("analyse", "s3://study/films", "--out", out, env=server).stderr
     )
 
@@ -91,7 +91,7 @@ def test_films_and_results_may_be_in_a_store(
         ("a", "rain", "12")
     ]
     (failed,) = read(store, "study/listed/failed.csv")
-    assert failed["reason"] == "s3://study/films/none.mp4: not there: check the name"
+    assert failed["reason"] == "s3://study/films/none.mp4: not found: check the name"
     assert not list(Path("/tmp").glob("affectline-*/none.mp4"))
 
 

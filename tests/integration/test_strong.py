@@ -104,7 +104,7 @@ def test_a_killed_run_resumes_to_the_same_result(
     assert len(figures(folder)) <= EPOCHS
     other = train(*options, "--seed", "7", "--out", folder, "--resume")
     assert other.returncode == 1
-    assert "was begun with seed 0, not 7" in other.stderr.splitlines()[-1]
+    assert "was started with seed 0, not 7" in other.stderr.splitlines()[-1]
     again = train(*options, "--out", folder)
     assert again.returncode == 1
     assert "is not empty" in again.stderr.splitlines()[-1]
@@ -122,7 +122,7 @@ def test_without_votes_there_is_nothing_to_weigh(
         "export", undisturbed, "--data", some_faces, "--votes-weight", "0.5", "--out", model
     )
     assert done.returncode == 1
-    assert "has no layer that learnt votes" in done.stderr.splitlines()[-1]
+    assert "has no layer trained on votes" in done.stderr.splitlines()[-1]
     assert not model.exists()
 
 

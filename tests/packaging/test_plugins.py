@@ -107,7 +107,7 @@ def test_a_driver_of_another_package_runs_in_a_pipeline(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("plugins")
 def test_its_settings_are_options_and_are_validated() -> None:
-    text = run("biometrics", "--help", env=os.environ | {"COLUMNS": "200"}).stdout
+    text = run("biometrics", "--help-all", env=os.environ | {"COLUMNS": "200"}).stdout
     assert re.search(r"--udp-port .*udp: UDP port on which datagrams arrive", text), text
     wrong = run("biometrics", "--driver", "udp", "--udp-port", "70000")
     assert wrong.returncode == 1

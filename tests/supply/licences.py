@@ -29,7 +29,7 @@ PERMISSIVE: Final = frozenset(
 )
 """Ask for their text to be passed on, and for nothing else."""
 BY_FILE: Final = frozenset({"MPL-2.0"})
-"""Ask for the source of their own files, if those are changed."""
+"""Require the source of their own files to be available where they are passed on."""
 COPYLEFT: Final = {"pyshimmer": ("GPL-3.0-or-later", "shimmer")}
 """Packages whose licence extends to what is passed on with them, and the one extra that may want
 each: who does not name it gets none of it."""

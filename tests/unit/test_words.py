@@ -100,3 +100,24 @@ def test_there_are_words_and_places() -> None:
     assert {"README.md", "docs/running.md"} <= {place for place, _ in PLACES}
     assert any(place.endswith(".js") for place, _ in PLACES)
     assert ("services/cli/mark.py", "Label of the marker.") in PLACES
+
+
+def find_cut_texts(source: str) -> list[int]:
+    """Lines that look like the rest of a text, and are a statement by themselves."""
+    lines = source.splitlines()
+    return [
+        node.lineno
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+        and not lines[node.lineno - 1].lstrip().startswith(('"""', 'r"""'))
+    ]
+
+
+def test_no_text_is_cut_off_for_want_of_parentheses() -> None:
+    assert find_cut_texts('A = "begins "\n"ends"\n"""Docs."""') == [2]
+    folders = (ROOT / name for name in ("common", "services", "training", "tests"))
+    paths = [path for folder in folders for path in folder.rglob("*.py")]
+    cut = {str(path): find_cut_texts(path.read_text("utf-8")) for path in paths}
+    assert not {path: lines for path, lines in cut.items() if lines}

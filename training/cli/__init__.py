@@ -1,1 +1,1 @@
-"""The commands of ``affectline-train``, a module each."""
+"""The commands of ``affectline-train``, one module each."""

@@ -1,4 +1,4 @@
-"""Where the commands of ``affectline-train`` write: results, notes and progress."""
+"""Output of the ``affectline-train`` commands: results, notes and progress."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ notes = Console(stderr=True)
 
 @contextmanager
 def show_progress() -> Iterator[Progress]:
-    """Progress on stderr; Ctrl-C inside ends in one line and exit code 130."""
+    """Show progress on stderr; Ctrl-C prints one line and exits with code 130."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

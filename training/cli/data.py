@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 data = typer.Typer(help="Check a dataset before training.", no_args_is_help=True)
 
 SHOWN: Final = 20
-"""Problems of a kind that are printed; JSON has all."""
+"""Number of problems printed for each kind; the JSON output has all."""
 TITLES: Final = {
-    "file": "The data cannot be read to its end",
+    "file": "Data that cannot be read to the end",
     "columns": "Missing columns",
     "fields": "Rows with more fields than the header",
     "pixels": "Rows with other than 2304 pixels",
@@ -34,7 +34,7 @@ TITLES: Final = {
     "path": "Files outside the folder",
     "picture": "Pictures that cannot be read",
     "twice": "Files listed twice",
-    "votes": "FER+ votes that do not belong to the data",
+    "votes": "FER+ votes that do not match the data",
 }
 
 
@@ -44,9 +44,9 @@ def check(
         Path, typer.Argument(help="FER2013's CSV file, compressed or not, or a folder of pictures.")
     ],
     votes: Annotated[Path | None, typer.Option(help="FER+ votes for FER2013's rows.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Everything as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """List every row or picture that cannot be used and summarise the rest; exit code 1 if any.
+    """List all rows or pictures that cannot be used (exit code 1 if any) and summarise the rest.
 
     Example: `affectline-train data check fer2013.csv.xz --votes ferplus_votes.csv`
     """
@@ -69,7 +69,7 @@ def check(
     figures = summarise(parsed)
     if as_json:
         content = {"data": path.name, **figures, "problems": problems_as_json(problems)}
-        # In ASCII, because names of files may hold bytes that are no text.
+        # ASCII, because file names may contain bytes that are not valid text.
         output.print_json(data=content, ensure_ascii=True)
     else:
         show_problems(problems)
@@ -81,7 +81,7 @@ def check(
 def add_votes(
     parsed: "ParsedFaces", path: Path, votes: Path, problems: list[DataProblem]
 ) -> "ParsedFaces":
-    """Put votes beside the data; when they do not fit, that is one more problem."""
+    """Add votes to the data; votes that do not match are reported as a problem."""
     from affectline.training.data import ferplus
 
     try:
@@ -94,12 +94,12 @@ def add_votes(
 
 
 def describe_problem(problem: DataProblem) -> str:
-    """A problem in words; here the data is no option."""
+    """A problem as text, without ``--data``: this command has an argument instead."""
     return str(problem).replace("--data ", "", 1)
 
 
 def problems_as_json(problems: list[DataProblem]) -> list[dict[str, Any]]:
-    """Problems as JSON has them."""
+    """Problems as in the JSON output."""
     return [
         {
             "kind": each.kind,
@@ -112,7 +112,7 @@ def problems_as_json(problems: list[DataProblem]) -> list[dict[str, Any]]:
 
 
 def summarise(parsed: "ParsedFaces") -> dict[str, Any]:
-    """What of the data is usable, as JSON has it."""
+    """A summary of the usable data, as in the JSON output."""
     faces, sides = parsed.faces, parsed.sides
     pairs = Counter(zip(faces.usages.tolist(), faces.emotions.tolist(), strict=True))
     blank = (faces.pixels == faces.pixels[:, :1, :1]).all(axis=(1, 2))
@@ -134,7 +134,7 @@ def summarise(parsed: "ParsedFaces") -> dict[str, Any]:
 
 
 def find_repeats(faces: "LabelledFaces") -> dict[str, Any]:
-    """Pictures that are there more than once, compared at 48x48 in gray."""
+    """Pictures that occur more than once, compared at 48x48 in gray."""
     groups = defaultdict(list)
     for index, picture in enumerate(faces.pixels):
         groups[hashlib.blake2b(picture.tobytes(), digest_size=16).digest()].append(index)
@@ -158,12 +158,12 @@ def _described(faces: "LabelledFaces", index: int) -> dict[str, str]:
 
 
 def print_line(text: str) -> None:
-    """Print a line as it is, however long."""
+    """Print a line unchanged, without wrapping it."""
     output.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def show_problems(problems: list[DataProblem]) -> None:
-    """Problems by kind, the first of each with their indices."""
+    """Print the problems by kind, the first of each kind in full."""
     for kind, title in TITLES.items():
         found = [problem for problem in problems if problem.kind == kind]
         if not found:
@@ -179,7 +179,7 @@ def show_problems(problems: list[DataProblem]) -> None:
 
 
 def show_summary(figures: dict[str, Any], votes: bool) -> None:
-    """How many faces of each label each split has, and what to know about them."""
+    """Print the number of faces by label and split, and statistics about them."""
     counts = figures["counts"]
     if counts:
         table = Table("", *counts, "all")
@@ -208,7 +208,7 @@ def show_summary(figures: dict[str, Any], votes: bool) -> None:
 
 
 def list_first(names: list[str]) -> str:
-    """The first names of a list, in brackets."""
+    """The first names of a list, in parentheses."""
     if not names:
         return ""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""

@@ -1,4 +1,4 @@
-"""The option ``--data`` of the commands, and reading what it names."""
+"""The option ``--data`` of the commands, and reading the data that it names."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +15,7 @@ DataOption = Annotated[
     Path,
     typer.Option(
         "--data",
-        help="FER2013's CSV file (.xz, .gz and .zip are read as well) or a folder of pictures.",
+        help="FER2013's CSV file (also as .xz, .gz or .zip) or a folder of pictures.",
     ),
 ]
 
@@ -23,13 +23,13 @@ DataOption = Annotated[
 def read_data(
     data: Path, progress: Progress, size: int = FER_SIZE, votes: Path | None = None
 ) -> "LabelledFaces":
-    """Read the data, under a bar that only pulses: the number of rows is known at the end.
+    """Read the data under a pulsing bar, as the number of rows is known only at the end.
 
     Args:
         data: A CSV file or a folder of pictures.
         progress: Where the bar is shown.
         size: Side in pixels to which pictures are scaled.
-        votes: FER+ votes that belong to the file.
+        votes: FER+'s votes for the rows of the file.
     """
     from affectline.training.data import dataset
 

@@ -26,14 +26,15 @@ def evaluate(
     data: Annotated[
         Path,
         typer.Option(
-            help="FER2013's CSV file (.xz, .gz and .zip are read as well), or a folder with "
+            help="FER2013's CSV file (also as .xz, .gz or .zip), or a folder with "
             "a sub-folder of cropped faces for each emotion."
         ),
     ],
     artifact: Annotated[
         Path,
         typer.Option(
-            help="Folder with manifest.json, as export writes it.", show_default="the served model"
+            help="Artifact folder (with manifest.json) that export wrote.",
+            show_default="the served model",
         ),
     ] = DEFAULT_MODEL,
     label_set: Annotated[
@@ -49,19 +50,19 @@ def evaluate(
     split: Annotated[
         Split | None,
         typer.Option(
-            help="Rows to measure on.", show_default="PrivateTest; all pictures of a folder"
+            help="Rows to evaluate.", show_default="PrivateTest; all pictures of a folder"
         ),
     ] = None,
     votes: Annotated[
-        Path | None, typer.Option(help="FER+ votes for FER2013's rows, to measure against as well.")
+        Path | None, typer.Option(help="FER+ votes for FER2013's rows, as a second reference.")
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for a page with pictures; an earlier report is replaced."),
+        typer.Option(help="Folder for a report as a page; an earlier report is replaced."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Figures as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """Measure the served int8 file of an artifact on labelled faces.
+    """Evaluate the served int8 file of an artifact on labelled faces.
 
     Example: `affectline-train evaluate --data fer2013.csv --out report`
 
@@ -69,7 +70,7 @@ def evaluate(
     ferplus`
 
     Example: `affectline-train evaluate --artifact models/first --data faces/ --json`, where
-    `faces/happy/`, `faces/sad/` and so on hold pictures
+    `faces/happy/`, `faces/sad/` and so on contain pictures
     """
     with show_progress() as progress:
         figures = measure(data, artifact, label_set, split, votes, out, progress)
@@ -90,7 +91,7 @@ def measure(
     out: Path | None,
     progress: Progress,
 ) -> dict[str, Any]:
-    """The figures, as ``--json`` prints them; the report is written on the way."""
+    """Compute the figures that ``--json`` prints; write the report if ``out`` is given."""
     from affectline.training.evaluate import metrics
     from affectline.training.evaluate.predictions import Predictions, predict_faces
 
@@ -152,7 +153,7 @@ def show(figures: dict[str, Any]) -> None:
     )
     if sentence := describe_near_duplicates(figures):
         output.print(sentence, highlight=False, soft_wrap=True)
-    for name, asked in (("ferplus", ""), ("ferplus_votes", ", when asked for votes")):
+    for name, asked in (("ferplus", ""), ("ferplus_votes", " with --label-set ferplus")):
         if (people := figures.get(name)) and people["rows"]:
             low, high = people["interval"]
             output.print(
@@ -166,8 +167,8 @@ def show(figures: dict[str, Any]) -> None:
 
 
 def emotion_table(figures: dict[str, Any]) -> Table:
-    """Precision, recall and F1 of each emotion; dashes for what the data cannot tell."""
-    table = Table(title="Emotion by emotion")
+    """Precision, recall and F1 of each emotion; a dash if the data does not define one."""
+    table = Table(title="Per emotion")
     table.add_column("")
     for name in ("faces", "precision", "recall", "F1"):
         table.add_column(name, justify="right")
@@ -178,8 +179,8 @@ def emotion_table(figures: dict[str, Any]) -> Table:
 
 
 def confusion_table(figures: dict[str, Any]) -> Table:
-    """Rows are true emotions, columns given ones."""
-    table = Table(title="True emotion by row, given emotion by column")
+    """The confusion matrix: rows are true emotions, columns are predicted ones."""
+    table = Table(title="True emotion by row, predicted emotion by column")
     table.add_column("")
     for label in LABELS:
         table.add_column(label, justify="right")
@@ -189,5 +190,5 @@ def confusion_table(figures: dict[str, Any]) -> Table:
 
 
 def as_percent(share: float | None) -> str:
-    """A share of 0 to 1 as percent, a dash when there is none."""
+    """A share from 0 to 1 in percent; a dash for ``None``."""
     return "-" if share is None else f"{share:.1%}"

@@ -16,13 +16,13 @@ def export(
     run: Annotated[Path, typer.Argument(help="Run folder that fit wrote.")],
     data: DataOption,
     out: Annotated[
-        Path, typer.Option(help="Artifact folder; an artifact that is there is replaced.")
+        Path, typer.Option(help="Artifact folder; an existing artifact is replaced.")
     ] = Path("common/models/vgg16-48"),
     name: Annotated[str, typer.Option(help="Name in the manifest.")] = "vgg16-48",
     votes: Annotated[
         Path | None,
         typer.Option(
-            help="FER+'s CSV file, to calibrate the label set ferplus and to measure against."
+            help="FER+'s CSV file, to calibrate the label set ferplus and as a second reference."
         ),
     ] = None,
     votes_weight: Annotated[
@@ -30,14 +30,14 @@ def export(
         typer.Option(
             min=0,
             max=1,
-            help="Weight of the layer that learnt FER+'s votes in the prediction of FER2013's "
-            "labels; at 1 both label sets are predicted alike.",
-            show_default="as fit found best",
+            help="Weight of the layer trained on FER+'s votes when predicting FER2013's "
+            "labels; at 1 both label sets get the same predictions.",
+            show_default="the best that fit found",
         ),
     ] = None,
     with_reference: Annotated[
         bool,
-        typer.Option("--with-reference", help="Put the float models beside it (230 MB)."),
+        typer.Option("--with-reference", help="Write the float models as well (230 MB)."),
     ] = False,
 ) -> None:
     """Quantize a run's model to int8 and write the artifact that the classifier serves.

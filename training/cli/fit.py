@@ -55,11 +55,13 @@ def fit(
     ] = RecipeName.STRONG,
     votes: Annotated[
         Path | None,
-        typer.Option(help="FER+'s CSV file; the strong recipe trains on its votes, too."),
+        typer.Option(help="FER+'s CSV file; the strong recipe also trains on its votes."),
     ] = None,
     backbone_weights: Annotated[
         Path | None,
-        typer.Option(help="VGG16's ImageNet weights without the top; else Keras fetches them."),
+        typer.Option(
+            help="VGG16's ImageNet weights without the top; by default Keras downloads them."
+        ),
     ] = None,
     start: Annotated[
         Path | None,
@@ -72,27 +74,27 @@ def fit(
         int, typer.Option(min=32, max=512, help="Side in pixels of the model's input.")
     ] = 48,
     epochs: Annotated[
-        int | None, typer.Option(min=1, show_default="strong 60, with --start 40, paper 500")
+        int | None, typer.Option(min=1, show_default="strong 60 (40 with --start), paper 500")
     ] = None,
     batch_size: Annotated[
         int | None, typer.Option(min=1, show_default="strong 128, paper 32")
     ] = None,
     learning_rate: Annotated[
         float | None,
-        typer.Option(min=1e-7, max=1.0, show_default="strong 0.05, with --start 0.02, paper 0.002"),
+        typer.Option(
+            min=1e-7, max=1.0, show_default="strong 0.05 (0.02 with --start), paper 0.002"
+        ),
     ] = None,
     preprocessing: Annotated[
         PixelPreprocessing | None,
         typer.Option(
-            help="paper: pixels as VGG16 expects them, 0 to 255 as they are, or 0 to 1.",
+            help="paper: pixels as VGG16 expects them, raw from 0 to 255, or scaled to 0 to 1.",
             show_default="unit",
         ),
     ] = None,
     strategy: Annotated[
         StrategyName,
-        typer.Option(
-            help="strong: on this machine alone, or with the workers that TF_CONFIG names."
-        ),
+        typer.Option(help="strong: train on this machine alone, or with the workers in TF_CONFIG."),
     ] = StrategyName.ALONE,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1)] = 0,
     out: Annotated[
@@ -116,7 +118,7 @@ def fit(
 
     Example: `affectline-train fit --data my-faces/ --start common/models/vgg16-48 --epochs 5`
 
-    Example, after a kill or a power cut: the same command again, with `--resume`
+    Example, after a kill or a power cut: repeat the command with `--resume`
     """
     folder = out or Path("runs") / datetime.now().astimezone().strftime("%Y-%m-%dT%H-%M-%S")
     given: dict[str, Any] = {
@@ -167,10 +169,10 @@ def check_choices(
     resume: bool,
     out: Path | None,
 ) -> None:
-    """Refuse options that the recipe would ignore.
+    """Reject options that the recipe would ignore.
 
     Raises:
-        AffectlineError: An option does not go with the recipe, or with the others.
+        AffectlineError: An option does not apply to the recipe, or needs ``--out``.
     """
     ignored = {
         "--votes": votes is not None,
@@ -180,11 +182,13 @@ def check_choices(
     }
     if not strong and any(ignored.values()):
         name = next(name for name, used in ignored.items() if used)
-        raise AffectlineError(f"{name} is not for --recipe paper", "leave it out, or train strong")
+        raise AffectlineError(
+            f"{name} is not for --recipe paper", "leave it out, or use --recipe strong"
+        )
     if strong and preprocessing:
         raise AffectlineError(
             f"--preprocessing {preprocessing} is not for --recipe strong",
-            "leave it out, or name --recipe paper",
+            "leave it out, or use --recipe paper",
         )
     if out is None and (resume or strategy is StrategyName.MULTI_WORKER):
         option = "--resume" if resume else "--strategy multi-worker"
@@ -198,7 +202,7 @@ def train_paper(
     folder: Path,
     progress: "Progress",
 ) -> dict[str, Any] | None:
-    """The paper's recipe."""
+    """Train with the paper's recipe."""
     with silence_output():
         from affectline.training.fit import paper_head_run
     settings = paper_head_run.HeadSettings(**chosen)
@@ -214,8 +218,8 @@ def train_strong(
     progress: "Progress",
     worker: bool,
 ) -> dict[str, Any] | None:
-    """The strong recipe."""
-    # Workers have to be joined before anything else is done with TensorFlow.
+    """Train with the strong recipe."""
+    # The workers must be joined before any other use of TensorFlow.
     waiting = progress.add_task("Waiting for the other workers", total=None, visible=worker)
     if worker:
         wait_for_first()

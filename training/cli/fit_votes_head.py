@@ -14,17 +14,15 @@ from affectline.training.silence_output import silence_output
 
 
 def fit_votes_head(
-    model: Annotated[Path, typer.Argument(help="Folder of a model that export wrote.")],
+    model: Annotated[Path, typer.Argument(help="Artifact folder that export wrote.")],
     data: DataOption,
-    votes: Annotated[Path, typer.Option(help="FER+'s CSV file, which the layer is fitted to.")],
-    out: Annotated[
-        Path, typer.Option(help="Artifact folder; an artifact that is there is replaced.")
-    ],
+    votes: Annotated[Path, typer.Option(help="FER+'s CSV file, to fit the layer to.")],
+    out: Annotated[Path, typer.Option(help="Artifact folder; an existing artifact is replaced.")],
 ) -> None:
     """Fit a second output layer to FER+'s votes, for `--label-set ferplus`.
 
-    What the model predicts for FER2013's labels stays the same. A model that `fit --votes` made
-    has both layers already.
+    The predictions for FER2013's labels stay the same. A model trained with `fit --votes` already
+    has both layers.
 
     Example: `affectline-train fit-votes-head models/first --data fer2013.csv --votes
     fer2013new.csv --out models/both`

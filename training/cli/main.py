@@ -16,7 +16,7 @@ from affectline.training.cli.fit_votes_head import fit_votes_head
 from affectline.training.cli.reproduce import reproduce
 
 app = typer.Typer(
-    help="Train, measure and export the emotion classifier.",
+    help="Train, evaluate and export the emotion classifier.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -27,13 +27,13 @@ app.command()(reproduce)
 app.command()(evaluate)
 app.command()(export)
 app.command("fit-votes-head")(fit_votes_head)
-app.command("second-answer", hidden=True)(fit_votes_head)  # its name before
+app.command("second-answer", hidden=True)(fit_votes_head)  # its former name
 app.add_typer(data, name="data")
 
 
 def main() -> None:
-    """Run the command; what the user can put right ends in one line and exit code 1."""
-    # Before TensorFlow is imported: its start-up remarks mean nothing to users.
+    """Run the command; errors that the user can fix end in one line and exit code 1."""
+    # Before TensorFlow is imported: its start-up messages mean nothing to users.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         app()
@@ -41,9 +41,9 @@ def main() -> None:
         notes.print(f"affectline-train: {error}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
     except OSError as error:
-        # What no command saw coming: a disk that is full, a folder that may not be written.
+        # What the commands do not handle: a full disk, a folder that is not writable.
         where = f" {error.filename}" if error.filename else ""
-        fix = "make room" if error.errno == errno.ENOSPC else "name another place"
+        fix = "make room" if error.errno == errno.ENOSPC else "name another path"
         text = f"cannot read or write{where} ({error.strerror or error}): {fix}"
         notes.print(f"affectline-train: {text}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)

@@ -24,22 +24,24 @@ def reproduce(
     data: DataOption,
     backbone_weights: Annotated[
         Path | None,
-        typer.Option(help="VGG16's ImageNet weights without the top; else Keras fetches them."),
+        typer.Option(
+            help="VGG16's ImageNet weights without the top; by default Keras downloads them."
+        ),
     ] = None,
     work: Annotated[
         Path | None,
-        typer.Option(help="Folder of the checkpoints.", show_default="in the cache folder"),
+        typer.Option(help="Folder for the checkpoints.", show_default="in the cache folder"),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Where results.md is written.")] = Path("docs"),
+    out: Annotated[Path, typer.Option(help="Folder for results.md.")] = Path("docs"),
     run: Annotated[
-        bool, typer.Option(help="Train what is missing, or only write the page again.")
+        bool, typer.Option(help="Train what is missing, or only rewrite the page.")
     ] = True,
 ) -> None:
     """Repeat the trainings of the paper's tables and write the results beside the paper's.
 
-    It takes two to three hours on two cores, and uses all that there are. Stopped in any way, the
-    same command goes on from the last checkpoint, which is at most a minute old; the page is
-    written after every training.
+    This takes two to three hours on two cores, and uses all cores. If it is stopped, the same
+    command resumes from the last checkpoint, which is at most a minute old. The page is rewritten
+    after every training.
 
     Example: `affectline-train reproduce --data fer2013.csv`
     """
@@ -58,7 +60,7 @@ def reproduce(
 
 
 def default_work() -> Path:
-    """Where the checkpoints are kept unless a folder is named."""
+    """The default folder for checkpoints."""
     return run_folder.cache_folder() / "paper"
 
 
@@ -71,19 +73,19 @@ def reproduce_tables(
     train: bool,
     progress: "Progress",
 ) -> Path:
-    """Run what is missing of some tables and write the page.
+    """Train what is missing from the tables and write the page.
 
     Args:
-        grid: What is to be run and shown.
+        grid: The tables and their trainings.
         faces: All rows of FER2013.
-        weights: File of VGG16's ImageNet weights; ``None`` lets Keras fetch them.
-        work: Where the checkpoints are, those of other data beside them.
-        out: Folder of the page.
-        train: Whether to train at all.
+        weights: File of VGG16's ImageNet weights; ``None`` lets Keras download them.
+        work: Folder for the checkpoints, with a sub-folder for each set of data.
+        out: Folder for the page.
+        train: Whether to train, or only to write the page.
         progress: Where bars are shown.
 
     Returns:
-        The page's file.
+        The path of the page.
     """
     from affectline.training.reproduce import report, schedule
     from affectline.training.reproduce.data import extract_data
@@ -100,7 +102,7 @@ def reproduce_tables(
     unfinished = schedule.select_unfinished(runs, checkpoints)
     if not (train and unfinished):
         return write_page(checkpoints)
-    report.check_writable(out)  # before hours go by
+    report.check_writable(out)  # now, not after hours of training
     kinds = {run.settings.preprocessing for run in unfinished}
     data = extract_data(faces, weights, run_folder.cache_folder(), progress, kinds)
     processes = count_processes(schedule.MEMORY_BYTES)
@@ -110,7 +112,7 @@ def reproduce_tables(
 
 
 def count_processes(memory: int) -> int:
-    """How many processes fit the processors and the memory, at ``memory`` bytes each."""
+    """How many processes of ``memory`` bytes each the cores and the memory allow."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return max(1, min(cores or 1, available // memory))

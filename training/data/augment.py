@@ -1,4 +1,4 @@
-"""Random changes to training faces that leave the expression what it is."""
+"""Random changes to training faces that preserve the expression."""
 
 from typing import Any, Final
 
@@ -16,24 +16,24 @@ CONTRAST: Final = 0.3
 BRIGHTNESS: Final = 25.0
 """Largest change of brightness in gray levels of 255."""
 ERASED: Final = 0.2
-"""Share of the pictures in which a rectangle is painted over (Zhong et al. 2020)."""
+"""Share of the pictures in which a rectangle is erased (Zhong et al. 2020)."""
 
 
 DRAWS: Final = 16
-"""Random numbers that a face takes."""
+"""Random numbers per face."""
 
 
 def augment(faces: Any, draws: Any, size: int, strength: float = 1.0) -> Any:
     """Move, turn, flip, relight, blur or sharpen, and partly hide faces.
 
-    All chance comes from ``draws``: the same draws give the same pictures, however the work is
-    divided.
+    All randomness comes from ``draws``: the same draws give the same pictures, however the batch
+    is divided.
 
     Args:
         faces: ``(N, H, W, 1) float32``, 0 to 255.
-        draws: Random numbers, ``(N, 16) float32``, evenly from -1 to 1.
-        size: Side of the result in pixels. Smaller than the faces, it cuts a random window.
-        strength: How far the changes go, 0 to 1; all faces are mirrored half of the time.
+        draws: Random numbers, ``(N, 16) float32``, uniform from -1 to 1.
+        size: Side of the result in pixels. If smaller than the faces, a random window is cropped.
+        strength: Strength of the changes, 0 to 1; half of the faces are mirrored at any strength.
 
     Returns:
         ``(N, size, size, 1) float32``, 0 to 255.
@@ -51,7 +51,7 @@ def augment(faces: Any, draws: Any, size: int, strength: float = 1.0) -> Any:
 
 
 def _transforms(draws: Any, height: Any, size: int, strength: float) -> Any:
-    """Projective transforms ``(N, 8)`` from places in the result to places in the face."""
+    """Projective transforms ``(N, 8)`` from coordinates of the result to those of the face."""
     flip = tf.sign(draws[:, 2])
     draws = draws * strength
     scale = tf.exp(ZOOM * draws[:, 0])
@@ -69,7 +69,7 @@ def _transforms(draws: Any, height: Any, size: int, strength: float) -> Any:
 
 def _relight(faces: Any, draws: Any) -> Any:
     draws = draws[:, :, tf.newaxis, tf.newaxis, tf.newaxis]
-    # From half sharpened to wholly blurred: crops of other cameras are both.
+    # From half sharpened to fully blurred: crops from other cameras vary as much.
     blurred = tf.nn.avg_pool2d(faces, 3, 1, "SAME")
     faces += (0.25 + 0.75 * draws[:, 2]) * (blurred - faces)
     mean = tf.reduce_mean(faces, axis=(1, 2, 3), keepdims=True)
@@ -78,7 +78,7 @@ def _relight(faces: Any, draws: Any) -> Any:
 
 
 def _hide(faces: Any, draws: Any, size: int, chance: float) -> Any:
-    """Paint a rectangle of a tenth to four tenths of the side, in one random gray."""
+    """Paint over a rectangle in one random gray; its sides are 0.1 to 0.4 of the face's."""
     share = (draws + 1) / 2
     places = (tf.range(size, dtype=tf.float32) + 0.5) / size
     down = tf.abs(places - share[:, 0:1]) < 0.05 + 0.15 * share[:, 1:2]

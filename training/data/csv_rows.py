@@ -1,4 +1,4 @@
-"""The rows of a CSV file as text, compressed or not."""
+"""Reads the rows of a CSV file as text, compressed or not."""
 
 import bz2
 import csv
@@ -24,11 +24,11 @@ BROKEN: Final = (
     *(ValueError, EOFError, RuntimeError, NotImplementedError),
     *(csv.Error, lzma.LZMAError, zlib.error, zipfile.BadZipFile),
 )
-"""What unpackers and the CSV reader raise when a file is not what its suffix promises."""
+"""What decompressors and the CSV reader raise if the content does not match the suffix."""
 LONGEST: Final = 2**21
-"""Characters in a field: 512x512 pixels and twice that; more are an unclosed quote."""
+"""Characters in a field: twice what 512x512 pixels take; more means an unclosed quote."""
 ROWS_PER_PROGRESS: Final = 256
-"""Rows between two reports of progress."""
+"""Rows between two progress reports."""
 
 
 def read_rows(
@@ -37,18 +37,18 @@ def read_rows(
     report: ReportProblem,
     progress: ReportProgress = ignore_progress,
 ) -> Iterator[dict[str, str] | None]:
-    """Rows of a CSV file as text, compressed or not.
+    """Read the rows of a CSV file as text, compressed or not.
 
-    Bytes that are not UTF-8 become U+FFFD, so that the row they are in can be named.
+    Bytes that are not UTF-8 become U+FFFD, so that an error can name their row.
 
     Args:
         path: The file.
-        columns: Columns that there must be; all that there are come along.
-        report: Called when the file cannot be read (on), and for a row with too many fields.
-        progress: Called with the share that is done.
+        columns: Required columns; other columns are returned as well.
+        report: Called if the file, or its rest, cannot be read, and for rows with too many fields.
+        progress: Called with the share that has been read.
 
     Yields:
-        A row's fields by column, empty where the row is short; ``None`` for one with too many.
+        A row's fields by column, empty if the row is too short; ``None`` for a row with too many.
     """
     row = -1
     try:
@@ -59,7 +59,7 @@ def read_rows(
                     return
             elif any(text.strip() for text in fields[len(names) :]):
                 text = f"has {len(fields)} fields, not {len(names)}"
-                report(DataProblem("fields", text, "give each row a field for each column", row))
+                report(DataProblem("fields", text, "give each row one field per column", row))
                 yield None
             else:
                 fields += [""] * (len(names) - len(fields))
@@ -67,7 +67,7 @@ def read_rows(
     except OSError as error:
         report(unreadable(path, error))
     except BROKEN as error:
-        text = f"--data {path} is not a CSV file or damaged after row {max(row, 0)} ({error})"
+        text = f"--data {path} is not a CSV file, or is damaged after row {max(row, 0)} ({error})"
         report(DataProblem("file", text, FIX))
     else:
         if row < 1:
@@ -85,7 +85,7 @@ def _header_fits(
         report(DataProblem("file", f"--data {path} is not UTF-8 text", FIX))
         return False
     text = f"lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}"
-    fix = f"the columns are {', '.join(columns)}, with commas between them"
+    fix = f"the columns are {', '.join(columns)}, separated by commas"
     report(DataProblem("columns", f"--data {path} {text}", fix))
     return False
 
@@ -103,10 +103,10 @@ def _lines(path: Path, progress: ReportProgress) -> Iterator[list[str]]:
 
 
 def _parsed(reader: Iterator[list[str]]) -> Iterator[list[str]]:
-    """Rows with fields up to `LONGEST`; Python's own limit ends the reading at 131,072 signs.
+    """Rows with fields up to `LONGEST`; Python's default limit is 131,072 characters.
 
-    The limit is the whole program's, so it is raised for a row at a time: nobody else in this
-    thread runs with it, however long this generator lives.
+    The limit is global, so it is raised for one row at a time: no other code in this thread runs
+    with it, however long this generator lives.
     """
     while True:
         before = csv.field_size_limit(LONGEST)
@@ -132,5 +132,5 @@ def _unpack(raw: IO[bytes], suffix: str) -> Any:
     names = [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
     tables = [name for name in names if name.lower().endswith(".csv")] or names
     if len(tables) != 1:
-        raise ValueError(f"the archive holds {len(tables)} files")
+        raise ValueError(f"the archive contains {len(tables)} files")
     return archive.open(tables[0])

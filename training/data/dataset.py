@@ -1,4 +1,4 @@
-"""The data that a command names: FER2013's CSV file, or a folder of pictures."""
+"""Reads the data for a command: FER2013's CSV file, or a folder of pictures."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -23,10 +23,10 @@ def load(
         path: The file or folder.
         rows: How many rows to read; all when ``None``.
         size: Side in pixels to which pictures are scaled.
-        votes: ``ferplus_votes.csv``, which belongs to FER2013's rows.
+        votes: ``ferplus_votes.csv``, with FER+'s votes for FER2013's rows.
 
     Raises:
-        AffectlineError: Something cannot be read or used; the message names the first such row.
+        AffectlineError: A file or row cannot be read or used; the message names the first such row.
     """
     if votes is not None:
         ferplus.check_votes_fit(path)
@@ -43,14 +43,14 @@ def read(
     size: int = FER_SIZE,
     progress: ReportProgress = ignore_progress,
 ) -> ParsedFaces:
-    """Read what is usable, and report every problem as it is met.
+    """Read the usable rows, and report every problem as it is found.
 
     Args:
         path: A CSV file or a folder.
-        report: Called for each problem; may raise to end the reading.
+        report: Called for each problem; may raise to stop reading.
         rows: How many rows to read; all when ``None``.
         size: Side in pixels to which pictures are scaled.
-        progress: Called with the share that is done.
+        progress: Called with the share that has been read.
     """
     if path.is_dir():
         return image_folder.read(path, report, rows, size, progress)

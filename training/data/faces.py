@@ -1,4 +1,4 @@
-"""Labelled faces as arrays, and how readers fill them."""
+"""Labelled faces as arrays, and the collector that readers fill."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ class LabelledFaces:
     """Labelled pictures of faces."""
 
     pixels: NDArray[np.uint8]
-    """``(N, S, S) uint8`` grayscale; S is 48 for FER2013 as it is."""
+    """``(N, S, S) uint8`` grayscale; S is 48 for FER2013 unscaled."""
     emotions: NDArray[np.int64]
     """``(N,)``, 0 to 6, indices into ``LABELS``."""
     usages: NDArray[np.str_]
@@ -27,7 +27,7 @@ class LabelledFaces:
     )
     """``(N, 7)``, shares of the FER+ votes for ``LABELS``; all zero in a row without votes."""
     sources: tuple[str, ...] = ()
-    """``N`` names for people: "row 7", or a file below the folder."""
+    """``N`` readable names: "row 7", or a file's path below the folder."""
 
     def __post_init__(self) -> None:
         if not len(self.votes):
@@ -47,7 +47,7 @@ class LabelledFaces:
 
     @property
     def sha256(self) -> str:
-        """Fingerprint of pictures, labels and splits, the same however the file was compressed."""
+        """Digest of pictures, labels and splits, independent of the file's compression."""
         digest = hashlib.sha256(self.pixels.tobytes())
         digest.update(self.emotions.astype("<i8").tobytes())
         digest.update("\n".join(self.usages).encode())
@@ -55,7 +55,7 @@ class LabelledFaces:
 
     @property
     def votes_sha256(self) -> str:
-        """Fingerprint of the votes, ``none`` without any."""
+        """Digest of the votes, or ``none``."""
         if not self.votes.any():
             return "none"
         return hashlib.sha256(self.votes.astype("<f4").tobytes()).hexdigest()
@@ -70,7 +70,7 @@ class LabelledFaces:
         """Check that splits have rows.
 
         Raises:
-            AffectlineError: One has none.
+            AffectlineError: A split has none.
         """
         for split in splits:
             if not self.rows(split).any():
@@ -83,7 +83,7 @@ class LabelledFaces:
         """The rows of a split, in file order.
 
         Raises:
-            AffectlineError: There are none.
+            AffectlineError: The split has none.
         """
         self.require(split)
         chosen = self.rows(split)
@@ -98,16 +98,16 @@ class LabelledFaces:
 
 @dataclass(frozen=True)
 class ParsedFaces:
-    """What a file or a folder holds."""
+    """The content of a file or a folder."""
 
     faces: LabelledFaces
-    """The usable rows alone."""
+    """Only the usable rows."""
     indices: NDArray[np.int64]
     """``(N,)``, their indices among all rows, from 0."""
     total: int
-    """All rows, the unusable ones too."""
+    """Number of all rows, including unusable ones."""
     sides: NDArray[np.int64]
-    """``(N,)``, the longer side of each picture as it came, in pixels."""
+    """``(N,)``, the longer side of each original picture, in pixels."""
 
 
 class FaceCollector:
@@ -115,7 +115,7 @@ class FaceCollector:
 
     def __init__(self, size: int) -> None:
         self.total = 0
-        """Rows met so far; whoever meets one counts it."""
+        """Rows read so far; the reader counts them."""
         self._size = size
         self._pixels: list[NDArray[np.uint8]] = []
         self._rest: list[tuple[int, str, str, int, int]] = []
@@ -129,8 +129,8 @@ class FaceCollector:
             square: ``(H, H) uint8`` grayscale of any size.
             emotion: Index into ``LABELS``.
             usage: One of ``USAGES``.
-            source: Its name for people.
-            side: The longer side of the picture as it came, in pixels.
+            source: Its readable name.
+            side: The longer side of the original picture, in pixels.
         """
         self._pixels.append(to_square(square, self._size))
         self._rest.append((emotion, usage, source, side, self.total - 1))

@@ -52,10 +52,10 @@ def _check_row(emotion: str, usage: str) -> Iterator[ProblemParts]:
 
 
 def _parse_pixels(text: str) -> tuple[NDArray[np.int64], list[ProblemParts]]:
-    """Pixels ``(2304,)`` and no problem, or the other way round."""
+    """Pixels ``(2304,)`` without problems, or unusable pixels with the problems."""
     fix = f"a face is {PIXELS} whole numbers from 0 to 255, separated by spaces"
     try:
-        # Older NumPy only warns of what follows the last number, and leaves it out.
+        # Older NumPy only warns about text after the last number, and ignores it.
         with warnings.catch_warnings():
             warnings.simplefilter("error", DeprecationWarning)
             values = np.fromstring(text, dtype=np.int64, sep=" ")

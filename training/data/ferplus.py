@@ -13,12 +13,12 @@ from affectline.training.data.faces import ParsedFaces
 from affectline.training.data.problems import DataProblem
 
 EMOTIONS: Final = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
-"""FER+'s names of ``LABELS``, in the same order."""
+"""FER+'s names for ``LABELS``, in the same order."""
 OTHERS: Final = ("contempt", "unknown", "NF")
-"""What else could be voted for; NF is "not a face"."""
+"""The other choices of the voters; NF is "not a face"."""
 COLUMNS: Final = ("Usage", "Image name", *EMOTIONS, *OTHERS)
 FEWEST: Final = 5
-"""Votes for our seven emotions below which a row's shares would mean little."""
+"""Least number of votes for the seven emotions; with fewer, shares would mean little."""
 FIX: Final = "name FER+'s fer2013new.csv (here ferplus_votes.csv), unchanged"
 
 
@@ -27,7 +27,7 @@ class VoteTable:
     """The rows of FER+."""
 
     usages: NDArray[np.str_]
-    """``(N,)``, the split that FER+ gives each row."""
+    """``(N,)``, the split of each row in FER+."""
     named: NDArray[np.bool_]
     """``(N,)``, false where FER+ has no picture, because there is no face."""
     counts: NDArray[np.int64]
@@ -38,7 +38,7 @@ def read(votes: Path) -> VoteTable:
     """Read FER+'s CSV file.
 
     Raises:
-        AffectlineError: It cannot be read, or a row is not FER+'s; the row is named.
+        AffectlineError: It cannot be read, or a row is not valid; the message names the row.
     """
 
     def refuse(problem: DataProblem) -> None:
@@ -48,7 +48,7 @@ def read(votes: Path) -> VoteTable:
     usages, named, counts = [], [], []
     for row, fields in enumerate(read_rows(votes, COLUMNS, refuse), start=1):
         if fields is None:
-            continue  # refused already
+            continue  # reported already
         usages.append(fields["Usage"])
         named.append(bool(fields["Image name"]))
         numbers = [fields[name] for name in (*EMOTIONS, *OTHERS)]
@@ -62,12 +62,12 @@ def read(votes: Path) -> VoteTable:
 
 
 def shares(table: VoteTable) -> NDArray[np.float32]:
-    """How the votes for our seven emotions are divided.
+    """Each emotion's share of the votes for the seven emotions.
 
     Returns:
-        ``(N, 7) float32`` in the order of ``LABELS``. Each row sums to 1, or is all zero: where
-        FER+ has no picture, where nothing has more votes than "not a face", and where fewer than
-        five votes fell on the seven.
+        ``(N, 7) float32`` in the order of ``LABELS``. Each row sums to 1, or is all zero: if FER+
+        has no picture, if no other choice has more votes than "not a face", or if the seven got
+        fewer than five votes.
     """
     ours = table.counts[:, : len(EMOTIONS)]
     total = ours.sum(axis=1)
@@ -78,15 +78,15 @@ def shares(table: VoteTable) -> NDArray[np.float32]:
 
 
 def majority(votes: Path) -> NDArray[np.int64]:
-    """The label that most people chose, for measuring against people instead of FER2013.
+    """The label that most voters chose, a reference other than FER2013's labels.
 
     Args:
         votes: FER+'s CSV file.
 
     Returns:
-        ``(N,) int64``, indices into ``LABELS`` in the order of the file; -1 where the most votes
-        are shared by two answers or went to contempt, to unknown or to "not a face", and where
-        FER+ has no picture.
+        ``(N,) int64``, indices into ``LABELS`` in the order of the file; -1 if two choices tie for
+        the most votes, if contempt, unknown or "not a face" got the most, or if FER+ has no
+        picture.
 
     Raises:
         AffectlineError: The file cannot be read.
@@ -99,42 +99,42 @@ def majority(votes: Path) -> NDArray[np.int64]:
 
 
 def check_votes_fit(data: Path) -> None:
-    """Check that votes can belong to the data at all.
+    """Check that the data is of the kind that FER+ has votes for.
 
     Raises:
         AffectlineError: The data is a folder.
     """
     if data.is_dir():
         raise AffectlineError(
-            f"FER+ votes belong to FER2013's CSV file, and {data} is a folder", "leave them out"
+            f"FER+ votes are for FER2013's CSV file, but {data} is a folder", "leave them out"
         )
 
 
 def match_votes(parsed: ParsedFaces, votes: Path, partly: bool = False) -> NDArray[np.float32]:
-    """The shares for the rows of FER2013 that were read.
+    """Vote shares for the rows of FER2013 that were read.
 
     Args:
-        parsed: What was read of FER2013.
+        parsed: The rows of FER2013 that were read.
         votes: FER+'s CSV file, which has the same rows in the same order.
         partly: Whether only the first rows of FER2013 were read.
 
     Returns:
-        ``(N, 7) float32``, as ``shares`` gives them.
+        ``(N, 7) float32``, as ``shares`` returns them.
 
     Raises:
-        AffectlineError: The two do not belong together.
+        AffectlineError: The two do not match.
     """
     table = read(votes)
     if len(table.named) < parsed.total or (len(table.named) > parsed.total and not partly):
         problem = f"{votes} has {len(table.named)} rows of votes for {parsed.total} rows of data"
-        raise AffectlineError(problem, "both must hold all of FER2013, in its own order")
+        raise AffectlineError(problem, "both must contain all of FER2013, in its original order")
     theirs = table.usages[parsed.indices]
     different = np.flatnonzero(theirs != parsed.faces.usages)
     if len(different):
         at = different[0]
         problem = (
-            f"{votes} calls row {parsed.indices[at] + 1} {str(theirs[at])[:20]!r}, "
-            f"the data {str(parsed.faces.usages[at])!r}"
+            f"{votes} has row {parsed.indices[at] + 1} in {str(theirs[at])[:20]!r}, "
+            f"the data in {str(parsed.faces.usages[at])!r}"
         )
-        raise AffectlineError(problem, "both must hold all of FER2013, in its own order")
+        raise AffectlineError(problem, "both must contain all of FER2013, in its original order")
     return shares(table)[parsed.indices]

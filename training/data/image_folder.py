@@ -1,7 +1,7 @@
 """A folder of pictures of faces: a sub-folder for each label, or a manifest.
 
-Pictures may have any size. One that is not square is made square by repeating its outermost
-pixels: a face that is squashed is another face, and a cropped one loses chin or brows.
+Pictures may have any size. If one is not square, it is padded by repeating its edge pixels:
+squashing would distort the face, and cropping would cut off the chin or the brows.
 """
 
 import hashlib
@@ -23,24 +23,24 @@ from affectline.training.silence_output import silence_output
 
 MANIFEST: Final = "manifest.csv"
 COLUMNS: Final = ("file", "label")
-"""What a manifest must have; it may have ``Usage`` and ``person``."""
+"""Required columns of a manifest; ``Usage`` and ``person`` are optional."""
 SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 KINDS: Final = "PNG, JPEG, BMP, WebP or TIFF"
 NAMES: Final = {
     **{label: index for index, label in enumerate(LABELS)},
     **{"anger": 0, "happiness": 3, "sadness": 4},
 }
-"""Names of labels in lower case, and what others call them."""
+"""Names of labels in lower case, and synonyms."""
 IGNORED_FILES: Final = ("thumbs.db", "desktop.ini")
 MAX_SIDE: Final = 16_384
-"""Side in pixels that a picture may have; squares of more would fill the memory."""
+"""Longest side of a picture in pixels; larger squares would fill the memory."""
 BACKGROUND_GRAY: Final = 128
-"""Gray level that is put behind transparent pixels."""
+"""Gray level behind transparent pixels."""
 
 
 @dataclass(frozen=True)
 class ImageEntry:
-    """A picture that is yet to be read."""
+    """A picture that has not been read yet."""
 
     file: Path
     name: str
@@ -70,51 +70,51 @@ def read(
             content = entry.file.read_bytes()
         except OSError as error:
             text = f"cannot be read ({error.strerror or error})"
-            report(DataProblem("picture", text, "see to the file", entry.row, entry.name))
+            report(DataProblem("picture", text, "check the file", entry.row, entry.name))
             continue
         picture = decode(content)
         if picture is None:
-            fix = f"pictures are whole {KINDS} files of 8 or 16 bits"
+            fix = f"pictures must be complete {KINDS} files of 8 or 16 bits"
             report(DataProblem("picture", "is not a readable picture", fix, entry.row, entry.name))
             continue
         if max(picture.shape) > MAX_SIDE:
             height, width = picture.shape
-            fix = f"faces are cropped, and at most {MAX_SIDE} pixels high and wide"
-            text = f"is {width}x{height} pixels large"
+            fix = f"crop the face; a side may have at most {MAX_SIDE} pixels"
+            text = f"is {width}x{height} pixels"
             report(DataProblem("picture", text, fix, entry.row, entry.name))
             continue
         usage = entry.usage or assign_split(entry.person.encode() or content)
         collector.add(pad_to_square(picture), entry.emotion, usage, entry.name, max(picture.shape))
     if not collector.total and not manifest.is_file():
-        fix = f"put a folder of pictures for each label into it, or a {MANIFEST}"
+        fix = f"add a sub-folder of pictures for each label, or a {MANIFEST}"
         report(DataProblem("file", f"--data {path} holds no pictures of faces", fix))
     return collector.collect()
 
 
 def assign_split(key: bytes) -> str:
-    """The split of a person or picture: the same on every machine, and of all that share a key.
+    """The split of a person or picture: always the same for the same key, on every machine.
 
-    Eight of ten keys go to Training, one each to PublicTest and PrivateTest.
+    Of ten keys, eight go to Training and one each to PublicTest and PrivateTest.
     """
     tenth = int.from_bytes(hashlib.sha256(key).digest()[:8]) % 10
     return USAGES[max(0, tenth - 7)]
 
 
 def decode(content: bytes) -> NDArray[np.uint8] | None:
-    """A picture file as grayscale, turned upright by its EXIF orientation.
+    """Decode a picture file as grayscale, turned upright by its EXIF orientation.
 
-    16 bits are cut to the upper 8. Transparent pixels show a middle gray.
+    Of 16 bits, the upper 8 are kept. Transparent pixels become middle gray.
 
     Returns:
-        ``(H, W) uint8``, or ``None`` when it cannot be decoded.
+        ``(H, W) uint8``, or ``None`` if it cannot be decoded.
     """
     data = np.frombuffer(content, dtype=np.uint8)
     try:
-        # libpng and libjpeg write about damage to stderr themselves; the caller reports it better.
+        # libpng and libjpeg report damage on stderr; the caller reports it better.
         with silence_output():
             picture = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
             if picture is not None and not _has_alpha(picture):
-                # Only this way is the picture turned by its EXIF orientation.
+                # Only these flags apply the EXIF orientation.
                 picture = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH)
     except cv2.error:
         return None
@@ -134,7 +134,7 @@ def _has_alpha(picture: NDArray[np.generic]) -> bool:
 
 
 def pad_to_square(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Make a picture ``(H, W)`` square by repeating the outermost pixels of its longer sides."""
+    """Make a picture ``(H, W)`` square by repeating the edge pixels of its longer sides."""
     height, width = picture.shape
     missing = abs(height - width)
     shared, none = (missing // 2, missing - missing // 2), (0, 0)
@@ -144,13 +144,13 @@ def pad_to_square(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _entries_by_folder(
     path: Path, report: ReportProblem, progress: ReportProgress
 ) -> Iterator[ImageEntry | None]:
-    """Pictures in sub-folders that are named like labels, in the order of their paths."""
-    known = f"its sub-folders are named {', '.join(LABELS)}"
+    """Yield the pictures in sub-folders named like labels, in order of their paths."""
+    known = f"sub-folders must be named {', '.join(LABELS)}"
     found: list[tuple[Path, int]] = []
     for folder in _list_visible(path, report):
         if not folder.is_dir():
             if folder.suffix.lower() in SUFFIXES:
-                text = "has no label: it is in none of the sub-folders"
+                text = "has no label: it is not in a sub-folder"
                 report(DataProblem("label", text, known, file=folder.name))
         elif folder.name.lower() not in NAMES:
             report(DataProblem("label", "is not a label's name", known, file=f"{folder.name}/"))
@@ -163,7 +163,7 @@ def _entries_by_folder(
             yield ImageEntry(file, name, emotion)
         else:
             fix = f"keep only {KINDS} files in the labels' sub-folders"
-            report(DataProblem("picture", "is not an image by its name", fix, file=name))
+            report(DataProblem("picture", "is not an image, going by its name", fix, file=name))
             yield None
 
 
@@ -179,7 +179,7 @@ def _list_visible(folder: Path, report: ReportProblem) -> list[Path]:
 def _entries_in_manifest(
     manifest: Path, report: ReportProblem, progress: ReportProgress
 ) -> Iterator[ImageEntry | None]:
-    """Pictures that a manifest lists, in its order; ``None`` for a row that cannot be used."""
+    """Yield the pictures that a manifest lists, in order; ``None`` for an unusable row."""
     seen: dict[Path, int] = {}
     for row, fields in enumerate(read_rows(manifest, COLUMNS, report, progress), start=1):
         if fields is None:
@@ -202,9 +202,9 @@ def _entries_in_manifest(
 def _check_row(
     fields: dict[str, str], file: Path | None, seen: dict[Path, int]
 ) -> Iterator[tuple[str, str, str]]:
-    """Kind, text and fix of what is wrong with a row of a manifest."""
+    """Yield kind, text and fix of each problem with a row of a manifest."""
     if file is None:
-        fix = f"files are named by their path below the folder of {MANIFEST}"
+        fix = f"name files by their path below the folder of {MANIFEST}"
         yield (
             "path",
             f"has the file {fields['file'][:200]!r}, which is not below the folder",
@@ -216,12 +216,14 @@ def _check_row(
         fix = f"labels are {', '.join(LABELS)}"
         yield "label", f"has the label {fields['label'][:20]!r}", fix
     if fields.get("Usage", USAGES[0]) not in USAGES:
-        fix = f"Usage is one of {', '.join(USAGES)}; without the column rows are divided"
+        fix = (
+            f"Usage is one of {', '.join(USAGES)}; without this column, rows are assigned to splits"
+        )
         yield "usage", f"has the Usage {fields['Usage'][:20]!r}", fix
 
 
 def resolve_file(folder: Path, name: str) -> Path | None:
-    """The file that a manifest means, links followed; ``None`` when it is not below the folder."""
+    """Resolve a file name of a manifest, with links; ``None`` if it is not below the folder."""
     name = name.replace("\\", "/")
     parts = PurePosixPath(name)
     if not name or parts.is_absolute() or ".." in parts.parts or PureWindowsPath(name).drive:
@@ -229,6 +231,6 @@ def resolve_file(folder: Path, name: str) -> Path | None:
     try:
         file = (folder / name).resolve()
         below = file.is_relative_to(folder.resolve()) and file != folder.resolve()
-    except (OSError, ValueError, RuntimeError):  # a NUL byte, a link that leads to itself
+    except (OSError, ValueError, RuntimeError):  # a NUL byte, a link to itself
         return None
     return file if below else None

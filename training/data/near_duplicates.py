@@ -1,4 +1,4 @@
-"""Faces that are nearly in the training rows too: what may be answered from memory."""
+"""Finds test faces with near duplicates in the training rows, which a model may memorize."""
 
 from typing import Any, Final
 
@@ -7,19 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 MIN_CORRELATION: Final = 0.95
-"""Correlation of two pictures from which they are called twins. Of FER2013's public test faces
-above it 93 % have the label of their nearest training face, of those below 0.9 a third."""
+"""Correlation from which two pictures count as near duplicates. Of FER2013's public test faces
+above it, 93 % have the label of their nearest training face; of those below 0.9, a third."""
 COMPARED_SIDE: Final = 24
-"""Pictures are compared at this side, so that a shift by a pixel changes little."""
+"""Side in pixels at which pictures are compared: a shift by a pixel then changes little."""
 BATCH: Final = 512
 
 
 def has_near_duplicates(faces: NDArray[np.uint8], known: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Which faces, or their mirror images, are nearly among others.
+    """Which faces, or their mirror images, have a near duplicate among others.
 
     Args:
         faces: ``(N, S, S)``.
-        known: ``(M, S, S)``.
+        known: The others, ``(M, S, S)``.
 
     Returns:
         ``(N,)``.
@@ -35,7 +35,7 @@ def has_near_duplicates(faces: NDArray[np.uint8], known: NDArray[np.uint8]) -> N
 
 
 def _standardised(faces: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Rows of mean 0 and length 1, ``(N, 576)``: their products are correlations."""
+    """Rows with mean 0 and norm 1, ``(N, 576)``: their dot products are correlations."""
     small = np.stack(
         [
             cv2.resize(face, (COMPARED_SIDE, COMPARED_SIDE), interpolation=cv2.INTER_AREA)
@@ -49,16 +49,16 @@ def _standardised(faces: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def describe_near_duplicates(figures: dict[str, Any], whose: str = "these") -> str:
-    """The sentence about them, from what ``evaluate`` found; empty where it did not look."""
+    """Describe them in sentences, from the figures of ``evaluate``; empty without such figures."""
     found = figures.get("without_twins")
     if not found or not found["rows"]:
         return ""
     count = figures["rows"] - found["rows"]
     if not count:
-        return f"None of {whose} faces has a near twin among the training rows."
+        return f"None of {whose} faces has a near duplicate among the training rows."
     low, high = found["interval"]
     return (
-        f"{count:,} of {whose} faces {'has' if count == 1 else 'have'} a near twin among the "
-        f"training rows. On the other {found['rows']:,} it is right on {found['accuracy']:.1%} "
-        f"({low:.1%} to {high:.1%}): expect this of new faces of the same kind."
+        f"{count:,} of {whose} faces {'has' if count == 1 else 'have'} a near duplicate among "
+        f"the training rows. Accuracy on the other {found['rows']:,} is {found['accuracy']:.1%} "
+        f"({low:.1%} to {high:.1%}): expect this on new faces of the same kind."
     )

@@ -12,22 +12,22 @@ FIX: Final = "name a CSV file, plain or compressed (.xz, .gz, .bz2, .zip), or a 
 
 @dataclass(frozen=True)
 class DataProblem:
-    """What makes a row, a picture or a whole file unusable."""
+    """Why a row, a picture or a whole file cannot be used."""
 
     kind: str
-    """"file", "columns", "fields", "pixels", "value", "emotion" or "usage"; of folders also
-    "label", "path", "picture" and "twice"; of FER+ "votes"."""
+    """"file", "columns", "fields", "pixels", "value", "emotion" or "usage"; for folders also
+    "label", "path", "picture" and "twice"; for FER+ "votes"."""
     text: str
-    """What is wrong there: "has 7 pixels, not 2304"; a sentence when there is no place."""
+    """What is wrong: "has 7 pixels, not 2304"; a whole sentence if there is no location."""
     fix: str
     row: int | None = None
-    """Counted from 1 below the header; empty lines do not count."""
+    """Counted from 1 below the header, without empty lines."""
     file: str = ""
     """A picture's path below its folder."""
 
     @property
     def location(self) -> str:
-        """Where it is, for people; empty when the whole file is meant."""
+        """Where the problem is, as text; empty if it concerns the whole file."""
         file = "".join(sign if sign.isprintable() else "\ufffd" for sign in self.file)
         if self.row is None:
             return file
@@ -39,7 +39,7 @@ class DataProblem:
 
 ReportProblem = Callable[[DataProblem], None]
 ReportProgress = Callable[[float], None]
-"""Called now and then with the share that is done, 0 to 1."""
+"""Called at intervals with the share that is done, 0 to 1."""
 
 
 def ignore_progress(share: float) -> None:
@@ -47,10 +47,10 @@ def ignore_progress(share: float) -> None:
 
 
 def raise_first(data: Path) -> ReportProblem:
-    """A report that ends the reading at the first problem.
+    """A problem handler that stops the reading at the first problem.
 
     Raises:
-        AffectlineError: By the report, at once.
+        AffectlineError: When the handler is called.
     """
 
     def report(problem: DataProblem) -> None:
@@ -61,5 +61,5 @@ def raise_first(data: Path) -> ReportProblem:
 
 
 def unreadable(path: Path, error: OSError) -> DataProblem:
-    """A file or folder that the system does not let us read."""
+    """The problem of a file or folder that cannot be read."""
     return DataProblem("file", f"cannot read --data {path} ({error.strerror or error})", FIX)

@@ -1,4 +1,4 @@
-"""The pictures of a report, drawn by matplotlib as SVG, for a light and for a dark page."""
+"""The figures of a report, drawn by matplotlib as SVG, for light and dark pages."""
 
 import io
 from collections.abc import Sequence
@@ -22,24 +22,24 @@ STYLE: Final[dict[Any, Any]] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "svg.fonttype": "path",
-    "svg.hashsalt": "affectline",  # else the same figures give another file each time
+    "svg.hashsalt": "affectline",  # otherwise the same figures give a different file each time
 }
 
 
 @dataclass(frozen=True)
 class FigureColours:
-    """Colours; the hues are Okabe & Ito's (2008), which colour-blind people can tell apart."""
+    """Colours, in hues of Okabe & Ito (2008), which colour-blind people can tell apart."""
 
     paper: str
     text: str
     faint: str
-    """Grid lines and what is not there."""
+    """Grid lines and axes."""
     accuracy: str
     ideal: str
     full: str
-    """A cell of the confusion matrix that holds its whole row; an empty one is paper."""
+    """A cell of the confusion matrix that holds its whole row; empty cells are paper."""
     turn: float
-    """From this share of a row on, paper is easier to read on its cell than text."""
+    """Share of a row from which numbers in the paper colour are easier to read on the cell."""
 
 
 LIGHT: Final = FigureColours("#ffffff", "#1c2024", "#c9ced6", "#0072b2", "#d55e00", "#0060b0", 0.8)
@@ -51,8 +51,8 @@ INKS: Final = (LIGHT, DARK)
 def confusion_matrix(counts: NDArray[np.int64], ink: FigureColours) -> bytes:
     """Draw confusion counts ``(7, 7)`` as SVG.
 
-    A cell is coloured by its share of its row, with the share and the count written in. The row of
-    an emotion that never occurs holds dashes.
+    Each cell is coloured by its share of the row, and shows the share and the count. The row of an
+    emotion that never occurs shows dashes.
     """
     rows = counts.sum(axis=1, keepdims=True)
     shares = counts / np.maximum(rows, 1)
@@ -64,7 +64,7 @@ def confusion_matrix(counts: NDArray[np.int64], ink: FigureColours) -> bytes:
     ticks = range(len(LABELS))
     axes.set_xticks(ticks, LABELS, rotation=45, ha="right", rotation_mode="anchor")
     axes.set_yticks(ticks, LABELS)
-    axes.set_xlabel("answer of the model")
+    axes.set_xlabel("prediction of the model")
     axes.set_ylabel("label of the data")
     axes.tick_params(length=0)
     for place, share in np.ndenumerate(shares):
@@ -87,7 +87,7 @@ def confusion_matrix(counts: NDArray[np.int64], ink: FigureColours) -> bytes:
 def reliability_diagram(bins: Sequence[dict[str, Any]], ink: FigureColours) -> bytes:
     """Draw the bins of ``metrics.reliability`` as SVG, above a histogram of the confidences.
 
-    Dots stand at the mean confidence of a bin, with the 95% interval of its accuracy.
+    Each dot is at a bin's mean confidence, with the 95% interval of the bin's accuracy.
     """
     figure = Figure(figsize=(5.0, 5.2), layout="constrained", facecolor=ink.paper)
     axes, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
@@ -102,7 +102,7 @@ def reliability_diagram(bins: Sequence[dict[str, Any]], ink: FigureColours) -> b
     heights = np.array([entry["accuracy"] for entry in used])
     ends = np.array([entry["interval"] for entry in used]).T
     style: dict[str, Any] = {"align": "edge", "edgecolor": ink.paper, "color": ink.accuracy}
-    axes.bar(edges, heights, widths, label="right", **style)
+    axes.bar(edges, heights, widths, label="accuracy", **style)
     axes.errorbar(
         [entry["confidence"] for entry in used],
         heights,
@@ -113,10 +113,10 @@ def reliability_diagram(bins: Sequence[dict[str, Any]], ink: FigureColours) -> b
         clip_on=False,
         label="95% interval",
     )
-    axes.plot([0, 1], [0, 1], "--", color=ink.ideal, linewidth=1.5, label="as sure as right")
+    axes.plot([0, 1], [0, 1], "--", color=ink.ideal, linewidth=1.5, label="confidence = accuracy")
     axes.set_ylim(0, 1)
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axes.set_ylabel("share that is right")
+    axes.set_ylabel("accuracy")
     frame: dict[str, Any] = {"facecolor": ink.paper, "edgecolor": "none", "framealpha": 0.8}
     axes.legend(loc="upper left", labelcolor=ink.text, **frame)
     below.bar(edges, [entry["rows"] for entry in used], widths, **style)

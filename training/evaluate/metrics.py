@@ -1,4 +1,4 @@
-"""Figures of merit, pure arithmetic: no models, no files."""
+"""Evaluation metrics: pure arithmetic, without models or files."""
 
 import math
 from typing import Any, Final
@@ -12,9 +12,9 @@ from affectline.common.model.artifact import LEAST
 BINS: Final = 15
 """Bins of the expected calibration error, as in Guo et al. (2017)."""
 THRESHOLDS: Final = (0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-"""Confidences that an answer may be asked to have."""
+"""Least confidences for which coverage is computed."""
 NORMAL_95: Final = 1.959964
-"""A normal variable is this many standard deviations off or less in 95 % of cases."""
+"""95 % of a normal distribution lies within this many standard deviations of its mean."""
 
 Scores = NDArray[np.float32] | NDArray[np.float64]
 
@@ -27,7 +27,7 @@ def softmax(logits: Scores, temperature: float = 1.0) -> NDArray[np.float64]:
 
 
 def accuracy(scores: Scores, emotions: NDArray[np.int64]) -> float:
-    """Share of rows, 0 to 1, whose highest score is the right one."""
+    """Share of rows, 0 to 1, whose highest score is that of the right emotion."""
     return float((scores.argmax(axis=1) == emotions).mean())
 
 
@@ -55,14 +55,14 @@ def calibration_error(probabilities: Scores, emotions: NDArray[np.int64]) -> flo
 
 
 def _bins(confidence: Scores) -> NDArray[np.int64]:
-    """The bin of each confidence: lower edges belong to a bin, upper ones to the next."""
+    """The bin of each confidence: a bin includes its lower edge but not its upper one."""
     return np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
 
 
 def fit_temperature(logits: Scores, emotions: NDArray[np.int64]) -> float:
-    """The temperature between 0.01 and 100 with the least log loss (Guo et al. 2017).
+    """The temperature between 0.01 and 100 with the lowest log loss (Guo et al. 2017).
 
-    Log loss is convex in 1/T, so thirds of an interval of 1/T are cut away until it is narrow.
+    Log loss is convex in 1/T, so a ternary search over 1/T finds it.
     """
     low, high = 0.01, 100.0
     while high - low > 1e-6 * low:
@@ -76,7 +76,7 @@ def fit_temperature(logits: Scores, emotions: NDArray[np.int64]) -> float:
 
 
 def confusion(scores: Scores, emotions: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Counts ``(7, 7)``: rows are true emotions, columns given ones."""
+    """Counts ``(7, 7)``: rows are true emotions, columns are predicted ones."""
     size = len(LABELS)
     counts = np.bincount(emotions * size + scores.argmax(axis=1), minlength=size * size)
     return counts.reshape(size, size).astype(np.int64)
@@ -85,11 +85,11 @@ def confusion(scores: Scores, emotions: NDArray[np.int64]) -> NDArray[np.int64]:
 def wilson(hits: int, rows: int) -> tuple[float, float]:
     """The 95 % interval of a share, by Wilson's score (Wilson 1927; Brown, Cai & DasGupta 2001).
 
-    It shows how far chance alone, in the choice of the rows, may have moved the share. Rows are
-    taken for independent: many pictures of one person make the true interval wider.
+    It shows how far chance in the choice of the rows may have moved the share. Rows are assumed
+    to be independent: with many pictures of one person the true interval is wider.
 
     Returns:
-        Both ends, 0 to 1; of no rows at all, 0 and 1.
+        Both ends, 0 to 1; without rows, 0 and 1.
     """
     if rows == 0:
         return 0.0, 1.0
@@ -103,9 +103,9 @@ def reliability(probabilities: Scores, emotions: NDArray[np.int64]) -> list[dict
     """The bins of the calibration error, as a reliability diagram shows them.
 
     Returns:
-        For each of ``BINS`` bins ``from`` and ``to`` (0 to 1), ``rows`` in it, their mean
-        ``confidence``, their ``accuracy`` and its ``interval``; the last three are ``None`` where
-        the bin is empty.
+        For each of ``BINS`` bins: ``from`` and ``to`` (0 to 1), the ``rows`` in it, their mean
+        ``confidence``, their ``accuracy`` and its ``interval``; the last three are ``None`` for an
+        empty bin.
     """
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == emotions
@@ -124,12 +124,12 @@ def reliability(probabilities: Scores, emotions: NDArray[np.int64]) -> list[dict
 
 
 def coverage(probabilities: Scores, emotions: NDArray[np.int64]) -> list[dict[str, Any]]:
-    """What is left, and how right it is, when answers below some confidence are put aside.
+    """Number and accuracy of the predictions that reach some confidence.
 
-    Points of the risk-coverage curve (El-Yaniv & Wiener 2010), risk being 1 minus accuracy.
+    These are points of the risk-coverage curve (El-Yaniv & Wiener 2010); risk is 1 minus accuracy.
 
     Returns:
-        For each of ``THRESHOLDS`` the ``confidence`` asked for, the ``rows`` that reach it, their
+        For each of ``THRESHOLDS``: the least ``confidence``, the ``rows`` that reach it, their
         ``share`` of all, their ``accuracy`` (``None`` without rows) and its ``interval``.
     """
     confidence = probabilities.max(axis=1)
@@ -149,17 +149,17 @@ def accuracy_with_interval(probabilities: Scores, emotions: NDArray[np.int64]) -
 
     Args:
         probabilities: ``(N, 7)``.
-        emotions: ``(N,)``, 0 to 6, or -1 where there is none to compare with.
+        emotions: ``(N,)``, 0 to 6, or -1 if unknown.
 
     Returns:
-        ``rows`` compared, their ``accuracy`` and its ``interval``, both ``None`` without rows.
+        The ``rows`` compared, their ``accuracy`` and its ``interval``, both ``None`` without rows.
     """
     known = emotions >= 0
     return _hits(probabilities[known].argmax(axis=1) == emotions[known])
 
 
 def _hits(right: NDArray[np.bool_]) -> dict[str, Any]:
-    """How many rows, and how many of them right, 0 to 1, with the interval of that."""
+    """Number of rows, the share of them that is right, 0 to 1, and its interval."""
     rows, hits = len(right), int(right.sum())
     return {
         "rows": rows,
@@ -172,10 +172,10 @@ def per_emotion(counts: NDArray[np.int64]) -> dict[str, dict[str, Any]]:
     """Precision, recall and F1 of each emotion, from the confusion counts ``(7, 7)``.
 
     Returns:
-        By label: ``rows`` that are it, ``given`` how often it was the answer, and ``recall``,
-        ``precision`` and ``f1``, 0 to 1. An emotion that never occurs has no recall and no F1, one
-        that is never given no precision: ``None``. One that occurs but is never given, or never
-        rightly, has an F1 of 0.
+        By label: ``rows`` with this label, ``given`` as the number of predictions of it, and
+        ``recall``, ``precision`` and ``f1``, 0 to 1. Recall and F1 are ``None`` for an emotion that
+        never occurs, precision for one that is never predicted. An emotion that occurs but is never
+        predicted, or never rightly, has an F1 of 0.
     """
     found = {}
     for index, label in enumerate(LABELS):
@@ -196,14 +196,14 @@ def report(probabilities: Scores, emotions: NDArray[np.int64]) -> dict[str, Any]
 
     Args:
         probabilities: ``(N, 7)``, rows that sum to 1; N above 0.
-        emotions: ``(N,)``, 0 to 6, the right answers.
+        emotions: ``(N,)``, 0 to 6, the right emotions.
 
     Returns:
         Shares are 0 to 1. ``macro_f1`` and ``balanced_accuracy`` are the means of F1 and of recall
-        over the emotions that occur in the data, the others have no say (an answer that names one
-        of them still counts as a mistake for the emotion that was right). ``majority`` is the
-        share of the most frequent emotion: what always naming it would reach. ``log_loss`` is in
-        nats, with probabilities below 1e-9 taken for 1e-9.
+        over the emotions that occur in the data. The others are left out, but predicting one of
+        them still counts as a mistake for the right emotion. ``majority`` is the share of the most
+        frequent emotion: the accuracy of always predicting it. ``log_loss`` is in nats;
+        probabilities below 1e-9 count as 1e-9.
     """
     counts = confusion(probabilities, emotions)
     emotion = per_emotion(counts)

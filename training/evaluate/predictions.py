@@ -1,4 +1,4 @@
-"""What the served file of an artifact predicts for faces whose emotions are known."""
+"""Predictions of an artifact's served file for labelled faces."""
 
 import io
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ BATCH: Final = 64
 
 @dataclass(frozen=True)
 class Predictions:
-    """Probabilities that a model gives for faces whose emotions are known."""
+    """A model's probabilities for labelled faces."""
 
     faces: LabelledFaces
     probabilities: NDArray[np.float64]
@@ -39,13 +39,13 @@ class Predictions:
 def predict_faces(
     model: LiteRtModel, pixels: NDArray[np.uint8], progress: Progress, size: int | None = None
 ) -> NDArray[np.float32]:
-    """Run a model on many faces, a batch at a time.
+    """Run a model on many faces, in batches.
 
     Args:
-        model: The runner that the classifier uses as well.
+        model: The runner that the classifier uses, too.
         pixels: Faces ``(N, S, S) uint8``.
         progress: Where a bar is shown.
-        size: Side in pixels to which faces are scaled; without it they are used as they are.
+        size: Side in pixels to which faces are scaled; ``None`` leaves them unscaled.
 
     Returns:
         Outputs ``(N, 7 or 14) float32``.
@@ -62,7 +62,7 @@ def predict_faces(
 
 
 def to_csv(predictions: Predictions) -> str:
-    """Every prediction as CSV: source, label, given, confidence and the seven probabilities."""
+    """Every prediction as CSV: source, label, prediction, confidence, seven probabilities."""
     text = io.StringIO(newline="")
     table = row_writer(text)
     table.writerow(("source", "label", "given", "confidence", *LABELS))

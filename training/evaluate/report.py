@@ -1,4 +1,4 @@
-"""A report of an evaluation as a folder: an offline page, the figures and every prediction."""
+"""The report of an evaluation: a folder with an offline page, figures and all predictions."""
 
 import json
 import math
@@ -19,12 +19,12 @@ from affectline.training.evaluate.figures import INKS, confusion_matrix, png, re
 from affectline.training.evaluate.predictions import Predictions, to_csv
 
 KIND: Final = "affectline-train evaluate"
-"""Marks a report as ours."""
+"""Marks a report of an evaluation."""
 FILES: Final = ("report.json", "predictions.csv", "confusion.svg", "reliability.svg", "index.html")
 WORST: Final = 48
 """Mistakes on the contact sheet."""
 BEST: Final = 12
-"""Hits beside them."""
+"""Hits shown for comparison."""
 
 PAGE: Final = """<!doctype html>
 <html lang="en">
@@ -59,33 +59,34 @@ small { display: block; color: var(--soft); overflow-wrap: anywhere }
 </style>
 <h1>$title</h1>
 $headline
-<h2>Emotion by emotion</h2>
+<h2>Results by emotion</h2>
 <div class="wide"><table>
-<tr><th>emotion<th>faces<th>precision<th>recall<th>F1<th>given</tr>
+<tr><th>emotion<th>faces<th>precision<th>recall<th>F1<th>predicted</tr>
 $emotions
 </table></div>
-<p>Precision: how often it is right with this answer. Recall: how many of these faces it finds.
-F1 joins both and is low as soon as one of them is. Given: how often this is the answer.</p>
-<h2>What it takes for what</h2>
-<p>Each row is shared out among the answers given; the diagonal is right.</p>
+<p>Precision: the share of predictions of this emotion that are right. Recall: the share of its
+faces that are found. F1 combines both and is low if either is low. Predicted: how often this
+emotion is predicted.</p>
+<h2>Confusion matrix</h2>
+<p>Each row shows how the faces with one label are classified; the diagonal is right.</p>
 $confusion
-<h2>Is it as sure as it is right?</h2>
-<p>A dot on the line: right as often as it says. Below the line it is too sure, above it not
-sure enough. Underneath: how many faces got which confidence.</p>
+<h2>Calibration</h2>
+<p>For a dot on the line, confidence equals accuracy. Below the line the model is too sure, above
+it not sure enough. The lower chart shows how many faces got which confidence.</p>
 $reliability
 <h2>When it is unsure</h2>
-<p>If answers below some confidence are put aside, fewer faces get one, and more of them a right
-one.</p>
+<p>If predictions below some confidence are rejected, fewer faces keep one, and a larger share of
+those is right.</p>
 <div class="wide"><table>
-<tr><th>sure<th>faces<th>share<th>right<th>95% interval</tr>
+<tr><th>confidence<th>faces<th>share<th>accuracy<th>95% interval</tr>
 $coverage
 </table></div>
 <h2>The worst mistakes</h2>
-<p>Of $mistake_count mistakes, those that it was surest of: label → answer, and its confidence.
-Look for labels that are wrong themselves, for pictures without a face and for what they have in
+<p>Of $mistake_count mistakes, those with the highest confidence: label → prediction, and its
+confidence. Look for wrong labels, for pictures without a face and for what the mistakes have in
 common.</p>
 $mistakes
-<h2>The surest hits, for comparison</h2>
+<h2>The most confident hits, for comparison</h2>
 $hits
 $notes
 </html>
@@ -93,7 +94,7 @@ $notes
 
 
 def check_report_folder(out: Path) -> None:
-    """Check that a folder is free, empty or holds a report and nothing else.
+    """Check that a folder does not exist, is empty, or holds nothing but a report.
 
     Raises:
         AffectlineError: It holds something else, which must not be overwritten.
@@ -105,12 +106,12 @@ def check_report_folder(out: Path) -> None:
         ours = not inside or (inside <= set(FILES) and _is_report(out / FILES[0]))
     except OSError as error:
         raise AffectlineError(
-            f"cannot use --out {out} ({error.strerror})", "name a folder, new or empty"
+            f"cannot use --out {out} ({error.strerror})", "name a new or empty folder"
         ) from error
     if not ours:
         raise AffectlineError(
             f"--out {out} holds something that is not a report of an evaluation",
-            "name another folder, new or empty",
+            "name another, new or empty folder",
         )
 
 
@@ -123,15 +124,15 @@ def _is_report(path: Path) -> bool:
 
 
 def write(out: Path, predictions: Predictions, figures: dict[str, Any]) -> None:
-    """Write ``index.html``, ``report.json``, ``predictions.csv`` and two pictures to a folder.
+    """Write ``index.html``, ``report.json``, ``predictions.csv`` and two diagrams to a folder.
 
-    Everything is made before anything is written, so that a mistake leaves no half a report.
+    Everything is rendered before anything is written, so that an error leaves no partial report.
 
     Args:
         out: The folder; an earlier report in it is replaced.
-        predictions: What the page shows faces of.
+        predictions: The faces and predictions to show.
         figures: ``metrics.report`` with ``model``, ``data`` and ``split`` (a name or ``None``),
-            and ``ferplus`` and ``ferplus_votes`` where there are votes.
+            and ``ferplus`` and ``ferplus_votes`` if there are votes.
 
     Raises:
         AffectlineError: The folder holds something else or cannot be written.
@@ -165,10 +166,10 @@ def render(
     confusion: list[bytes],
     reliability: list[bytes],
 ) -> str:
-    """The page as HTML, with everything that it shows inside.
+    """Render the page as self-contained HTML.
 
     Args:
-        predictions: What the contact sheets show.
+        predictions: The predictions for the contact sheets.
         figures: As for ``write``.
         confusion: The confusion matrix as SVG, for a light and for a dark page.
         reliability: The reliability diagram, likewise.
@@ -190,7 +191,7 @@ def render(
 
 
 def _contact_sheet(predictions: Predictions, chosen: NDArray[np.bool_], count: int) -> str:
-    """Those of the chosen faces that the model was surest of, most sure first."""
+    """The chosen faces with the highest confidence, highest first."""
     order = np.argsort(-predictions.confidence, kind="stable")
     cells = []
     for row in order[chosen[order]][:count]:
@@ -255,51 +256,52 @@ def _headline(figures: dict[str, Any]) -> str:
     (low, high), found = figures["accuracy_interval"], figures["emotions"]
     label = max(found, key=lambda name: found[name]["rows"])
     gap = figures["mean_confidence"] - figures["accuracy"]
-    sure = "about as sure as right"
+    sure = "about as sure as it is right"
     if abs(gap) > 0.01:
         sure = "too sure" if gap > 0 else "not sure enough"
     text = (
         f'<p class="lead">Right on <b>{figures["accuracy"]:.1%}</b> of {figures["rows"]:,} faces.'
-        "</p><p>Other faces of the same kind would give a slightly different figure; over all of "
-        f"them it lies from {low:.1%} to {high:.1%}, as far as chance goes (95% interval). "
-        f"Always answering “{label}” would be right on "
-        f"{figures['majority']:.1%}. With every emotion counted alike, however rare, F1 is "
-        f"{figures['macro_f1']:.1%} (macro F1) and recall {figures['balanced_accuracy']:.1%} "
-        "(balanced accuracy).</p><p>Its confidence is off by "
-        f"<b>{100 * figures['calibration_error']:.1f} points</b> on average (expected calibration "
-        f"error). On the whole it is {sure}: it claims {figures['mean_confidence']:.1%} and "
-        f"reaches {figures['accuracy']:.1%}. Log loss is {figures['log_loss']:.2f} nats; knowing "
-        f"nothing is {math.log(len(LABELS)):.2f}.</p>"
+        "</p><p>Other faces of the same kind would give a slightly different figure: the 95% "
+        f"interval, which covers chance only, is {low:.1%} to {high:.1%}. "
+        f"Always predicting “{label}” would be right on {figures['majority']:.1%}. With equal "
+        f"weight for every emotion, however rare, F1 is {figures['macro_f1']:.1%} (macro F1) and "
+        f"recall {figures['balanced_accuracy']:.1%} (balanced accuracy).</p><p>Confidence is off "
+        f"by <b>{100 * figures['calibration_error']:.1f} points</b> on average (expected "
+        f"calibration error). Overall, the model is {sure}: its mean confidence is "
+        f"{figures['mean_confidence']:.1%}, its accuracy {figures['accuracy']:.1%}. Log loss is "
+        f"{figures['log_loss']:.2f} nats; equal probabilities for all emotions would give "
+        f"{math.log(len(LABELS)):.2f}.</p>"
     )
     text += f"<p>{describe_near_duplicates(figures)}</p>"
     if (votes := figures.get("ferplus")) and votes["rows"]:
         low, high = votes["interval"]
         text += (
-            f"<p>Against what most people saw (FER+ votes) it is right on {votes['accuracy']:.1%} "
-            f"({low:.1%} to {high:.1%}) of {votes['rows']:,} of these faces; for the others the "
-            "votes name no single one of the seven emotions.</p>"
+            f"<p>Against what most people saw (FER+ votes), it is right on {votes['accuracy']:.1%} "
+            f"({low:.1%} to {high:.1%}) of {votes['rows']:,} of these faces. For the others, none "
+            "of the seven emotions got the most votes alone.</p>"
         )
     if (asked := figures.get("ferplus_votes")) and asked["rows"]:
         low, high = asked["interval"]
         text += (
-            "<p>Asked for votes instead of labels, the same model says what most people saw on "
+            "<p>With the label set ferplus, the same model predicts what most people saw on "
             f"<b>{asked['accuracy']:.1%}</b> ({low:.1%} to {high:.1%}) of them.</p>"
         )
     return text
 
 
 def _notes(figures: dict[str, Any]) -> str:
-    """What to keep in mind."""
+    """The limits of the figures."""
     seen = {
-        Split.TRAINING: "If the model was trained on these very faces, new ones will do worse.",
-        Split.PUBLIC_TEST: "A temperature that was fitted on these faces flatters the calibration.",
-        Split.TEST: "A temperature that was fitted on half of them flatters the calibration.",
+        Split.TRAINING: "If the model was trained on these very faces, expect less on new ones.",
+        Split.PUBLIC_TEST: "A temperature fitted on these faces makes calibration look too good.",
+        Split.TEST: "A temperature fitted on half of them makes calibration look too good.",
     }
     return (
         f"<h2>What this does not say</h2><p>{seen.get(figures['split'], '')} The figures hold for "
-        "faces that were found, cut and labelled as these were. Other cameras, light, ages and "
-        "cultures may do worse. A label is what somebody saw in a picture, not what was felt.</p>"
-        "<p>All figures are of the int8 file that the classifier serves. They are in <a href="
-        "'report.json'>report.json</a>, every single answer in <a href='predictions.csv'>"
+        "faces that were detected, cropped and labelled as these were. With other cameras, light, "
+        "ages and cultures they may be worse. A label is what somebody saw in a picture, not what "
+        "the person felt.</p>"
+        "<p>All figures are for the int8 file that the classifier serves. They are in <a href="
+        "'report.json'>report.json</a>, every prediction in <a href='predictions.csv'>"
         "predictions.csv</a>.</p>"
     )

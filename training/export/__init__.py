@@ -1,1 +1,1 @@
-"""From a training run to the artifact that the classifier loads."""
+"""Exports a training run as the artifact that the classifier loads."""

@@ -1,4 +1,4 @@
-"""From a run folder to the artifact that is served: LiteRT int8 and its manifest."""
+"""Exports a run folder as the served artifact: a LiteRT int8 file and its manifest."""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -37,7 +37,7 @@ INT8_FILE: Final = "model.tflite"
 FLOAT32_FILE: Final = "model-float32.tflite"
 
 MajorityLabels = NDArray[np.int64] | None
-"""Label that most FER+ voters chose for each row, -1 where there is none."""
+"""Label that most FER+ voters chose for each row, or -1."""
 
 
 def measure_splits(
@@ -47,10 +47,10 @@ def measure_splits(
     majority: MajorityLabels = None,
     votes_temperature: float | None = None,
 ) -> dict[str, dict[str, float]]:
-    """Figures of each split that has rows.
+    """Metrics of each split that has rows.
 
-    ``raw`` ones are at temperature 1, ``ferplus`` ones against FER+'s majority, and ``votes`` ones
-    of the second answer, against that majority as well.
+    Those named ``raw`` are at temperature 1. Those named ``ferplus`` are measured against FER+'s
+    majority, and so are those named ``votes``, which are for the second label set.
     """
     figures = {}
     logits, second = outputs[:, : len(LABELS)], outputs[:, len(LABELS) :]
@@ -91,16 +91,16 @@ def export_artifact(
     progress: Progress,
     majority: MajorityLabels = None,
 ) -> Manifest:
-    """Write an artifact to a folder, all of it or nothing.
+    """Write an artifact to a folder, completely or not at all.
 
     Args:
         run: A finished run.
         faces: The data it was trained on.
-        out: The artifact's folder; an artifact that is there already is replaced.
+        out: The artifact's folder; an existing artifact is replaced.
         name: The artifact's name.
-        with_reference: Whether the float model goes along: LiteRT, Keras file and SavedModel.
+        with_reference: Whether to include the float model as LiteRT, Keras file and SavedModel.
         progress: A bar for the evaluation of the int8 file.
-        majority: Majority of FER+'s votes for each row, to measure against as well.
+        majority: Majority of FER+'s votes for each row, as a second reference.
 
     Raises:
         AffectlineError: The folder holds something that is not an artifact, or the data lacks
@@ -126,11 +126,11 @@ def export_artifact(
 def write_models(
     logits_model: Any, int8: bytes, folder: Path, with_reference: bool
 ) -> dict[Format, ModelFile]:
-    """Write the files of an artifact; the float ones only as a reference."""
+    """Write the model files of an artifact; the float ones only ``with_reference``."""
     names: dict[Format, str] = {"litert-int8": INT8_FILE}
     (folder / INT8_FILE).write_bytes(int8)
     if with_reference:
-        # Without their softmax too: `output` in the manifest holds for every file.
+        # Without their softmax, too: `output` in the manifest applies to every file.
         names |= {"litert-float32": FLOAT32_FILE, "keras": MODEL_FILE, "saved_model": SAVED_MODEL}
         (folder / FLOAT32_FILE).write_bytes(convert_to_float32(logits_model))
         logits_model.save(folder / MODEL_FILE)
@@ -148,7 +148,7 @@ def build_manifest(
     files: dict[Format, ModelFile],
     majority: MajorityLabels,
 ) -> Manifest:
-    """The manifest, with temperatures that never saw the private test rows."""
+    """The manifest; its temperatures are fitted without the private test rows."""
     held_out = faces.rows(Split.PUBLIC_TEST)
     labels, votes = int8_logits[:, : len(LABELS)], int8_logits[:, len(LABELS) :]
     temperature = fit_temperature(labels[held_out], faces.emotions[held_out])

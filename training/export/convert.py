@@ -1,4 +1,4 @@
-"""From a Keras model to the LiteRT files that are served."""
+"""Converts a Keras model to the LiteRT files that are served."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -14,7 +14,7 @@ from affectline.training.model.paper_network import input_batches
 from affectline.training.silence_output import silence_output
 
 SAMPLE: Final = 512
-"""Training faces shown to the converter, so that it learns each tensor's range."""
+"""Training faces from which the converter determines each tensor's range."""
 
 
 def convert_to_int8(
@@ -23,9 +23,9 @@ def convert_to_int8(
     """Quantize weights and activations after training (Jacob et al. 2018).
 
     Args:
-        model: Keras model of preprocessed pictures ``(N, S, S, 3)``.
+        model: Keras model for preprocessed pictures ``(N, S, S, 3)``.
         samples: Training faces ``(K, S, S) uint8``, whose activations set the ranges.
-        preprocessing: What is done to their pixels.
+        preprocessing: The preprocessing of their pixels.
 
     Returns:
         A LiteRT file with int8 input and output.
@@ -46,13 +46,13 @@ def convert_to_int8(
 
 
 def convert_to_float32(model: Any) -> bytes:
-    """The model as a LiteRT file, nothing rounded."""
+    """Convert the model to a LiteRT file without quantization."""
     with silence_output():
         return bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
 
 
 def choose_samples(faces: LabelledFaces, seed: int) -> NDArray[np.uint8]:
-    """Faces of the training split alone, drawn without repeats."""
+    """Faces of the training split only, drawn without repeats."""
     pixels = faces.select(Split.TRAINING).pixels
     count = min(SAMPLE, len(pixels))
     return pixels[np.random.default_rng(seed).choice(len(pixels), count, replace=False)]

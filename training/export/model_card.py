@@ -14,90 +14,90 @@ from affectline.training.evaluate.metrics import accuracy_with_interval, report,
 
 CARD_FILE: Final = "MODEL_CARD.md"
 
-SECOND: Final = """It has these two answers because
-FER2013's labels and people agree on two faces of three (temperature of the second: {:.3g}). All
-other figures are of the one that is served unless one asks, that for the labels."""
+SECOND: Final = """The model has both label sets
+because FER2013's labels and people agree on two faces in three (temperature of ferplus: {:.3g}).
+All other figures are for the default label set, fer2013."""
 
 CARD: Final = """\
 # Model card: {name}
 
-Seven probabilities for the expression of one face:
+Predicts seven probabilities for the expression of one face:
 {labels}.
-Made for live pipelines on ordinary processors: one grayscale crop of {height}x{width} pixels in,
-int8 arithmetic inside.
+Made for live pipelines on ordinary processors: the input is one grayscale crop of
+{height}x{width} pixels, the arithmetic is int8.
 
 ## How it was made
 
 * Recipe: {recipe}.
-* Learnt: {loss}; optimizer {optimizer}.
+* Loss: {loss}; optimizer {optimizer}.
 * Settings: {settings}.
-* Data: {rows}. {votes}Learnt from the training rows alone; whatever was chosen was chosen on the
-  public test rows; the private test rows were only measured.
+* Data: {rows}. {votes}Trained only on the training rows; all choices were made on the
+  public test rows; the private test rows were used only for measuring.
 * Start: {start}.{second_learnt}
-* int8 after training; temperature {temperature:.3g}, fitted on the public test rows
+* Quantized to int8 after training; temperature {temperature:.3g}, fitted on the public test rows
   (Guo et al. 2017).
 
 ## How good it is
 
-Of the int8 file, as it is served, at its temperature:
+Of the int8 file that is served, at its temperature:
 
 | rows | faces | accuracy | calibration error | log loss in nats | float32 accuracy | FER+ | votes |
 | --- | --- | --- | --- | --- | --- | --- | --- |
 {splits}
 
-FER+ is the share of predictions that most of ten voters agree with, on the faces where one of the
-seven got the most votes; votes is that share with `--label-set ferplus`. {second}
+FER+ is the share of predictions that match the majority of ten voters, on the faces where one of
+the seven got the most votes; votes is that share with `--label-set ferplus`. {second}
 The Test rows are the PublicTest and the PrivateTest rows together.
-The calibration error is the expected calibration error over 15 bins: how far the confidence is from
-the share of right answers, on average.
+The calibration error is the expected calibration error over 15 bins: the mean difference between
+confidence and accuracy.
 {twins}
-Emotion by emotion on the {measured} rows:
+By emotion, on the {measured} rows:
 
 | | faces | precision | recall | F1 |
 | --- | --- | --- | --- | --- |
 {emotions}
 | macro average | {faces} | | | {macro} |
 
-What the true emotions (rows) were taken for (columns), in percent:
+True emotions (rows) and predicted ones (columns), in percent of the row:
 
 | | {header} |
 | --- |{rule}
 {confusion}
 
-FER2013's labels are themselves wrong or arguable for many faces. People agree with them on about
-two faces in three (Goodfellow et al. 2013), and the majority of ten FER+ voters does for 66 % of
-the test faces. A figure above that is partly a knowledge of how this data set was labelled.
+Many of FER2013's labels are themselves wrong or debatable. People agree with them on about two
+faces in three (Goodfellow et al. 2013), and the majority of ten FER+ voters on 66 % of the test
+faces. Accuracy above that partly reflects how this data set was labelled.
 
 ## What it is for
 
-Research, teaching and prototypes in which a person looks at the results: how the expression of one
-consenting adult changes over a session, beside other signals.
+Research, teaching and prototypes in which a person reviews the results: how the expression of one
+consenting adult changes over a session, alongside other signals.
 
 ## What it must not be used for
 
 * **It reads expressions, not feelings.** People smile when they are sad and scowl when they think.
-  The face alone does not tell what somebody feels (Barrett et al. 2019), and this model does not
+  The face alone does not show what somebody feels (Barrett et al. 2019), and this model does not
   know the situation.
 * **Not for decisions about a person**: hiring, marks, credit, policing, insurance, treatment.
-* **Not at work and not in education in the European Union.** Inferring emotions of people there
+* **Not at work and not in education in the European Union.** Inferring people's emotions there
   from biometric data is prohibited except for medical or safety reasons (Regulation (EU) 2024/1689,
   article 5(1)(f), in force since 2 February 2025). Elsewhere emotion recognition counts as high
   risk (annex III, point 1(c)) and the people exposed to it must be told (article 50(3)). Pictures
-  of faces are personal data under the GDPR, biometric ones a special category. This is not legal
+  of faces are personal data under the GDPR, biometric data is a special category. This is not legal
   advice.
-* **Not without consent**, and not on children: neither was looked at.
+* **Not without consent**, and not on children: neither was examined.
 
 ## Who it is worse for
 
-FER2013 was collected by searching the web for words of emotion, and says nothing of the age, the
-gender or the skin of the people in it. Such collections hold more young, light-skinned and Western
-faces than the world does, and more acted expressions than life. Models of such data are known to
-err more often for others. How much more this one does could not be measured with this data: measure
-it on your own people before you compare persons or groups. `affectline-train evaluate` takes a
-folder of pictures.
+FER2013 was collected by searching the web for words of emotion. It does not record the age, the
+gender or the skin of the people in it. Such collections contain more young, light-skinned and
+Western faces than the world does, and more acted expressions than daily life. Models trained on
+such data are known to make more errors on other people. How many more this one makes could not be
+measured with this data: measure it on your own participants before you compare persons or groups.
+`affectline-train evaluate` takes a folder of pictures.
 
-Rare expressions are known less well: disgust has {disgust} of the training faces. Faces from the
-side, covered, very dark or smaller than about 40 pixels are hardly in the data.
+Rare expressions are recognized less well: disgust has {disgust} of the training faces. The data
+contains few faces that are seen from the side, covered, very dark or smaller than about 40 pixels.
 
 ## Licences
 
@@ -108,12 +108,12 @@ extends to models that learnt from it. FER+: MIT (Barsoum et al. 2016). ImageNet
 
 
 def render_card(manifest: Manifest, logits: NDArray[np.float32], faces: LabelledFaces) -> str:
-    """The card of a model, in Markdown.
+    """Render the card of a model in Markdown.
 
     Args:
-        manifest: The artifact's.
-        logits: What the int8 file gives for every row of the data, ``(N, 7)``.
-        faces: The data, labelled.
+        manifest: The artifact's manifest.
+        logits: Logits of the int8 file for every row of the data, ``(N, 7)``.
+        faces: The labelled data.
     """
     measured = next(
         split for split in (Split.PRIVATE_TEST, Split.PUBLIC_TEST) if faces.rows(split).any()
@@ -132,11 +132,11 @@ def render_card(manifest: Manifest, logits: NDArray[np.float32], faces: Labelled
         optimizer=_join_settings(made["optimizer"]),
         settings=_join_settings(made["settings"]),
         rows=", ".join(f"{count} {split}" for split, count in made["data"]["rows"].items()),
-        start=f"the convolutions of {made['started_from']}, an earlier model of the same data that "
-        "began with VGG16's ImageNet weights"
+        start=f"the convolutions of {made['started_from']}, an earlier model of the same data, "
+        "trained from VGG16's ImageNet weights"
         if "started_from" in made
         else "VGG16's ImageNet weights",
-        votes="FER+ votes beside the labels. " if made["data"].get("votes") else "",
+        votes="FER+ votes in addition to the labels. " if made["data"].get("votes") else "",
         temperature=manifest.temperature,
         second_learnt=f"\n* {made['second_answer'][0].upper() + made['second_answer'][1:]}."
         if "second_answer" in made
@@ -161,7 +161,7 @@ def render_card(manifest: Manifest, logits: NDArray[np.float32], faces: Labelled
 def _near_duplicates_paragraph(
     logits: NDArray[np.float32], faces: LabelledFaces, measured: Split
 ) -> str:
-    """How right it is on faces that it cannot have known; a paragraph, or nothing."""
+    """A paragraph about accuracy without near duplicates of training faces; may be empty."""
     known = faces.pixels[faces.rows(Split.TRAINING)]
     if not len(known):
         return ""

@@ -1,9 +1,9 @@
-"""Trains the small network that tells whether a hand covers a part of a face.
+"""Trains the small network that detects whether a hand covers a part of a face.
 
 ``python -m affectline.training.fit.covered_face FER2013.csv.xz FOLDER`` writes a new folder with
-the network and its manifest, as the detector reads them. FER2013 does not say which faces are
-covered, so hands are drawn over them: bars with round ends and shaded edges, side by side like
-fingers, as bright as the face.
+the network and its manifest, as the detector reads them. FER2013 does not label covered faces, so
+hands are drawn over faces: bars with round ends and shaded edges, side by side like fingers, as
+bright as the face.
 """
 
 import sys
@@ -32,13 +32,13 @@ STEP: Final = 3
 """Every third training face is used: more made no difference."""
 EPOCHS: Final = 12
 HELD_OUT: Final = 5
-"""Every fifth of those is kept for the figures."""
+"""Every fifth of those is held out for the figures."""
 SEED: Final = 1
 SHARE: Final = 0.01
-"""Of faces as they are: the figures are for the logit that so many exceed."""
+"""Share of uncovered faces above the logit at which the figures are measured."""
 _PROGRAM: Final = "affectline.training.fit.covered_face"
 _TIPS: Final = ((15, 18), (33, 18), (24, 36), (24, 36), (14, 32), (34, 32), (24, 26))
-"""Where fingers end, across and down: eyes, mouth (twice as often), cheeks, nose."""
+"""Positions of fingertips, x and y: eyes, mouth (twice as often), cheeks, nose."""
 
 _ROWS, _COLUMNS = (axis.astype(np.float32) for axis in np.mgrid[0:FER_SIZE, 0:FER_SIZE])
 
@@ -48,7 +48,7 @@ def cover(face: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.fl
 
     Args:
         face: ``(48, 48) uint8``.
-        random: Where, how large and how bright it is.
+        random: Determines the position, size and brightness of the hand.
 
     Returns:
         ``(48, 48)``, 0 to 255.
@@ -97,7 +97,7 @@ def _draw_bar(
 
 
 def photograph(faces: NDArray[np.floating], random: np.random.Generator) -> NDArray[np.float32]:
-    """Faces with other light and noise, half of them mirrored: ``(N, 48, 48, 1)``, 0 to 255."""
+    """Faces with varied light and noise, half of them mirrored: ``(N, 48, 48, 1)``, 0 to 255."""
     light = random.uniform(0.6, 1.3, (len(faces), 1, 1))
     seen = faces * light + random.normal(0, 3, faces.shape)
     mirrored = random.random(len(faces)) < 0.5
@@ -106,7 +106,7 @@ def photograph(faces: NDArray[np.floating], random: np.random.Generator) -> NDAr
 
 
 def build_network() -> Any:
-    """The network: ``(1, 48, 48, 1)`` from 0 to 255 in, a logit out."""
+    """The network: from ``(1, 48, 48, 1)``, 0 to 255, to a logit."""
     layers = keras.layers
     return keras.Sequential(
         [
@@ -128,7 +128,7 @@ def build_network() -> Any:
 def _draw_pairs(
     faces: NDArray[np.uint8], random: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Each face covered and as it is, and which is which."""
+    """Each face covered and uncovered, and 1 for covered, 0 for uncovered."""
     covered = np.stack([cover(face, random) for face in faces])
     both = np.concatenate([covered, faces.astype(np.float32)])
     truth = np.repeat(np.array([1, 0], np.float32), len(faces))
@@ -136,7 +136,7 @@ def _draw_pairs(
 
 
 def fit(faces: NDArray[np.uint8], epochs: int = EPOCHS, seed: int = SEED) -> Any:
-    """Train the network; hands are drawn anew for every epoch."""
+    """Train the network; new hands are drawn for every epoch."""
     keras.utils.set_random_seed(seed)
     random = np.random.default_rng(seed)
     network = build_network()
@@ -148,7 +148,7 @@ def fit(faces: NDArray[np.uint8], epochs: int = EPOCHS, seed: int = SEED) -> Any
 
 
 def measure(network: Any, faces: NDArray[np.uint8], share: float = SHARE) -> tuple[float, float]:
-    """The logit that a share of faces as they are exceeds, and the share of covered ones above."""
+    """The logit that a share of uncovered faces exceeds, and the share of covered ones above it."""
     pictures, truth = _draw_pairs(faces, np.random.default_rng(2))
     logits = network.predict(pictures, verbose=0)[:, 0]
     limit = float(np.quantile(logits[truth == 0], 1 - share))
@@ -161,8 +161,8 @@ def describe(path: Path, origin: TrainingOrigin, limit: float, found: float) -> 
     Args:
         path: The LiteRT file.
         origin: What it was trained on.
-        limit: The logit that 1 % of the held-out faces as they are exceed.
-        found: Share of held-out faces with a hand drawn over them above that, 0 to 1.
+        limit: The logit that 1 % of the held-out faces exceed while uncovered.
+        found: Share of held-out faces above that logit with a hand drawn over them, 0 to 1.
     """
     (output,) = open_interpreter(path, 1, "train it again").get_output_details()
     return NetworkManifest(
@@ -198,7 +198,7 @@ def describe(path: Path, origin: TrainingOrigin, limit: float, found: float) -> 
 def write(
     folder: Path, network: Any, origin: TrainingOrigin, held_out: NDArray[np.uint8]
 ) -> NetworkManifest:
-    """Write the LiteRT file and its manifest, with the figures of held-out faces."""
+    """Write the LiteRT file and its manifest, with the figures on held-out faces."""
     file = folder / "model.tflite"
     with silence_output():
         file.write_bytes(tf.lite.TFLiteConverter.from_keras_model(network).convert())

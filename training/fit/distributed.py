@@ -10,15 +10,15 @@ from typing import Any, Final
 from affectline.common.errors import AffectlineError
 
 PATIENCE_S: Final = 600.0
-"""How long the others wait for the first worker, which reads the same data as they."""
+"""How long other workers wait for the first one, which reads the same data."""
 ASK_AGAIN_S: Final = 0.5
 
 
 def worker_index() -> int:
-    """This worker's index among those that ``TF_CONFIG`` names; 0 writes the run folder.
+    """This worker's index in ``TF_CONFIG``; worker 0 writes the run folder.
 
     Raises:
-        AffectlineError: ``TF_CONFIG`` is missing, or does not name workers and this one's place.
+        AffectlineError: ``TF_CONFIG`` is missing, or lacks the workers or this worker's index.
     """
     return _workers()[1]
 
@@ -46,15 +46,15 @@ def _workers() -> tuple[list[Any], int]:
 
 
 def wait_for_first(patience_s: float = PATIENCE_S) -> None:
-    """Wait until the first worker listens. It may have refused its run folder.
+    """Wait until the first worker listens; it may have failed on its run folder.
 
-    TensorFlow itself would wait for it for an hour, deaf to every signal.
+    TensorFlow itself would wait for an hour and ignore every signal.
 
     Args:
         patience_s: How long to wait, in seconds.
 
     Raises:
-        AffectlineError: As ``worker_index`` does, and when the first worker does not come.
+        AffectlineError: As ``worker_index`` does, and if the first worker does not answer in time.
     """
     workers, index = _workers()
     if not index:
@@ -66,16 +66,16 @@ def wait_for_first(patience_s: float = PATIENCE_S) -> None:
         raise AffectlineError(f"TF_CONFIG's first worker {address!r} is not host:port", fix)
     deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline:
-        # UnicodeError: a name that can be no host's
+        # UnicodeError: not a valid host name
         with contextlib.suppress(OSError, UnicodeError):
             socket.create_connection((host.strip("[]"), int(port)), timeout=ASK_AGAIN_S).close()
             return
         time.sleep(ASK_AGAIN_S)
-    raise AffectlineError(f"the first worker {address} did not come in {patience_s:g} s", fix)
+    raise AffectlineError(f"the first worker {address} did not answer within {patience_s:g} s", fix)
 
 
 def join_workers() -> Any:
-    """Join the workers that ``TF_CONFIG`` names, and wait until all of them are there.
+    """Join the workers in ``TF_CONFIG``, and wait until all of them have joined.
 
     Returns:
         A ``tf.distribute.MultiWorkerMirroredStrategy``.
@@ -84,6 +84,6 @@ def join_workers() -> Any:
         AffectlineError: As ``worker_index`` does.
     """
     worker_index()
-    import tensorflow as tf  # slow: only once TF_CONFIG is known to be right
+    import tensorflow as tf  # slow, so only after TF_CONFIG was checked
 
     return tf.distribute.MultiWorkerMirroredStrategy()

@@ -1,4 +1,4 @@
-"""A run of the strong recipe: epochs, checkpoints, logs, and the model in the end."""
+"""A run of the strong recipe: epochs, checkpoints, logs and the final model."""
 
 import csv
 import tempfile
@@ -31,10 +31,10 @@ from affectline.training.model.warm_start import read_convolutions
 from affectline.training.run_folder import CHECKPOINTS, HISTORY, LAST_LAYERS, TENSORBOARD
 
 SCORED_TRAINING_FACES: Final = 1024
-"""Training faces that are scored after each epoch beside the public test rows."""
+"""Training faces that are scored after each epoch, in addition to the public test rows."""
 BLENDS: Final = tuple(tenth / 10 for tenth in range(11))
 START_SHARES: Final = (0.0, 0.25, 0.5)
-"""Shares of the convolutions that a run started from that are networks in what it ends with."""
+"""Shares of the initial convolutions that are tried in the final network."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,11 @@ class EpochLog:
 
     epoch: int
     loss: float
-    """Of both last layers, on the changed faces of the training."""
+    """Of both last layers, on the augmented training faces."""
     accuracy: float
-    """On the same faces; far from ``training_accuracy``, the training is not what is used."""
+    """On the same faces; if far from ``training_accuracy``, something is wrong."""
     training_accuracy: float
-    """Of the averaged weights, on unchanged training faces."""
+    """Of the averaged weights, on unmodified training faces."""
     public_accuracy: float
     """Of the averaged weights, on the public test rows."""
     public_loss: float
@@ -63,19 +63,19 @@ def fit(
     strategy: Any = None,
     start: Artifact | None = None,
 ) -> dict[str, Any] | None:
-    """Train, save and measure; a run folder with checkpoints is continued.
+    """Train, save and measure; resumes from checkpoints in the run folder.
 
     Args:
-        faces: FER2013, or faces of one's own; with votes if there are any.
-        weights: File of VGG16's ImageNet weights; ``None`` lets Keras fetch them.
-        recipe: The run's arguments.
-        folder: The run's own.
+        faces: FER2013 or other faces, with votes if there are any.
+        weights: File of VGG16's ImageNet weights; ``None`` lets Keras download them.
+        recipe: The hyperparameters of the run.
+        folder: The run's folder.
         progress: Where a bar is shown.
         strategy: A ``tf.distribute`` strategy; its first worker writes the run folder.
-        start: A model whose convolutions to go on from, instead of ImageNet's.
+        start: A model to take the initial convolutions from, instead of ImageNet's.
 
     Returns:
-        What ``run.json`` holds; ``None`` on all workers but the first.
+        The content of ``run.json``; ``None`` on all workers but the first.
 
     Raises:
         AffectlineError: The data lacks a split, the weights do not fit, a checkpoint cannot be
@@ -92,7 +92,7 @@ def fit(
     if not first:
         return None
     public = faces.select(Split.PUBLIC_TEST)
-    learnt = recipe.epochs > recipe.warm_epochs  # else the convolutions are those of the start
+    learnt = recipe.epochs > recipe.warm_epochs  # otherwise the convolutions are unchanged
     share, network = (
         choose_start_share(trainer, public) if start and learnt else (0.0, trainer.average)
     )
@@ -116,15 +116,15 @@ def fit(
 
 
 ABOUT: Final = {
-    "recipe": "strong: VGG16 (ImageNet) trained on as a whole, without its last pooling, batch "
-    "normalisation while it learns, average pooling, dense head, softmax",
+    "recipe": "strong: all of VGG16 (ImageNet) fine-tuned, without its last pooling, batch "
+    "normalisation during training, average pooling, dense head, softmax",
     "loss": "categorical_crossentropy on smoothed labels, and on FER+ votes by a second layer",
     "optimizer": {"name": "SGD", "momentum": MOMENTUM, "nesterov": True},
 }
 
 
 def select_training_data(faces: LabelledFaces) -> TrainingData:
-    """The training rows; where there are votes, those that nobody could tell are left out."""
+    """The training rows; if the data has votes, only the rows with votes."""
     chosen = faces.rows(Split.TRAINING)
     has_votes = faces.votes.any(axis=1)
     if has_votes.any():
@@ -134,10 +134,10 @@ def select_training_data(faces: LabelledFaces) -> TrainingData:
 
 @contextmanager
 def restored_checkpoints(trainer: Trainer, folder: Path, first: bool) -> Iterator[Any]:
-    """Restore the last good checkpoint, if there is one; yields what writes the next.
+    """Restore the latest checkpoint, if there is one; yields a function that saves the next.
 
-    TensorFlow writes a checkpoint beside the last one and only then names it the last, so a kill
-    or a full disk in the middle leaves the one before.
+    TensorFlow writes a new checkpoint beside the latest and only then marks it as the latest, so a
+    kill or a full disk in between leaves the previous one.
     """
     checkpoint = tf.train.Checkpoint(state=trainer.state())
     home = str(folder / CHECKPOINTS)
@@ -145,12 +145,12 @@ def restored_checkpoints(trainer: Trainer, folder: Path, first: bool) -> Iterato
         last = tf.train.latest_checkpoint(home)
         if last:
             checkpoint.restore(last).assert_consumed()
-    except Exception as error:  # a damaged file has been seen to raise four kinds
+    except Exception as error:  # damaged files have raised four different kinds
         raise AffectlineError(
             f"the checkpoint {last} cannot be read ({first_line(error)})",
-            f"remove its line from {home}/checkpoint to go on from the one before",
+            f"remove its line from {home}/checkpoint to resume from the one before",
         ) from error
-    # All workers have to save at once, each somewhere else.
+    # All workers must save at the same time, each to a different place.
     with tempfile.TemporaryDirectory() as aside:
         manager = tf.train.CheckpointManager(checkpoint, home if first else aside, max_to_keep=2)
 
@@ -161,7 +161,7 @@ def restored_checkpoints(trainer: Trainer, folder: Path, first: bool) -> Iterato
             except (tf.errors.OpError, OSError) as error:
                 raise AffectlineError(
                     f"cannot write the checkpoint of epoch {done} to {home} ({first_line(error)})",
-                    "make room and go on with --resume from the epoch before",
+                    "make room and resume from the previous epoch with --resume",
                 ) from error
 
         yield save
@@ -170,7 +170,7 @@ def restored_checkpoints(trainer: Trainer, folder: Path, first: bool) -> Iterato
 def train(
     trainer: Trainer, faces: LabelledFaces, folder: Path | None, save: Any, progress: Progress
 ) -> None:
-    """Go through the epochs that are left, with a checkpoint and a line of logs after each."""
+    """Train the remaining epochs, with a log line and a checkpoint after each."""
     epochs, each = trainer.recipe.epochs, trainer.steps_per_epoch
     done = int(trainer.epoch.numpy())
     task = progress.add_task("Training", total=epochs * each, completed=done * each)
@@ -179,8 +179,8 @@ def train(
     while (epoch := int(trainer.epoch.numpy())) < epochs:
         start = time.perf_counter()
         loss, hits = run_epoch(trainer, progress, task)
-        # The line first: the epochs after the last checkpoint are run again and their lines are
-        # dropped, but an epoch with a checkpoint and no line would never get one.
+        # The log line first: epochs after the last checkpoint are repeated and their lines dropped,
+        # but an epoch with a checkpoint and without a line would never get one.
         if log:
             figures = evaluate_network(trainer.average, *watched)
             log.add(EpochLog(epoch + 1, loss, hits, *figures, time.perf_counter() - start))
@@ -192,7 +192,7 @@ def train(
 
 
 def run_epoch(trainer: Trainer, progress: Progress, task: TaskID) -> tuple[float, float]:
-    """Train for an epoch under a bar; its mean loss and share of right answers."""
+    """Train for an epoch under a bar; returns its mean loss and accuracy."""
     steps = []
     for step in trainer.run_epoch():
         steps.append(step)
@@ -213,21 +213,21 @@ def evaluate_network(
 
 
 class RunLog:
-    """``history.csv`` and TensorBoard's events, without the epochs that are run again."""
+    """``history.csv`` and TensorBoard's events, without the epochs that will be repeated."""
 
     def __init__(self, folder: Path, done: int) -> None:
         self._file = folder / HISTORY
         names = [field.name for field in fields(EpochLog)]
         with self._written():
             rows = [line.split(",") for line in self._lines()[1:]]
-            # A disk that was full may have cut the last line off.
+            # A full disk may have truncated the last line.
             kept = [row for row in rows if len(row) == len(names) and int(row[0]) <= done]
             lines = "".join(",".join(row) + "\n" for row in (names, *kept))
             atomic_file.write_text(self._file, lines)
             self._events = tf.summary.create_file_writer(str(folder / TENSORBOARD))
 
     def add(self, entry: EpochLog) -> None:
-        """Write a line."""
+        """Write the line of an epoch."""
         with self._written():
             with self._file.open("a", newline="") as stream:
                 writer = csv.writer(stream, lineterminator="\n")
@@ -248,12 +248,12 @@ class RunLog:
         except (tf.errors.OpError, OSError) as error:
             raise AffectlineError(
                 f"cannot write the log {self._file} ({first_line(error)})",
-                "make room and go on with --resume from the last whole epoch",
+                "make room and resume from the last complete epoch with --resume",
             ) from error
 
 
 def choose_start_share(trainer: Trainer, public: LabelledFaces) -> tuple[float, Network]:
-    """How much of its start a network keeps, and that network: by log loss on the public rows."""
+    """Choose the share of the start to keep, by log loss on the public rows; with its network."""
     networks = {share: trainer.blend_with_start(share) for share in START_SHARES}
 
     def loss(share: float) -> float:
@@ -264,7 +264,7 @@ def choose_start_share(trainer: Trainer, public: LabelledFaces) -> tuple[float, 
 
 
 def choose_votes_weight(network: Network, public: LabelledFaces) -> float:
-    """Weight of the votes' layer that is best on the public test rows; the larger of equals."""
+    """Weight of the votes' layer with the best accuracy on the public rows; the largest of ties."""
     labels, votes = network.score(public.pixels)
     return max(
         BLENDS,
@@ -275,5 +275,5 @@ def choose_votes_weight(network: Network, public: LabelledFaces) -> float:
 def blend_logits(
     labels: NDArray[np.float32], votes: NDArray[np.float32], share: float
 ) -> NDArray[np.float32]:
-    """Logits of both last layers as one, ``(N, 7)``."""
+    """Weighted mean of the logits of both last layers, ``(N, 7)``."""
     return labels * np.float32(1 - share) + votes * np.float32(share)

@@ -1,4 +1,4 @@
-"""The strong recipe's numbers."""
+"""Hyperparameters of the strong recipe."""
 
 import math
 from dataclasses import dataclass, field
@@ -9,52 +9,52 @@ from affectline.training.cpu_features import fast_in_bfloat16
 
 @dataclass(frozen=True)
 class FinetuneConfig:
-    """What a run of the strong recipe is made of."""
+    """Hyperparameters of one run of the strong recipe."""
 
     epochs: int = 60
     batch_size: int = 128
     learning_rate: float = 0.05
-    """Highest rate."""
+    """Highest learning rate."""
     seed: int = 0
     image_size: int = 48
-    """Side of the pictures that the model will be given."""
+    """Side of the model's input in pixels."""
     decay: float = 5e-4
-    """Weight decay of kernels, as a gradient (L2)."""
+    """Weight decay of kernels, added to the gradient (L2)."""
     warm_epochs: int = 1
-    """First epochs, in which only the head learns."""
+    """Number of epochs at the start in which only the head is trained."""
     low: float = 1 / 4
-    """Share of the epochs, after those, in which VGG16's first two blocks learn too, at a rate that
-    falls to nothing. They find edges and corners, which they have learnt by then (Brock et al.
-    2017); a step without them costs a quarter less."""
+    """Share of the epochs, after those, in which VGG16's first two blocks are trained as well, at a
+    rate that falls to zero. They detect edges and corners, which they have learnt by then (Brock et
+    al. 2017); a step without them costs a quarter less."""
     whole: float = 1 / 6
-    """Share of the epochs, the last, that see whole faces, unmixed; those before see windows that
-    cost a fifth less."""
+    """Share of the epochs, at the end, that use whole, unmixed faces; those before use windows,
+    which cost a fifth less."""
     window: float = 5 / 6
     """Side of a window, as a share of the picture's."""
     mixing: float = 0.5
-    """Largest share that another face has in a picture and in what it should be taken for (Zhang et
-    al. 2018); most have much less."""
+    """Largest share of another face in a picture and its target (mixup, Zhang et al. 2018); most
+    shares are much smaller."""
     changes: float = 1.0
-    """How far faces are changed, 0 to 1 (see ``affectline.training.data.augment``)."""
+    """Strength of the augmentation, 0 to 1 (see ``affectline.training.data.augment``)."""
     dropout: float = 0.3
-    """Share of the features that a step leaves out (Srivastava et al. 2014)."""
+    """Share of the features that a step drops (Srivastava et al. 2014)."""
     smoothing: float = 0.1
     """Share of a label that is spread over all seven (Szegedy et al. 2016)."""
     votes_trust: float = 0.5
-    """Share of a label's target that FER+'s votes have (see ``training.fit.label_smoothing``)."""
+    """Weight of FER+'s votes in a label's target (see ``training.fit.label_smoothing``)."""
     averaging: float = 0.999
     """Share of the running average of the weights that a step keeps (Polyak & Juditsky 1992)."""
     mixed: bool = field(default_factory=fast_in_bfloat16)
-    """Compute in bfloat16; weights and sums stay float32. A processor that lacks it would take
+    """Compute in bfloat16; weights and sums stay float32. A processor without it would take
     more than twice as long."""
 
     @property
     def low_epochs(self) -> int:
-        """How many epochs the first two blocks learn."""
+        """Number of epochs in which the first two blocks are trained."""
         return round(self.epochs * self.low)
 
     def uses_whole_faces(self, epoch: int) -> bool:
-        """Whether an epoch, counted from 0, sees whole faces."""
+        """Whether an epoch, counted from 0, uses whole faces."""
         return epoch >= self.epochs - max(1, round(self.epochs * self.whole))
 
     def side(self, whole: bool) -> int:
@@ -72,12 +72,12 @@ WARM_START: Final = {
     "dropout": 0.2,
     "votes_trust": 0.25,
 }
-"""What is other when a run starts from a trained model: a lower rate, no mixed faces, edges and
-corners left as they are."""
+"""What differs if a run starts from a trained model: a lower rate, no mixed faces, and VGG16's
+first two blocks unchanged, among others."""
 
 
 def learning_rate_at(step: int, steps: int, warm: int, highest: float) -> float:
-    """Learning rate: nothing for ``warm`` steps, a rise half as long, then half a cosine."""
+    """Learning rate: zero for ``warm`` steps, a rise half as long, then half a cosine."""
     if step < warm:
         return 0.0
     rise = max(1, warm // 2)

@@ -1,4 +1,4 @@
-"""Targets of the labels' layer: FER2013's labels, tempered by FER+'s votes."""
+"""Targets of the labels' layer: FER2013's labels, softened by FER+'s votes."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ from affectline.common.labels import LABELS
 from affectline.common.model.artifact import LEAST
 
 L2_PENALTY: Final = 1e-4
-"""Of squared weights (L2), so that they stay finite where votes decide a label."""
+"""Penalty on squared weights (L2), which stay finite even if votes determine a label."""
 
 
 def temper_labels(
@@ -18,15 +18,15 @@ def temper_labels(
 ) -> NDArray[np.float32]:
     """Targets for FER2013's labels.
 
-    A third of the labels are not what most of ten people see, and learning such a one by heart
-    helps nowhere. What the label of a face with such votes usually is can be has_votes from all the
-    others (`estimate_label_shares`); the target lies between that and the label itself.
+    A third of the labels are not what most of ten people see, and memorizing such a label does
+    not help. All faces together show which labels are usual for given votes
+    (`estimate_label_shares`); the target lies between those and the label itself.
 
     Args:
         emotions: Labels ``(N,)``, indices into ``LABELS``.
-        votes: Shares ``(N, 7)``; rows of zeros have none and keep their label.
+        votes: Shares ``(N, 7)``; rows of zeros have no votes and keep their label.
         smoothing: Share of a label that is spread over all seven (Szegedy et al. 2016).
-        trust: Share of the target that the votes have.
+        trust: Weight of the votes in the target.
 
     Returns:
         ``(N, 7)``, rows that sum to 1.
@@ -42,7 +42,7 @@ def temper_labels(
 def estimate_label_shares(
     emotions: NDArray[np.int64], votes: NDArray[np.float32]
 ) -> NDArray[np.float64]:
-    """How probable each label is for such votes: a logistic regression over these very rows.
+    """The probability of each label given the votes, by logistic regression on these same rows.
 
     Returns:
         ``(N, 7)``.
@@ -57,7 +57,7 @@ def fit_logistic_regression(
 ) -> NDArray[np.float64]:
     """Multinomial logistic regression: weights ``(K, 7)`` from ``(N, K)`` to shares ``(N, 7)``.
 
-    Rows of ``targets`` sum to 1; the loss is their cross-entropy, and `L2_PENALTY`.
+    Rows of ``targets`` sum to 1; the loss is their cross-entropy plus `L2_PENALTY`.
     """
 
     def loss(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:

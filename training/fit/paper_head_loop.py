@@ -1,8 +1,8 @@
-"""The head's training loop, compiled: a whole epoch is one call, and an epoch repeats itself.
+"""The head's training loop, compiled: one call runs a whole epoch, reproducibly.
 
-It is what ``keras.Model.fit`` does with ``Adamax`` and categorical cross-entropy, written out so
-that XLA can fuse a step into a few loops. Nothing depends on the number of epochs that are to
-come: a run of 10,000 epochs goes through the very states of a run of 500.
+It does what ``keras.Model.fit`` does with ``Adamax`` and categorical cross-entropy, written out so
+that XLA can fuse a step into a few loops. Nothing depends on the number of epochs to come: a run of
+10,000 epochs passes through the same states as a run of 500.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 BETAS: Final = (0.9, 0.999)
 """Adamax's decay rates, as in the paper (and Kingma & Ba 2014)."""
 EPSILON: Final = 1e-7
-"""Keras' own, added to Adamax's divisor."""
+"""Keras' default, added to Adamax's divisor."""
 
 Arrays = tuple[NDArray[np.float32], ...]
 Rows = tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -28,11 +28,11 @@ class HeadState:
     """Everything that the next epoch depends on, apart from data and settings."""
 
     weights: Arrays
-    """Kernel and bias of each dense layer in turn, as Keras' ``get_weights`` gives them."""
+    """Kernel and bias of each dense layer in turn, as Keras' ``get_weights`` returns them."""
     momenta: Arrays
     """Adamax's decaying mean of each gradient."""
     norms: Arrays
-    """Adamax's decaying largest size of each gradient."""
+    """Adamax's decaying maximum of each gradient's magnitude."""
     epoch: int = 0
     """Epochs done."""
     step: int = 0
@@ -41,16 +41,16 @@ class HeadState:
 
 @dataclass(frozen=True)
 class HeadScores:
-    """Mean loss in nats and share of right answers, 0 to 1."""
+    """Mean loss in nats and accuracy, 0 to 1."""
 
     loss: float
     accuracy: float
 
 
 def use_one_thread() -> None:
-    """Keep TensorFlow to one thread; must come before its first operation.
+    """Limit TensorFlow to one thread; must be called before its first operation.
 
-    A step of the head is too small to be shared: two threads spend a quarter more processor time.
+    A step of the head is too small to be divided: two threads use a quarter more CPU time.
     """
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
@@ -66,10 +66,10 @@ class HeadLoop:
     """Training and scoring of one head on rows that stay in memory.
 
     Args:
-        train: The rows to learn from.
-        batch_size: Rows in a step; the last step of an epoch takes what is left.
-        learning_rate: Adamax's.
-        seed: Of the order of the rows in each epoch.
+        train: The training rows.
+        batch_size: Rows in a step; the last step of an epoch takes the rest.
+        learning_rate: Adamax's learning rate.
+        seed: Seed for the order of the rows in each epoch.
     """
 
     def __init__(self, train: Rows, batch_size: int, learning_rate: float, seed: int) -> None:
@@ -83,11 +83,11 @@ class HeadLoop:
         """Train for one epoch.
 
         Returns:
-            The new state, and loss and accuracy as Keras shows them: of each batch before its
+            The new state, and loss and accuracy as Keras reports them: of each batch before its
             step.
         """
         rows = self._features.shape[0]
-        # Of the seed and the epoch alone, so that a run that was stopped finds its order again.
+        # Depends only on the seed and the epoch, so that a resumed run has the same order.
         order = np.random.default_rng((self._seed, state.epoch + 1)).permutation(rows)
         arrays = (state.weights, state.momenta, state.norms)
         arrays, loss, hits = self._run(
@@ -98,13 +98,13 @@ class HeadLoop:
         return after, HeadScores(float(loss) / rows, float(hits) / rows)
 
     def _in_batches(self, order: NDArray[np.int32]) -> tuple[Any, Any]:
-        """Features and targets in this order; the last batch is filled up with any rows."""
+        """Features and targets in this order; the last batch is padded with arbitrary rows."""
         order = np.resize(order, self._batches * self._size)
         return tf.gather(self._features, order), tf.gather(self._targets, order)
 
 
 def compile_score(rows: Rows) -> Callable[[Arrays], HeadScores]:
-    """Compile the scoring of weights on rows that are only watched."""
+    """Compile the scoring of weights on rows that are not trained on."""
     features, targets = (tf.constant(array) for array in rows)
 
     @tf.function(jit_compile=True)  # type: ignore[untyped-decorator]
@@ -125,12 +125,12 @@ def _compile_epoch(rows: int, size: int, rate: float) -> Callable[..., Any]:
     @tf.function(jit_compile=True)  # type: ignore[untyped-decorator]
     def run(arrays: Any, step: Any, features: Any, targets: Any) -> Any:
         def one(batch: Any, arrays: Any, loss: Any, hits: Any) -> Any:
-            # Slices of unknown start but known size: XLA wants every shape beforehand.
+            # Slices of unknown start but known size: XLA needs every shape in advance.
             part = tuple(
                 tf.slice(array, [batch * size, 0], [size, array.shape[1]])
                 for array in (features, targets)
             )
-            # In the last batch the rows that only fill it up count for nothing.
+            # In the last batch, the padding rows do not count.
             real = tf.cast(batch * size + tf.range(size) < rows, tf.float32)
             now = step + tf.cast(batch + 1, tf.float32)
             arrays, losses, right = _step(arrays, now, part, real, rate)
@@ -143,7 +143,7 @@ def _compile_epoch(rows: int, size: int, rate: float) -> Callable[..., Any]:
 
 
 def _step(arrays: Any, step: Any, batch: Any, real: Any, rate: float) -> Any:
-    """One batch: new arrays, the sum of its losses and how many answers were right.
+    """Train on one batch; returns new arrays, the sum of its losses and the number of hits.
 
     Args:
         arrays: Weights, momenta and norms.
@@ -171,7 +171,7 @@ def _step(arrays: Any, step: Any, batch: Any, real: Any, rate: float) -> Any:
 
 
 def _forward(weights: Any, features: Any) -> list[Any]:
-    """What goes into each layer, and the logits ``(N, 7)`` last."""
+    """The input of each layer, and last the logits ``(N, 7)``."""
     values = [features]
     for layer in range(0, len(weights), 2):
         sums = tf.matmul(values[-1], weights[layer]) + weights[layer + 1]
@@ -180,7 +180,7 @@ def _forward(weights: Any, features: Any) -> list[Any]:
 
 
 def _score_rows(logits: Any, targets: Any) -> tuple[Any, Any, Any]:
-    """Loss and hit of each row ``(N,)``, and the slope of the loss at the logits ``(N, 7)``."""
+    """Loss and hit of each row ``(N,)``, and the gradient of the loss at the logits ``(N, 7)``."""
     likelihoods = tf.nn.log_softmax(logits)
     losses = -tf.reduce_sum(targets * likelihoods, axis=1)
     right = tf.equal(tf.argmax(logits, axis=1), tf.argmax(targets, axis=1))
@@ -188,7 +188,7 @@ def _score_rows(logits: Any, targets: Any) -> tuple[Any, Any, Any]:
 
 
 def _backward(weights: Any, values: list[Any], slope: Any) -> list[Any]:
-    """Slopes of the loss at each kernel and bias, in the order of the weights."""
+    """Gradients of the loss for each kernel and bias, in the order of the weights."""
     slopes: list[Any] = []
     for layer in range(len(weights) - 2, -1, -2):
         given = values[layer // 2]

@@ -31,7 +31,7 @@ from affectline.training.run_folder import HISTORY
 SAMPLE: Final = 1024
 """Rows on which the merged model is compared with its parts."""
 TOLERANCE: Final = 0.01
-"""Largest difference of logits put down to rounding; the logits themselves reach hundreds."""
+"""Largest difference of logits attributed to rounding; the logits themselves reach hundreds."""
 
 
 ABOUT: Final = {
@@ -43,7 +43,7 @@ ABOUT: Final = {
 
 @dataclass(frozen=True)
 class HeadSettings:
-    """What may vary from run to run; the rest is the paper's."""
+    """Settings that may vary between runs; the rest is the paper's."""
 
     epochs: int = 500
     batch_size: int = 32
@@ -51,12 +51,12 @@ class HeadSettings:
     seed: int = 0
     hidden: tuple[int, ...] = HIDDEN
     preprocessing: Preprocessing = "unit"
-    """The paper does not say; this comes nearest to its figures (docs/results.md)."""
+    """The paper does not say which; this comes closest to its figures (docs/results.md)."""
 
 
 @dataclass(frozen=True)
 class HeadEpoch:
-    """One line of ``history.csv``; the test columns are watched, nothing is chosen by them."""
+    """One line of ``history.csv``; the test columns are not used to choose anything."""
 
     epoch: int
     loss: float
@@ -72,12 +72,12 @@ def train_head(
     test: tuple[NDArray[np.float32], NDArray[np.float32]],
     settings: HeadSettings,
 ) -> Iterator[HeadEpoch]:
-    """Train a head in place, an epoch for each step of the iterator.
+    """Train a head in place, one epoch for each step of the iterator.
 
     Args:
         head: Model from features to probabilities.
         train: Features ``(N, 512)`` and one-hot targets ``(N, 7)``.
-        test: The same for the rows that are only watched.
+        test: The same for the test rows, which are only scored.
         settings: Epochs, batch size, learning rate and the seed of the shuffling.
     """
     loop = HeadLoop(train, settings.batch_size, settings.learning_rate, settings.seed)
@@ -107,15 +107,15 @@ def fit(
     progress: Progress,
     cache: Path,
 ) -> dict[str, Any]:
-    """Train, merge, evaluate, save, and return what ``run.json`` holds.
+    """Train, merge, evaluate and save; returns the content of ``run.json``.
 
     Args:
         faces: All rows of FER2013.
-        weights: File of VGG16's ImageNet weights; ``None`` lets Keras fetch them.
-        settings: The run's arguments.
-        folder: Where everything is written; claimed already.
+        weights: File of VGG16's ImageNet weights; ``None`` lets Keras download them.
+        settings: The run's settings.
+        folder: The run's folder, which exists already.
         progress: Where bars are shown.
-        cache: Where features are kept between runs.
+        cache: Folder that caches features between runs.
 
     Raises:
         AffectlineError: The data lacks a split, or the weights do not fit.
@@ -152,12 +152,12 @@ def check_merged(
     progress: Progress,
     preprocessing: Preprocessing,
 ) -> None:
-    """Check that the merged model gives for pictures what the head gives for their features.
+    """Check that the merged model's logits for pictures are the head's logits for their features.
 
-    A thousand rows from all over the file are enough: the two differ only by the plumbing.
+    A thousand rows from all over the file are enough: only the wiring can differ.
 
     Raises:
-        RuntimeError: It does not.
+        RuntimeError: They are not.
     """
     step = max(1, len(pixels) // SAMPLE)
     merged = run_model(
@@ -169,7 +169,7 @@ def check_merged(
 
 
 def log_epochs(epochs: Iterator[HeadEpoch], file: Path, total: int, progress: Progress) -> None:
-    """Drive the training, a line of CSV for each epoch as it ends."""
+    """Run the training, and write a CSV line at the end of each epoch."""
     task = progress.add_task("Head", total=total)
     with file.open("w", newline="") as stream:
         writer = csv.writer(stream)

@@ -1,4 +1,4 @@
-"""What a finished run leaves in its folder."""
+"""Writes a finished run to its folder."""
 
 import json
 import platform
@@ -30,23 +30,23 @@ def save_run(
     weights: Path | None,
     seconds: float,
 ) -> dict[str, Any]:
-    """Write the model in both of Keras' formats, its logits, and last of all ``run.json``.
+    """Write the model in both of Keras' formats, its logits and, last, ``run.json``.
 
     Args:
-        folder: The run's own.
-        model: Keras model of preprocessed pictures that ends in its softmax.
+        folder: The run's folder.
+        model: Keras model for preprocessed pictures, with a softmax at its end.
         logits: Its logits for every row of the data, ``(N, 7)``, or ``(N, 14)`` with those for
             FER+'s votes.
         faces: The data.
         about: Recipe, loss, optimizer and settings.
         weights: File of VGG16's ImageNet weights, ``None`` for Keras' download.
-        seconds: How long it took.
+        seconds: How long the run took.
 
     Returns:
-        What ``run.json`` holds: how the run came to be, with names of files, never their places.
+        The content of ``run.json``: how the run was made, with file names but never their paths.
 
     Raises:
-        AffectlineError: They cannot be written; ``run.json`` is missing then.
+        AffectlineError: They cannot be written; ``run.json`` is then missing.
     """
     with _written(folder):
         model.save(folder / MODEL_FILE)
@@ -83,8 +83,10 @@ def save_run(
 def _written(folder: Path) -> Iterator[None]:
     try:
         yield
-    except Exception as error:  # Keras, h5py and TensorFlow each tell a full disk in their own way
+    except (
+        Exception
+    ) as error:  # Keras, h5py and TensorFlow each report a full disk in their own way
         raise AffectlineError(
             f"cannot write the finished model to {folder} ({first_line(error)})",
-            "make room; a strong run then resumes with --resume, one of the paper's starts again",
+            "make room; then resume a strong run with --resume, or start a paper run again",
         ) from error

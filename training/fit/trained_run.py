@@ -1,4 +1,4 @@
-"""A finished run, read back from its folder."""
+"""Reads a finished run from its folder."""
 
 import json
 from dataclasses import dataclass
@@ -28,12 +28,12 @@ from affectline.training.run_folder import (
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """What ``fit`` left behind."""
+    """A finished run of ``fit``."""
 
     model: Any
-    """The merged Keras model, logits_model in its logits."""
+    """The merged Keras model, which ends in its logits."""
     logits: NDArray[np.float32]
-    """One row for each row of the data, ``(N, 7)``, or ``(N, 14)`` with two answers."""
+    """One row for each row of the data, ``(N, 7)``, or ``(N, 14)`` with two label sets."""
     record: dict[str, Any]
 
 
@@ -41,7 +41,7 @@ def load_run(folder: Path, faces: LabelledFaces) -> TrainedRun:
     """Read a run folder.
 
     Raises:
-        AffectlineError: It is incomplete, or was made from other data.
+        AffectlineError: It is incomplete or damaged, or was trained on other data.
     """
     check_run_folder(folder)
     try:
@@ -64,7 +64,7 @@ def load_run(folder: Path, faces: LabelledFaces) -> TrainedRun:
     if digest != faces.sha256:
         raise AffectlineError(
             f"the run {folder} was trained on other data than --data holds",
-            "name the same file as for fit, so that training and test rows stay apart",
+            "name the same file as for fit, so that training and test rows stay separate",
         )
     return TrainedRun(logits_model, logits, record)
 
@@ -72,7 +72,7 @@ def load_run(folder: Path, faces: LabelledFaces) -> TrainedRun:
 def change_votes_weight(
     run: TrainedRun, folder: Path, votes: float, faces: LabelledFaces, progress: Progress
 ) -> TrainedRun:
-    """A run of the strong recipe with another weight for the layer that learnt FER+'s votes.
+    """Change the weight of the layer trained on FER+'s votes, in a run of the strong recipe.
 
     Raises:
         AffectlineError: The run has no such layer.

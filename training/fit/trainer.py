@@ -1,7 +1,7 @@
-"""The strong recipe's training: all of VGG16 goes on learning, from the ImageNet weights.
+"""The strong recipe's training: all of VGG16 is fine-tuned, from the ImageNet weights.
 
-What is random depends on the seed, the step and the row alone. So a run that was killed and taken
-up again ends where an undisturbed one ends, and a batch may be divided among machines.
+Everything random depends only on the seed, the step and the row. So a run that was killed and
+resumed ends like an uninterrupted one, and a batch may be divided among machines.
 """
 
 import math
@@ -23,11 +23,11 @@ from affectline.training.model.paper_network import FEATURES
 from affectline.training.model.warm_start import Convolutions
 
 MAX_GRADIENT_NORM: Final = 10.0
-"""Norm to which longer gradients are cut."""
+"""Norm to which longer gradients are clipped."""
 MOMENTUM: Final = 0.9
 AVERAGE_EVERY: Final = 8
-"""Steps after which the average of the weights is brought up to date; each time costs as much as a
-picture or two."""
+"""Steps between updates of the average of the weights; each update costs as much as a picture or
+two."""
 LOW: Final = ("block1", "block2")
 MOMENT_FACES: Final = 1024
 """Training faces on which the moments of the averaged weights are measured after an epoch."""
@@ -35,23 +35,23 @@ MOMENT_FACES: Final = 1024
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Training faces and what is said of them."""
+    """Training faces with their labels and votes."""
 
     pixels: NDArray[np.uint8]
     """``(N, S, S)``."""
     emotions: NDArray[np.int64]
     """``(N,)``, indices into ``LABELS``."""
     votes: NDArray[np.float32]
-    """FER+ votes as shares ``(N, 7)``; a row of zeros has none."""
+    """FER+ votes as shares ``(N, 7)``; a row of zeros has no votes."""
 
 
 class Trainer:
-    """A training at some place between its first and its last epoch.
+    """The state of a training between its first and its last epoch.
 
     Attributes:
-        network: What is being trained.
-        average: The running average of its weights, which is what will be used.
-        epoch: Epochs done, a variable.
+        network: The network that is being trained.
+        average: The network with the running average of its weights, which is used afterwards.
+        epoch: A variable with the number of epochs done.
     """
 
     def __init__(
@@ -61,14 +61,14 @@ class Trainer:
         weights: Path | Literal["imagenet"] | Convolutions | None,
         strategy: Any = None,
     ) -> None:
-        """Build everything at its beginning.
+        """Build the state before the first epoch.
 
         Args:
             data: The training faces.
-            recipe: How.
+            recipe: The hyperparameters.
             weights: VGG16's ImageNet weights, as ``Network`` takes them, or convolutions that
                 were trained before.
-            strategy: A ``tf.distribute`` strategy among whose replicas every batch is divided.
+            strategy: A ``tf.distribute`` strategy; every batch is divided among its replicas.
         """
         self.recipe = recipe
         self.count = len(data.pixels)
@@ -105,7 +105,7 @@ class Trainer:
         return [*(variable.value for variable in kept), *self._momenta, self.epoch]
 
     def run_epoch(self) -> Iterator[tuple[float, float]]:
-        """Train for an epoch; yields loss and share of right answers after each step."""
+        """Train for an epoch; yields loss and accuracy after each step."""
         recipe, epoch = self.recipe, int(self.epoch.numpy())
         order = np.random.default_rng((recipe.seed, epoch)).permutation(self.count)
         train = self._compiled_step(recipe.uses_whole_faces(epoch), self._first_trainable(epoch))
@@ -114,7 +114,7 @@ class Trainer:
             step = epoch * self.steps_per_epoch + index
             loss, hits = train(tf.constant(rows), *self._schedule(step))
             if step % AVERAGE_EVERY == 0:
-                # At first the average is over the few steps there were.
+                # At first, the average covers only the few steps so far.
                 keep = min(recipe.averaging, (1 + step) / (10 + step)) ** AVERAGE_EVERY
                 self._compiled_average_update(tf.constant(keep, tf.float32))
             yield float(loss), float(hits)
@@ -122,10 +122,10 @@ class Trainer:
         self.epoch.assign(epoch + 1)
 
     def blend_with_start(self, share: float) -> Network:
-        """The averaged network, with its convolutions a share of the way back to where they began.
+        """The averaged network, with its convolutions moved a share of the way back to their start.
 
-        Two models on one slope of the loss are, as a mean of their weights, often better than
-        either (Izmailov et al. 2018, Wortsman et al. 2022).
+        The mean of the weights of two related models is often better than either model
+        (Izmailov et al. 2018, Wortsman et al. 2022).
         """
         made = Network(self.recipe.mixed)
         made.copy_from(self.average)
@@ -153,7 +153,7 @@ class Trainer:
             mine.assign(theirs + keep * (mine - theirs))
 
     def _first_trainable(self, epoch: int) -> int:
-        """Index of the first variable that learns in an epoch; all after it do."""
+        """Index of the first variable that is trained in an epoch; so are all after it."""
         recipe = self.recipe
         if epoch < recipe.warm_epochs:
             return len(self.network.backbone.trainable_variables)
@@ -177,7 +177,7 @@ class Trainer:
     def _train_step(
         self, rows: Any, seed: Any, rates: Any, whole: bool, first: int
     ) -> tuple[Any, Any]:
-        """A replica's part of a step: learn from its share of the batch."""
+        """A replica's part of a step: train on its share of the batch."""
         batch = tf.size(rows)
         mine = _replica_rows(batch)
         draws = tf.random.stateless_uniform((batch, DRAWS + 1), seed, -1.0, 1.0)
@@ -207,13 +207,13 @@ class Trainer:
         return loss, tf.reduce_sum(tf.cast(right, tf.float32)) / tf.cast(batch, tf.float32)
 
     def _apply_gradients(self, tape: Any, loss: Any, rates: list[Any], first: int) -> None:
-        """Nesterov's step for all variables from the ``first`` on."""
+        """Apply a Nesterov step to all variables from the ``first`` on."""
         variables = [each.value for each in self.network.trainable_variables[first:]]
         gradients = tape.gradient(loss, variables)
         context = tf.distribute.get_replica_context()
         if context.num_replicas_in_sync > 1:
             gradients = context.all_reduce("SUM", gradients)
-        # One overlong step can undo ten epochs: it did, before steps were clipped.
+        # One overlong step can undo ten epochs; it did before gradients were clipped.
         gradients, _ = tf.clip_by_global_norm(gradients, MAX_GRADIENT_NORM)
         steps = zip(variables, self._momenta[first:], gradients, rates[first:], strict=True)
         for variable, momentum, gradient, highest in steps:
@@ -234,7 +234,7 @@ class Trainer:
 
 
 def _mix(values: Any, share: Any) -> Any:
-    """Give each of ``(N, ...)`` a share ``(N,)`` of the one before it."""
+    """Mix a share ``(N,)`` of the previous one into each of ``(N, ...)``."""
     share = tf.reshape(share, (-1, *[1] * (len(values.shape) - 1)))
     return values + share * (tf.roll(values, 1, axis=0) - values)
 

@@ -19,13 +19,13 @@ from affectline.training.model.paper_network import HIDDEN
 from affectline.training.model.warm_start import read_weights
 
 ABOUT: Final = (
-    "second answer: logistic regression on the shares of FER+'s votes, over the last 64 units of "
-    "the finished model, whose first answer was not changed"
+    "second label set: logistic regression on the shares of FER+'s votes, over the last 64 units "
+    "of the finished model; the predictions of FER2013's labels were not changed"
 )
 
 
 def fit_votes_head(artifact: Artifact, faces: LabelledFaces, progress: Progress) -> TrainedRun:
-    """Fit a layer to FER+'s votes on a model's last units, and put it beside its own.
+    """Fit a layer to FER+'s votes on a model's last units, and add it to the model.
 
     Predictions of FER2013's labels stay the same, up to the rounding of one more export.
 
@@ -35,7 +35,7 @@ def fit_votes_head(artifact: Artifact, faces: LabelledFaces, progress: Progress)
         progress: Where a bar is shown.
 
     Returns:
-        What an export is record of.
+        The run to export.
 
     Raises:
         AffectlineError: The model has no int8 file, is another network, or was trained on other
@@ -45,7 +45,7 @@ def fit_votes_head(artifact: Artifact, faces: LabelledFaces, progress: Progress)
     if record.get("data", {}).get("sha256") != faces.sha256:
         raise AffectlineError(
             f"model {artifact.folder} was trained on other data than --data holds",
-            "name the same file, so that training and test rows stay apart",
+            "name the same file, so that training and test rows stay separate",
         )
     layers = read_weights(artifact)
     kernel, bias = (part[..., : len(LABELS)] for part in layers["logits"])
@@ -74,5 +74,5 @@ def fit_votes_head(artifact: Artifact, faces: LabelledFaces, progress: Progress)
 
 
 def _truncate_at(model: Any, name: str) -> Any:
-    """The same model, ending in a layer of this name."""
+    """The same model, ending in the layer of this name."""
     return keras.Model(model.inputs[0], model.get_layer(name).output)

@@ -1,4 +1,4 @@
-"""Faces through a Keras model in batches, and the cache that spares the longest part of it."""
+"""Runs faces through a Keras model in batches, and caches VGG16's features."""
 
 import hashlib
 from pathlib import Path
@@ -13,7 +13,7 @@ from affectline.common.vision.preprocessing import Preprocessing
 from affectline.training.model.paper_network import FEATURES, input_batches, weights_digest
 
 BATCH: Final = 64
-"""Pictures sent through VGG16 at once; 256 were no faster when tried on two cores."""
+"""Pictures in a batch for VGG16; 256 were no faster on two cores."""
 
 
 def extract_features(
@@ -23,11 +23,11 @@ def extract_features(
     cache: Path,
     preprocessing: Preprocessing = "vgg16",
 ) -> NDArray[np.float32]:
-    """Send pictures ``(N, 48, 48) uint8`` through the backbone, or find them in the cache.
+    """Features of pictures ``(N, 48, 48) uint8``, from the backbone or from the cache.
 
     Returns:
-        ``(N, 512) float32``, not normalised, as in the paper; for a model that is cut elsewhere
-        as many columns as it has outputs.
+        ``(N, 512) float32``, not normalised, as in the paper; a model that ends elsewhere has as
+        many columns as outputs.
     """
     features: NDArray[np.float32] = np.load(
         cache_features(backbone, pixels, progress, cache, preprocessing)
@@ -42,7 +42,7 @@ def cache_features(
     cache: Path,
     preprocessing: Preprocessing,
 ) -> Path:
-    """As ``extract_features``, but where they are in the cache (``.npy``)."""
+    """As ``extract_features``, but returns the file in the cache (``.npy``)."""
     width = backbone.output_shape[-1]
     digest = hashlib.sha256(pixels.tobytes() + weights_digest(backbone))
     if (preprocessing, width) != ("vgg16", FEATURES):

@@ -1,4 +1,4 @@
-"""The layers that the strong recipe learns with: convolutions and batch normalisations."""
+"""Layers for training with the strong recipe: convolutions and batch normalisations."""
 
 from typing import Any, Final
 
@@ -8,33 +8,33 @@ import tensorflow as tf
 EPSILON: Final = 1e-3
 """Added to variances, as Keras does."""
 OFFSETS: Final = tuple((y, x) for y in range(3) for x in range(3))
-"""The nine places of a kernel, row by row, as it holds them."""
+"""The nine positions of a kernel, row by row, in the order of its weights."""
 TINY: Final = 9
-"""Places of a map up to which a convolution is had faster as one product of matrices: forward and
-back 14 ms a batch instead of 48 for 512 channels on 2x2 places, 34 instead of 61 on 3x3, but 101
-instead of 90 on 5x5 (batches of 128, two cores, bfloat16)."""
+"""Positions of a map up to which a convolution is faster as one matrix product: forward and
+backward 14 ms a batch instead of 48 for 512 channels on 2x2 positions, 34 instead of 61 on 3x3, but
+101 instead of 90 on 5x5 (batches of 128, two cores, bfloat16)."""
 SMALL: Final = 64
-"""Places of a map up to which a convolution's slope is had faster from nine products of matrices
-than from TensorFlow's own: 0.33 ms a picture instead of 0.93 for 512 channels on 5x5 places, but
+"""Positions of a map up to which nine matrix products give a convolution's gradient faster than
+TensorFlow's own operation: 0.33 ms a picture instead of 0.93 for 512 channels on 5x5 positions, but
 0.63 instead of 0.36 for 64 channels on 40x40 (two cores, bfloat16)."""
 
 
 @keras.saving.register_keras_serializable("affectline")
 class Convolution(keras.layers.Layer):  # type: ignore[misc]
-    """3x3 places, no bias: a normalisation follows, which would take it away."""
+    """A 3x3 convolution without bias, which the normalisation that follows would cancel."""
 
     def __init__(self, filters: int, **options: Any) -> None:
         super().__init__(**options)
         self.filters = filters
 
     def build(self, shape: tuple[int | None, ...]) -> None:
-        """Make the kernel ``(3, 3, I, O)``."""
+        """Create the kernel ``(3, 3, I, O)``."""
         self.kernel = self.add_weight(
             (3, 3, shape[-1], self.filters), initializer="he_normal", name="kernel"
         )
 
     def call(self, pictures: Any) -> Any:
-        """``(N, H, W, I)`` to ``(N, H, W, O)``."""
+        """Convolve ``(N, H, W, I)`` to ``(N, H, W, O)``."""
         kernel = tf.cast(tf.convert_to_tensor(self.kernel), pictures.dtype)
         height, width = pictures.shape[1:3]
         if height and width and height * width <= TINY:
@@ -54,7 +54,7 @@ def _convolve_tiny(pictures: Any, kernel: Any) -> Any:
         flat = tf.reshape(slope, (-1, kernel.shape[-1]))
         entries = tf.matmul(flat, flat_kernel, transpose_b=True)
         entries = tf.reshape(entries, (-1, height, width, 9, channels))
-        # What a place gave to its neighbours comes back to it from each of them.
+        # The gradient of a position is the sum over the neighbours that it contributed to.
         back = [
             tf.pad(
                 entries[:, _inside(y, height), _inside(x, width), 3 * y + x],
@@ -69,19 +69,19 @@ def _convolve_tiny(pictures: Any, kernel: Any) -> Any:
 
 
 def _neighbours(pictures: Any) -> list[Any]:
-    """Maps ``(N, H, W, I)`` shifted by each of a kernel's nine places; zeros beyond the border."""
+    """Maps ``(N, H, W, I)`` shifted by each of a kernel's nine offsets; zeros beyond the border."""
     height, width = pictures.shape[1:3]
     padded = tf.pad(pictures, [[0, 0], [1, 1], [1, 1], [0, 0]])
     return [padded[:, y : y + height, x : x + width] for y, x in OFFSETS]
 
 
 def _inside(offset: int, size: int) -> slice:
-    """Places whose neighbour at ``offset - 1`` is on the map."""
+    """Positions whose neighbour at ``offset - 1`` is on the map."""
     return slice(max(0, 1 - offset), size - max(0, offset - 1))
 
 
 def _outside(offset: int) -> list[int]:
-    """How much that neighbour's part of the map leaves out at both ends."""
+    """Padding at both ends that moves values from those positions to their neighbours."""
     return [max(0, offset - 1), max(0, 1 - offset)]
 
 
@@ -107,15 +107,15 @@ def _convolve_small(pictures: Any, kernel: Any) -> Any:
 
 @keras.saving.register_keras_serializable("affectline")
 class BatchNorm(keras.layers.Layer):  # type: ignore[misc]
-    """Batch normalisation (Ioffe & Szegedy 2015) whose moments in use are set, not run along.
+    """Batch normalisation (Ioffe & Szegedy 2015) with measured instead of running moments.
 
-    In training a batch is normalised by its own moments, over all replicas. Moments that are run
-    along belong to no weights in particular, least of all to averaged ones; so they are measured
-    when a network is to be used (see ``Network.measure_moments``).
+    In training a batch is normalised by its own moments, over all replicas. Running moments do not
+    match any particular weights, least of all averaged ones, so the moments for inference are
+    measured for the weights in use (see ``Network.measure_moments``).
     """
 
     def build(self, shape: tuple[int | None, ...]) -> None:
-        """Make the scale, the shift and the moments ``(C,)``."""
+        """Create the scale, the shift and the moments ``(C,)``."""
 
         def make(name: str, first: str, trainable: bool) -> Any:
             return self.add_weight(
@@ -126,14 +126,14 @@ class BatchNorm(keras.layers.Layer):  # type: ignore[misc]
         self.mean, self.variance = make("mean", "zeros", False), make("variance", "ones", False)
 
     def call(self, tensor: Any, training: bool = False) -> Any:
-        """Any tensor with channels last to one of the same shape and dtype."""
+        """Normalise a tensor with channels last; the result has the same shape and dtype."""
         if not training:
             scale, shift = self.affine()
             return tensor * tf.cast(scale, tensor.dtype) + tf.cast(shift, tensor.dtype)
         gamma, beta = map(tf.convert_to_tensor, (self.gamma, self.beta))
         replicas = tf.distribute.get_replica_context().num_replicas_in_sync
         if replicas == 1 and len(tensor.shape) == 4:
-            # TensorFlow's own is one pass over the pictures.
+            # TensorFlow's own operation takes one pass over the pictures.
             return tf.raw_ops.FusedBatchNormV3(
                 x=tensor, scale=gamma, offset=beta, mean=[], variance=[], epsilon=EPSILON
             )[0]
@@ -143,7 +143,7 @@ class BatchNorm(keras.layers.Layer):  # type: ignore[misc]
         return tf.cast(wide * scale + (beta - mean * scale), tensor.dtype)
 
     def affine(self) -> tuple[Any, Any]:
-        """Scale and shift ``(C,) float32`` that it comes to in use."""
+        """The equivalent scale and shift ``(C,) float32`` in inference."""
         mean, variance, gamma, beta = map(
             tf.convert_to_tensor, (self.mean, self.variance, self.gamma, self.beta)
         )

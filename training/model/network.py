@@ -23,17 +23,17 @@ BATCH: Final = 256
 class Network:
     """A backbone and a head with two last layers.
 
-    At 48x48 VGG16 ends in a map of 1x1. Without the pooling after block 5 it ends in one of 3x3,
-    which is averaged; nothing else about the convolutions changes, so the ImageNet
-    weights fit, and any picture of 16x16 or more will do. While it learns, a batch normalisation
-    follows each layer; what is served has them folded into the layers (see ``build_served_model``).
+    At 48x48, VGG16 ends in a map of 1x1. Without the pooling after block 5 it ends in a map of
+    3x3, which is averaged. Nothing else about the convolutions changes, so the ImageNet weights
+    fit, and any picture of 16x16 or more can be used. During training, a batch normalisation
+    follows each layer; for serving, they are folded into the layers (see ``build_served_model``).
 
-    One last layer is trained to give FER2013's labels, the other to give FER+'s votes: the two
-    disagree on a third of the faces, and learning both carries more about a face than either.
+    One last layer is trained on FER2013's labels, the other on FER+'s votes. The two disagree on a
+    third of the faces, and both together carry more information about a face than either.
 
     Attributes:
-        backbone: ``(N, S, S, 3) float32``, as VGG16 wants it, to features ``(N, 512) float32``.
-        head: Features to two times logits ``(N, 7) float32``: FER2013's and FER+'s.
+        backbone: From VGG16's input ``(N, S, S, 3) float32`` to features ``(N, 512) float32``.
+        head: From features to two sets of logits ``(N, 7) float32``: FER2013's and FER+'s.
     """
 
     def __init__(self, mixed: bool) -> None:
@@ -52,16 +52,16 @@ class Network:
 
     @property
     def weights(self) -> list[Any]:
-        """Every variable, the normalisations' included."""
+        """Every variable, including those of the normalisations."""
         return [*self.backbone.weights, *self.head.weights]
 
     @property
     def trainable_variables(self) -> list[Any]:
-        """Those that a step changes."""
+        """The variables that a step changes."""
         return [*self.backbone.trainable_variables, *self.head.trainable_variables]
 
     def last_layers(self) -> dict[str, Any]:
-        """Kernels and biases of both, as ``labels_kernel`` and so on."""
+        """Kernels and biases of both last layers, as ``labels_kernel`` and so on."""
         return {
             f"{name}_{part}": np.asarray(getattr(self.head.get_layer(name), part))
             for name in ("labels", "votes")
@@ -69,17 +69,17 @@ class Network:
         }
 
     def copy_from(self, other: "Network") -> None:
-        """Take over all the weights of a network of the same shape."""
+        """Copy all weights of a network of the same shape."""
         for mine, theirs in zip(self.weights, other.weights, strict=True):
             mine.assign(theirs)
 
     def load_convolutions(self, known: Convolutions, faces: NDArray[np.uint8]) -> None:
-        """Take over convolutions that were trained without normalisations, and go on the same.
+        """Load convolutions that were trained without normalisations, and keep what they compute.
 
-        Each normalisation gets the moments of the layer that it follows as its scale and shift, so
-        that at first it changes nothing but the unit of measurement: every layer's output is
-        divided by its mean spread. Kernels get the spread that He et al. (2015) give new ones; the
-        normalisations take that away again, and a learning rate means the same in all layers.
+        Each normalisation gets the moments of the layer before it as its scale and shift, so that
+        at first it changes nothing but the unit: every layer's output is divided by its mean
+        standard deviation. Kernels are scaled to the standard deviation of new ones by He et al.
+        (2015). The normalisations cancel that, and a learning rate means the same in all layers.
 
         Args:
             known: Kernels and biases by layer.
@@ -98,7 +98,7 @@ class Network:
     def measure_moments(self, faces: NDArray[np.uint8]) -> None:
         """Measure the moments that the normalisations use, on faces ``(N, S, S)``.
 
-        Every batch goes through the network as in training; the moments are the batches' means.
+        Every batch passes through the network as in training; the moments are means over batches.
         """
         parts = np.array_split(faces, max(1, len(faces) // BATCH))
         for model, given in ((self.backbone, None), (self.head, self.backbone)):
@@ -123,10 +123,10 @@ class Network:
 
 
 def load_imagenet_convolutions(weights: Path | Literal["imagenet"]) -> Convolutions:
-    """VGG16's convolutions as ImageNet left them.
+    """VGG16's convolutions with their ImageNet weights.
 
     Raises:
-        AffectlineError: They cannot be read, fetched or fitted.
+        AffectlineError: The weights cannot be read or downloaded, or do not fit.
     """
     vgg16 = load_vgg16(weights, input_shape=(None, None, 3))
     named = ((layer.name, layer.get_weights()) for layer in vgg16.layers)
@@ -163,7 +163,7 @@ def _build_head() -> Any:
 def _moments_without_normalisation(
     known: Convolutions, faces: NDArray[np.uint8]
 ) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """Mean and spread ``(C,)`` of what each convolution gives when nothing is normalised."""
+    """Mean and standard deviation ``(C,)`` of each convolution's output without normalisation."""
     tensor, moments = to_input(tf.cast(faces[..., np.newaxis], tf.float32)), {}
     block = "block1"
     for name, (kernel, bias) in known.items():
@@ -181,13 +181,13 @@ def _moments_without_normalisation(
 def build_served_model(network: Network, size: int, votes: float) -> Any:
     """The float32 model that is exported: one chain of layers that ends in a softmax.
 
-    The normalisations are folded into the layers that they follow, and two last layers on the
-    same units are one layer whose weights are their weighted mean.
+    The normalisations are folded into the layers before them, and the two last layers become one
+    layer with the weighted mean of their weights.
 
     Args:
         network: A trained network.
         size: Side of the pictures.
-        votes: Weight of the layer that learnt FER+'s votes, 0 to 1.
+        votes: Weight of the layer trained on FER+'s votes, 0 to 1.
 
     Returns:
         Keras model from ``(N, size, size, 3) float32`` to probabilities ``(N, 7)``.
@@ -226,19 +226,18 @@ def assemble_served_model(size: int, weights: Mapping[str, Sequence[Any]]) -> An
 
 
 def build_two_label_set_model(model: Any, layers: Mapping[str, Any], votes: float) -> Any:
-    """The served model with both answers, which cost one last layer of fourteen units.
+    """The served model with both label sets, in one last layer of fourteen units.
 
     Args:
-        model: As ``build_served_model`` made it.
-        layers: Kernels and biases of both last layers, as ``Network.last_layers`` gives them.
-        votes: Weight of the layer that learnt FER+'s votes in the first answer, 0 to 1.
+        model: The result of ``build_served_model``.
+        layers: Kernels and biases of both last layers, as ``Network.last_layers`` returns them.
+        votes: Weight of the layer trained on FER+'s votes in the first label set, 0 to 1.
 
     Returns:
-        Keras model to logits ``(N, 14)``: seven that answer as FER2013's labels do, seven that
-        answer as FER+'s voters do.
+        Keras model with logits ``(N, 14)``: seven for FER2013's labels, seven for FER+'s votes.
     """
     tensor = model.inputs[0]
-    for layer in model.layers[1:-2]:  # all but the entry, its logits and its softmax
+    for layer in model.layers[1:-2]:  # all but the input, the logits and the softmax
         tensor = layer(tensor)
     logits = keras.layers.Dense(2 * len(LABELS), name="logits")
     tensor = logits(tensor)
@@ -248,16 +247,16 @@ def build_two_label_set_model(model: Any, layers: Mapping[str, Any], votes: floa
 
 
 def _fold_normalisation(model: Any, name: str) -> list[NDArray[np.float32]]:
-    """Kernel and bias of a layer together with the normalisation that follows it."""
+    """Kernel and bias of a layer, with the normalisation that follows it folded in."""
     scale, shift = (part.numpy() for part in model.get_layer(f"{name}_norm").affine())
     return [np.asarray(model.get_layer(name).kernel) * scale, shift]
 
 
 def blend_last_layers(layers: Mapping[str, Any], votes: float) -> list[NDArray[np.float32]]:
-    """Kernel and bias of the one layer that stands for both.
+    """Kernel and bias of one layer that replaces both.
 
-    What all seven logits have in common has no effect on the softmax, but training lets
-    it grow, and int8 would spend its 256 steps on it. So it is taken away.
+    The mean of the seven logits has no effect on the softmax, but it grows in training, and int8
+    would spend its 256 steps on it. So it is subtracted.
     """
     mixed = (
         (1 - votes) * layers[f"labels_{part}"] + votes * layers[f"votes_{part}"]
@@ -267,12 +266,12 @@ def blend_last_layers(layers: Mapping[str, Any], votes: float) -> list[NDArray[n
 
 
 def to_input(faces: Any) -> Any:
-    """Gray ``(N, S, S, 1) float32`` as VGG16 wants it: three channels, BGR means subtracted."""
+    """Gray ``(N, S, S, 1) float32`` as VGG16's input: three channels, BGR means subtracted."""
     return tf.repeat(faces, 3, axis=-1) - tf.constant(VGG_MEAN_BGR)
 
 
 def iterate_batches(faces: NDArray[np.uint8]) -> Any:
-    """Faces ``(N, S, S)`` as network input, some at a time."""
+    """Faces ``(N, S, S)`` as network input, in batches."""
     for start in range(0, len(faces), BATCH):
         yield _prepare(faces[start : start + BATCH])
 

@@ -1,4 +1,4 @@
-"""The network of the paper: VGG16's convolutions, frozen, under a small head of dense layers."""
+"""The network of the paper: VGG16's frozen convolutions and a small head of dense layers."""
 
 import hashlib
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ def load_vgg16(
     input_shape: tuple[int | None, int | None, int],
     pooling: Literal["avg"] | None = None,
 ) -> Any:
-    """VGG16's convolutions and poolings.
+    """VGG16's convolution and pooling layers.
 
     Args:
         weights: A file, ``imagenet`` for Keras' own download, or ``None`` for random weights.
@@ -37,7 +37,7 @@ def load_vgg16(
         pooling: ``avg`` averages the last map.
 
     Raises:
-        AffectlineError: The weights cannot be read, fetched or fitted.
+        AffectlineError: The weights cannot be read or downloaded, or do not fit.
     """
     try:
         return keras.applications.VGG16(
@@ -53,7 +53,7 @@ def load_vgg16(
                 "name VGG16's ImageNet weights without the top, in Keras' .weights.h5 format",
             ) from error
         raise AffectlineError(
-            f"Keras could not fetch VGG16's ImageNet weights ({first_line(error)})",
+            f"Keras could not download VGG16's ImageNet weights ({first_line(error)})",
             "go online once, or name a file with --backbone-weights",
         ) from error
 
@@ -61,10 +61,10 @@ def load_vgg16(
 def build_backbone(
     weights: Path | Literal["imagenet"] | None = "imagenet", size: int = FER_SIZE
 ) -> Any:
-    """The paper's, frozen: preprocessed ``(N, size, size, 3)`` to features ``(N, 512)``.
+    """The paper's frozen backbone: preprocessed ``(N, size, size, 3)`` to features ``(N, 512)``.
 
     Raises:
-        AffectlineError: The weights cannot be read, fetched or fitted.
+        AffectlineError: The weights cannot be read or downloaded, or do not fit.
     """
     backbone = load_vgg16(weights, (size, size, 3), pooling="avg")
     backbone.trainable = False
@@ -115,14 +115,14 @@ def weights_digest(model: Any) -> bytes:
 def input_batches(
     pixels: NDArray[np.uint8], size: int, preprocessing: Preprocessing = "vgg16"
 ) -> Iterator[NDArray[np.float32]]:
-    """Grayscale faces ``(N, 48, 48) uint8`` as network input, a batch at a time.
+    """Grayscale faces ``(N, 48, 48) uint8`` as network input, in batches.
 
-    All of FER2013 would be a gigabyte as float32 colour pictures, a batch is a few megabytes.
+    As float32 colour pictures, all of FER2013 takes a gigabyte, a batch a few megabytes.
 
     Args:
         pixels: The faces.
         size: Faces in a batch.
-        preprocessing: What is done to their pixels.
+        preprocessing: The preprocessing of their pixels.
     """
     for start in range(0, len(pixels), size):
         yield prepare(to_three_channels(pixels[start : start + size]), preprocessing)

@@ -1,4 +1,4 @@
-"""Layers that were trained before, read from the served file."""
+"""Reads trained layers from the served file of an artifact."""
 
 import re
 from typing import Final
@@ -15,16 +15,16 @@ NAME: Final = re.compile(r"(?<=/)(?:block\d_conv\d|dense\d|logits)")
 COUNT: Final = 13
 
 Weights = dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]
-"""Kernel and bias by the name of a layer, in their order."""
+"""Kernel and bias by layer name, in order."""
 Convolutions = Weights
-"""Kernel ``(3, 3, I, O)`` and bias ``(O,)`` by the name of VGG16's layer, in their order."""
+"""Kernel ``(3, 3, I, O)`` and bias ``(O,)`` by the name of VGG16's layer, in order."""
 
 
 def read_convolutions(artifact: Artifact) -> Convolutions:
-    """VGG16's convolutions in the int8 file of an artifact.
+    """Read VGG16's convolutions from the int8 file of an artifact.
 
     Raises:
-        AffectlineError: The artifact has no int8 file, or another network in it.
+        AffectlineError: The artifact has no int8 file, or contains another network.
     """
     return {name: pair for name, pair in read_weights(artifact).items() if name.startswith("block")}
 
@@ -32,15 +32,15 @@ def read_convolutions(artifact: Artifact) -> Convolutions:
 def read_weights(artifact: Artifact) -> Weights:
     """Read all layers from the int8 file of an artifact.
 
-    Each number comes back to within half a step of its channel's scale: 0.4 % of the channel's
-    largest. Training goes on from there as it would from the numbers before they were rounded.
+    Each weight is recovered to within half a step of its channel's scale: 0.4 % of the channel's
+    largest. Training continues from there as it would from the weights before rounding.
 
     Raises:
-        AffectlineError: The artifact has no int8 file, or another network in it.
+        AffectlineError: The artifact has no int8 file, or contains another network.
     """
     path = artifact.verified("litert-int8")
     with silence_output():
-        # Without XNNPACK, which takes the constants away to pack them its own way.
+        # Without XNNPACK, which repacks the constants and makes them unreadable.
         reference = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         interpreter = Interpreter(model_path=str(path), experimental_op_resolver_type=reference)
         interpreter.allocate_tensors()
@@ -48,7 +48,7 @@ def read_weights(artifact: Artifact) -> Weights:
     for tensor in interpreter.get_tensor_details():
         found = NAME.search(tensor["name"])
         scales = tensor["quantization_parameters"]["scales"]
-        # What has a scale for each channel is a constant; activations have one for all.
+        # Constants have a scale for each channel; activations have one for all.
         if not found or scales.size <= 1:
             continue
         values = interpreter.get_tensor(tensor["index"]).astype(np.float32)
@@ -62,6 +62,6 @@ def read_weights(artifact: Artifact) -> Weights:
     if kernels.keys() != biases.keys() or known != COUNT:
         raise AffectlineError(
             f"model {artifact.folder} has {known} of VGG16's {COUNT} convolutions",
-            "start from an artifact of affectline-train export",
+            "start from an artifact that affectline-train export wrote",
         )
     return {name: (kernels[name], biases[name]) for name in sorted(kernels)}

@@ -1,4 +1,4 @@
-"""How far a head's training has come, on disk: whole or not at all, and the last good one stays."""
+"""Checkpoints of a head's training: written atomically, and the last good one is kept."""
 
 import json
 import zipfile
@@ -14,7 +14,7 @@ from affectline.training.fit.paper_head_loop import HeadState
 
 LATEST: Final = "state.npz"
 BEFORE: Final = "state.before.npz"
-"""The checkpoint before the latest, for the case that the latest is damaged."""
+"""The checkpoint before the latest, in case the latest is damaged."""
 ARRAYS: Final = ("weights", "momenta", "norms")
 
 
@@ -24,31 +24,31 @@ class CurvePoint:
 
     epoch: int
     loss: float
-    """In nats, on the training rows while they were learnt, as Keras shows it."""
+    """In nats, on the training rows during the epoch, as Keras reports it."""
     accuracy: float
-    """0 to 1, on the same."""
+    """0 to 1, on the same rows."""
     test_loss: float
     test_accuracy: float
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A training that can go on, and what it went through."""
+    """The state of a training that can be resumed, and its learning curve."""
 
     state: HeadState
     curve: tuple[CurvePoint, ...] = ()
 
 
 def save(folder: Path, checkpoint: Checkpoint, identity: dict[str, Any]) -> None:
-    """Write a checkpoint; the one before it is kept beside it.
+    """Write a checkpoint; the previous one is kept beside it.
 
     Args:
-        folder: The run's own; made if need be.
-        checkpoint: What to write.
-        identity: What the run is: settings and data. Another run's checkpoint is never taken.
+        folder: The run's folder; created if needed.
+        checkpoint: The checkpoint.
+        identity: The run's settings and data. Another run's checkpoint is never loaded.
 
     Raises:
-        AffectlineError: It cannot be written; the last good one is left as it is.
+        AffectlineError: It cannot be written; the last good one is unchanged.
     """
     content: dict[str, Any] = {
         f"{kind}{index}": array
@@ -68,15 +68,15 @@ def save(folder: Path, checkpoint: Checkpoint, identity: dict[str, Any]) -> None
     except OSError as error:
         raise AffectlineError(
             f"cannot write the checkpoint {folder / LATEST} ({error.strerror or error})",
-            "make room and give the same command again: it goes on from the last good one",
+            "make room and repeat the command: it resumes from the last good one",
         ) from error
 
 
 def load(folder: Path, identity: dict[str, Any]) -> tuple[Checkpoint | None, list[str]]:
-    """The newest checkpoint that can be read.
+    """Load the newest readable checkpoint.
 
     Returns:
-        The checkpoint, ``None`` when there is none; and a remark for each damaged file.
+        The checkpoint, or ``None`` if there is none, and a warning for each damaged file.
 
     Raises:
         AffectlineError: The checkpoint belongs to a run with other settings or data.
@@ -88,16 +88,14 @@ def load(folder: Path, identity: dict[str, Any]) -> tuple[Checkpoint | None, lis
             continue
         try:
             return _read(file, identity), remarks
-        # zipfile and NumPy tell damage in as many ways as these.
+        # zipfile and NumPy report damage in all of these ways.
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            remarks.append(
-                f"the checkpoint {file} is damaged ({first_line(error)}) and is passed over"
-            )
+            remarks.append(f"the checkpoint {file} is damaged ({first_line(error)}) and is skipped")
     return None, remarks
 
 
 def _read(file: Path, identity: dict[str, Any]) -> Checkpoint:
-    # Opened here: NumPy leaves a damaged file open.
+    # Opened here, because NumPy leaves a damaged file open.
     with file.open("rb") as stream, np.load(stream) as content:
         found = json.loads(str(content["identity"]))
         if found != json.loads(json.dumps(identity)):

@@ -1,4 +1,4 @@
-"""Learning curves as pictures and as a table."""
+"""Learning curves as figures and as a table."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -13,9 +13,9 @@ from matplotlib.ticker import FuncFormatter, PercentFormatter
 from affectline.training.reproduce.checkpoint import CurvePoint
 
 COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
-"""Of Okabe & Ito (2008), which colour-blind people can tell apart."""
+"""Colours of Okabe & Ito (2008), which colour-blind people can tell apart."""
 DASHES: Final = ("-", "--", ":", "-.")
-"""Lines differ in these as well, for whoever sees or prints no colours."""
+"""Lines also differ in their dashes, for readers and printers without colours."""
 STYLE: Final[dict[Any, Any]] = {
     "font.family": "sans-serif",
     "font.size": 10,
@@ -24,13 +24,13 @@ STYLE: Final[dict[Any, Any]] = {
     "axes.grid": True,
     "grid.color": "#e4e7eb",
     "svg.fonttype": "path",
-    "svg.hashsalt": "affectline",  # else the same figures give another file each time
+    "svg.hashsalt": "affectline",  # otherwise the same figures give a different file each time
 }
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One training."""
+    """The learning curve of one training."""
 
     label: str
     points: Sequence[CurvePoint]
@@ -46,10 +46,10 @@ def draw(
     """Draw test and training accuracy against the epoch, side by side.
 
     Args:
-        curves: Up to four.
+        curves: Up to four curves.
         test_range: The paper's lowest and highest test accuracy, 0 to 1.
         train_figure: The paper's training accuracy, 0 to 1.
-        file: The SVG; its folder is there.
+        file: The SVG file; its folder must exist.
     """
     figure = Figure(figsize=(9.0, 3.8), layout="constrained", facecolor="white")
     left, right = figure.subplots(1, 2)
@@ -67,7 +67,7 @@ def draw(
         style: dict[str, Any] = {"color": colour, "ls": dash, "lw": 1.5, "label": curve.label}
         left.plot(epochs, [point.test_accuracy for point in curve.points], **style)
         right.plot(epochs, [point.accuracy for point in curve.points], **style)
-    # Epoch 1 is far below and would press everything of interest together.
+    # Epoch 1 is far below and would compress everything of interest.
     left.set_ylim(0.36, 0.48)
     handles, labels = left.get_legend_handles_labels()
     band = mpl.patches.Patch(color="#f0c000", alpha=0.45, label="the paper")
@@ -76,11 +76,11 @@ def draw(
 
 
 def tabulate(curves: Mapping[str, Sequence[CurvePoint]], file: Path) -> None:
-    """Write every point of every training, by its name, as a CSV file.
+    """Write every point of every training to a CSV file.
 
     Args:
         curves: By the names of the trainings.
-        file: The table; its folder is there.
+        file: The CSV file; its folder must exist.
     """
     with file.open("w", newline="") as table:
         writer = csv.writer(table, lineterminator="\n")

@@ -1,4 +1,4 @@
-"""What the reproduction trains on: features of all rows of FER2013."""
+"""Training data of the reproduction: features of all rows of FER2013."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -22,14 +22,14 @@ RANDOM_SPLIT_SEED: Final = 0
 
 @dataclass(frozen=True, eq=False)
 class ReproductionData:
-    """What the runs learn from: small enough to be handed to other processes."""
+    """The training data of the runs, small enough to be passed to other processes."""
 
     targets: NDArray[np.float32]
     """One-hot labels of all rows, ``(N, 7)``."""
     test: NDArray[np.bool_]
     """The file's own test rows, ``(N,)``."""
     identity: dict[str, str]
-    """What every figure rests on: digests of the data and of VGG16's weights."""
+    """Digests of the data and of VGG16's weights, on which every figure depends."""
     features: dict[Preprocessing, Path] = field(default_factory=dict)
     """Files of features ``(N, 512) float32``."""
 
@@ -68,14 +68,14 @@ def extract_data(
     progress: Progress,
     kinds: Collection[Preprocessing] = (),
 ) -> ReproductionData:
-    """Send all faces through VGG16, or find their features in the cache.
+    """Compute VGG16's features of all faces, or find them in the cache.
 
     Args:
         faces: All rows of FER2013.
         weights: VGG16's ImageNet weights, as for ``build_backbone``.
-        cache: Where features are kept.
+        cache: Folder that caches features.
         progress: Where bars are shown.
-        kinds: Ways of preparing pixels that features are wanted of.
+        kinds: Preprocessings of pixels for which to compute features.
     """
     faces.require(Split.TRAINING, Split.TEST)
     backbone = build_backbone(weights or "imagenet")

@@ -9,13 +9,13 @@ from affectline.training.fit.paper_head_run import HeadSettings
 
 @dataclass(frozen=True)
 class RunConfig:
-    """One training of the head. ``settings.epochs`` is where it ends, not what it is."""
+    """One training of the head. ``settings.epochs`` is its end, but not part of its identity."""
 
     settings: HeadSettings
     standardised: bool = False
-    """Whether each feature is made mean 0 and variance 1 over the training rows."""
+    """Whether each feature is standardized to mean 0 and variance 1 over the training rows."""
     random_split: bool = False
-    """Whether the test rows are not the file's own but as many drawn from all rows."""
+    """Whether the test rows are not the file's own, but as many at random from all rows."""
 
     @property
     def name(self) -> str:
@@ -27,7 +27,7 @@ class RunConfig:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What a checkpoint must have been made with."""
+        """The settings that a checkpoint must have been made with."""
         settings = {key: value for key, value in asdict(self.settings).items() if key != "epochs"}
         return {**settings, "standardised": self.standardised, "random_split": self.random_split}
 
@@ -56,7 +56,7 @@ class GridRow:
 
 @dataclass(frozen=True)
 class Grid:
-    """What is to be run and shown. One run to the last number of epochs passes the others."""
+    """The tables and their trainings. A run to the last number of epochs passes all others."""
 
     sizes: tuple[GridRow, ...] = tuple(
         GridRow(str(size), batch_size=size) for size in (32, 64, 128)
@@ -70,12 +70,12 @@ class Grid:
 
     @property
     def short(self) -> tuple[GridRow, ...]:
-        """The lines that are trained with every seed: all but the long ones."""
+        """The lines that are trained with every seed: all except the long ones."""
         return tuple(dict.fromkeys(replace(x, label="") for x in (*self.sizes, *self.rates)))
 
     @property
     def experiments(self) -> tuple[RunConfig, ...]:
-        """Other causes that a difference might have, at the largest batch size."""
+        """Runs that test other possible causes of a difference, at the largest batch size."""
         last = [self.sizes[-1].run_config(each) for each in self.preprocessings]
         return (
             *(replace(run, standardised=True) for run in last),

@@ -1,4 +1,4 @@
-"""Trainings side by side, each in a process of its own; free of TensorFlow until one begins."""
+"""Runs trainings in parallel, each in its own process; TensorFlow is imported only there."""
 
 import json
 import os
@@ -29,13 +29,13 @@ FIX: Final = (
 def run_in_parallel(
     runs: Sequence["RunConfig"], data: "ReproductionData", work: Path, processes: int
 ) -> Generator[tuple["RunConfig", int]]:
-    """Train runs in their order, up to ``processes`` at once; never two of one name.
+    """Train runs in order, up to ``processes`` at once; never two of the same name.
 
-    Whatever ends this ends the processes too; when it is killed they notice after an epoch. Their
-    checkpoints are at most a minute old then.
+    When this generator ends, it kills the processes. If this process is killed, they notice after
+    an epoch; their checkpoints are then at most a minute old.
 
     Yields:
-        A run, and how many epochs it has finished since; 0 when it has ended.
+        A run, and how many epochs it has finished since the last time; 0 when it has ended.
 
     Raises:
         AffectlineError: One of them failed, or was killed.
@@ -63,7 +63,7 @@ def run_in_parallel(
 
 
 def _startable(waiting: Sequence["RunConfig"], busy: set[str], room: int) -> list["RunConfig"]:
-    """The first runs that may begin."""
+    """The first runs that may start."""
     found: dict[str, RunConfig] = {}
     for run in waiting:
         if run.name not in busy:
@@ -86,7 +86,7 @@ class _TrainingProcess:
                 COMMAND,
                 stdin=task,
                 stdout=subprocess.PIPE,
-                start_new_session=True,  # Ctrl-C is for the one that started it
+                start_new_session=True,  # only the parent process handles Ctrl-C
                 env={"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ},
             )
         assert self._process.stdout is not None  # noqa: S101 - for the type checker
@@ -94,7 +94,7 @@ class _TrainingProcess:
         self.output = self._stdout.fileno()
 
     def read_epochs(self) -> int:
-        """Read its output: how many epochs it has finished since, 0 at its end."""
+        """Read its output: the epochs finished since the last call, or 0 if it has ended."""
         while output := os.read(self.output, 4096):
             self._message += output.replace(EPOCH, b"")
             if epochs := output.count(EPOCH):
@@ -112,20 +112,20 @@ class _TrainingProcess:
             if self._message:
                 raise AffectlineError(*json.loads(self._message))
             raise AffectlineError(
-                f"the process of the training {self.run.name} ended (exit code {code})", FIX
+                f"the process that trains {self.run.name} ended (exit code {code})", FIX
             )
 
     def kill(self) -> None:
-        """Kill the process; its last checkpoint stays."""
+        """Kill the process; its last checkpoint is kept."""
         self._process.kill()
         self._stdout.close()
         self._process.wait()
 
 
 def main() -> int:
-    """Train the one run that comes on stdin; the exit code."""
+    """Train the run that is read from stdin; returns the exit code."""
     output = os.dup(1)
-    os.dup2(2, 1)  # what libraries print must not be read as ours
+    os.dup2(2, 1)  # so that what libraries print is not read as our output
     with silence_output():
         run, data, work = pickle.load(sys.stdin.buffer)  # noqa: S301 - from `_TrainingProcess`
         from affectline.training.fit.paper_head_loop import use_one_thread

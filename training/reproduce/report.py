@@ -17,12 +17,12 @@ PAGE: Final = "results.md"
 PICTURES: Final = "results"
 CURVES: Final = "curves.csv"
 WINDOW: Final = 100
-"""Epochs at the end of a training whose figures are shown together."""
+"""Epochs at the end of a training that are summarized together."""
 PAPER_TEST: Final = (0.461, 0.467)
 """The lowest and the highest test accuracy of the paper's tables."""
 PAPER_TRAIN: Final = 0.997
 NEAR: Final = 0.015
-"""A difference above this is to be explained."""
+"""A difference above this needs an explanation."""
 PIXELS: Final[dict[Preprocessing, str]] = {
     "unit": "0 to 1",
     "vgg16": "minus means",
@@ -33,72 +33,71 @@ NONE: Final = "not run"
 HEAD: Final = """\
 # The paper's tables, run again
 
-<!-- Written by affectline-train reproduce: what is changed here by hand will be lost. -->
+<!-- Written by affectline-train reproduce: changes made here by hand will be lost. -->
 
-The student paper that this project grew from trains a head of three dense layers (256, 128, 64)
-and a softmax on the features of a frozen VGG16. It shows what comes of several batch sizes, numbers
-of epochs and learning rates. These are the same trainings, run here:
+The student paper from which this project grew trains a head of three dense layers (256, 128, 64)
+and a softmax on the features of a frozen VGG16. It compares batch sizes, numbers of epochs and
+learning rates. These are the same trainings, run here:
 
     affectline-train reproduce --data fer2013.csv
 
 FER2013's {train:,} training rows, {test:,} test rows (public and private), Adamax (0.9, 0.999),
-categorical cross-entropy, Keras' first weights. Nothing was chosen by the test rows: a figure is
-that of the last epoch.
+categorical cross-entropy, Keras' initial weights. Nothing was chosen by the test rows: every
+figure is that of the last epoch.
 
-**What is known of the paper's figures.** This project has them as a range, {low:.1f} to
-{high:.1f} % of the test rows, and {learnt:.1f} % of the training rows after 500 epochs; which line
-has which is not known here, so each line is held against the range. Nor is it known at which number
-of epochs the paper compared learning rates: 500 are taken. Chance in the choice of {test:,} test
-rows alone makes a figure uncertain by 1.2 points (95 %).
+**What is known of the paper's figures.** This project has them only as a range: {low:.1f} to
+{high:.1f} % of the test rows, and {learnt:.1f} % of the training rows after 500 epochs. Which line
+has which figure is not known here, so each line is compared with the range. The number of epochs at
+which the paper compared learning rates is not known either; 500 is assumed. Chance in the choice of
+{test:,} test rows alone makes a figure uncertain by 1.2 points (95 %).
 
 **What the paper does not say** is how it prepared its pixels. Three ways are shown: 0 to 1
-(divided by 255), minus ImageNet's means (what VGG16's weights were trained on), and 0 to 255 as
-they are in the file.
+(divided by 255), minus ImageNet's means (as for the training of VGG16's weights), and 0 to 255 as
+in the file.
 
-In the tables: test accuracy in %, with the training accuracy in brackets, as Keras shows it (of
-each batch before it is learnt), seed {seed}. The curves of all trainings (each epoch to 50, then
-every tenth) are in [results/curves.csv](results/curves.csv).
+The tables show test accuracy in %, with training accuracy in brackets, as Keras reports it (of
+each batch before it is learnt), for seed {seed}. The curves of all trainings (every epoch up to 50,
+then every tenth) are in [results/curves.csv](results/curves.csv).
 """
 LENGTHS_NOTE: Final = """
-All lines of this table are one training, evaluated along the way: the learning rate is
-constant, and the order of the rows in an epoch depends on the seed and the epoch alone, so that a
-training of 10,000 epochs passes through exactly the weights of one of 500. A test sees to that.
+All lines of this table are one training, evaluated along the way. The learning rate is constant,
+and the order of the rows in an epoch depends only on the seed and the epoch, so a training of
+10,000 epochs passes through exactly the weights of one of 500. A test checks this.
 """
 DRIFT_HEAD: Final = """
-Why the longest training ends further below the range than the others: the rate is constant and
-nothing holds the head's weights back, so it never comes to rest. From one epoch to the next the
-test accuracy moves by more than half a point, and on the whole it sinks, while the training rows
-stay where they are. Pixels {kind}:
+The longest training ends further below the range than the others because the learning rate is
+constant and the head's weights are not regularized, so they never settle. Test accuracy changes by
+more than half a point from one epoch to the next and declines overall, while training accuracy
+stays where it is. Pixels {kind}:
 
-| epochs | last epoch | mean of the last tenth | lowest to highest | the mean from the range |
+| epochs | last epoch | mean of the last tenth | lowest to highest | mean, from the range |
 | --- | --- | --- | --- | --- |
 """
 WHY_NOTE: Final = """
-Each of these changes one thing in the training at batch size {size}, {epochs} epochs, seed {seed}.
-The best epoch is chosen by the test rows, which is not allowed in a comparison: it is here only to
-see whether the paper may have done so. Nothing on this page was used to choose anything in the
-models that Affectline ships.
+Each line changes one thing in the training at batch size {size}, {epochs} epochs, seed {seed}.
+Choosing the best epoch by the test rows is not allowed in a comparison; it is here only to see
+whether the paper may have done so. Nothing on this page was used to choose anything in the models
+that Affectline ships.
 
 | change | 0 to 1 | minus means | 0 to 255 |
 | --- | --- | --- | --- |
 """
 PIXELS_NOTE: Final = """
 Pixels {kind}: of {both} lines, {far} end more than {near:.1f} points from the range. With pixels
-{best}, where nothing else differs, {mended} of these {far} end within {near:.1f} points, and all
+{best} and nothing else changed, {mended} of these {far} end within {near:.1f} points, and all
 {both} are {nearer:.1f} points nearer on average: that much is due to the preparation of pixels.
 """
 LENGTH_LEFT: Final = """
-With pixels {best} the differences above at more epochs ({epochs}) are those of the table of the
-last tenths, which tells how the test rows fare as the training goes on.
+With pixels {best}, the remaining differences at more epochs ({epochs}) are those in the table of
+the last tenths, which shows how test accuracy changes as the training continues.
 """
 
 SEEDS_HEAD: Final = """
-## Chance
+## Variation by chance
 
-Test accuracy in % after the last epoch, by seed: it sets the first weights and the order of the
-rows. The last column tells how the first seed's figure moves within its last {window} epochs: a
-training that goes on at a constant rate never comes to rest, and which epoch is the last is chance
-as well.
+Test accuracy in % after the last epoch, by seed. The seed sets the initial weights and the order of
+the rows. The last column shows how the first seed's figure varies within its last {window} epochs:
+at a constant rate the training never settles, so which epoch is the last is chance as well.
 
 """
 
@@ -107,16 +106,16 @@ Curves = Mapping[str, Sequence[CurvePoint]]
 
 @dataclass(frozen=True)
 class ResultsPage:
-    """What the page is made of."""
+    """The content of the page."""
 
     grid: Grid
     curves: Curves
-    """By the names of the runs; those that are missing are shown as not run."""
+    """By the names of the runs; missing ones are shown as not run."""
     train_rows: int
     test_rows: int
 
     def point(self, run: RunConfig) -> CurvePoint | None:
-        """Where a training was at its last epoch."""
+        """The point of a training at its last epoch."""
         for point in self.curves.get(run.name, ()):
             if point.epoch == run.settings.epochs:
                 return point
@@ -124,14 +123,14 @@ class ResultsPage:
 
 
 def write(page: ResultsPage, out: Path) -> Path:
-    """Write the page and its pictures.
+    """Write the page and its figures.
 
     Args:
-        page: What is known so far.
-        out: The folder of documents; the pictures get a folder in it.
+        page: The results so far.
+        out: The folder of the documentation; the figures get a sub-folder.
 
     Returns:
-        The page's file.
+        The path of the page.
 
     Raises:
         AffectlineError: They cannot be written.
@@ -156,7 +155,7 @@ def write(page: ResultsPage, out: Path) -> Path:
 
 
 def check_writable(out: Path) -> None:
-    """Check that the page can be written, without touching one that is there.
+    """Check that the page can be written, without touching an existing one.
 
     Raises:
         AffectlineError: It cannot.
@@ -208,7 +207,7 @@ def _tables(page: ResultsPage, pictures: Mapping[str, str]) -> list[str]:
 
 
 def _drift_table(page: ResultsPage) -> list[str]:
-    """Where the longest training is on the whole, beside where its last epochs happen to be."""
+    """The longest training's mean over its last tenth, beside its last epoch."""
     lines = page.grid.lengths
     longest = lines[-1].run_config(page.grid.preprocessings[0], page.grid.seeds[0])
     points = page.curves.get(longest.name, ())
@@ -227,7 +226,7 @@ def _drift_table(page: ResultsPage) -> list[str]:
 
 
 def _describe_settings(lines: Sequence[GridRow]) -> str:
-    """What the lines of a table share, in a sentence."""
+    """The settings that all lines of a table share, as a sentence."""
     shared = []
     for name, text in (
         ("epochs", "{} epochs"),
@@ -252,15 +251,15 @@ def distance_from_paper(accuracy: float) -> float:
 
 
 def _explain_differences(page: ResultsPage) -> str:
-    """The part of the page that looks for what makes the difference."""
+    """The section about the causes of the differences."""
     last = page.grid.sizes[-1]
-    parts = ["\n## What makes the difference\n", _summarise_differences(page)]
+    parts = ["\n## Causes of the differences\n", _summarise_differences(page)]
     parts.append(WHY_NOTE.format(size=last.batch_size, epochs=last.epochs, seed=page.grid.seeds[0]))
     plain = [last.run_config(kind, page.grid.seeds[0]) for kind in page.grid.preprocessings]
     rows = {
         "none": [page.point(run) for run in plain],
         "best epoch by the test rows": [_best_point(page.curves.get(t.name, ())) for t in plain],
-        "features made mean 0 and variance 1": [
+        "features standardized to mean 0 and variance 1": [
             page.point(replace(run, standardised=True)) for run in plain
         ],
         "test rows drawn at random from all rows": [
@@ -294,10 +293,10 @@ def _best_point(points: Sequence[CurvePoint]) -> CurvePoint | None:
 
 
 def _summarise_differences(page: ResultsPage) -> str:
-    """How far from the paper the lines end, and how much of it the preparation of pixels makes."""
+    """How far from the paper the lines end, and how much of that the pixels explain."""
     grid = page.grid
     every = (*grid.sizes, *grid.lengths, *grid.rates)
-    lines = dict.fromkeys(replace(line, label="") for line in every)  # some stand in each table
+    lines = dict.fromkeys(replace(line, label="") for line in every)  # some are in every table
     apart = {
         kind: {
             line: distance_from_paper(point.test_accuracy)
@@ -369,7 +368,7 @@ def _describe_last_epochs(page: ResultsPage, run: RunConfig) -> str:
 
 
 def _draw_all(page: ResultsPage, folder: Path) -> dict[str, str]:
-    """Draw what there are curves for; names of files by the titles of the tables."""
+    """Draw the figures that have curves; returns file names by the titles of the tables."""
     grid, seed = page.grid, page.grid.seeds[0]
     first = grid.preprocessings[0]
     longest = grid.lengths[-1]

@@ -1,4 +1,4 @@
-"""All of the paper's trainings: which are left, and how they are run."""
+"""Runs those of the paper's trainings that are not finished."""
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -13,13 +13,13 @@ from affectline.training.reproduce.grid import RunConfig
 from affectline.training.reproduce.parallel_runs import run_in_parallel
 
 MEMORY_BYTES: Final = 2_000_000_000
-"""Room for a process of one run; 1.4 GB was what one took."""
+"""Memory for the process of one run; one took 1.4 GB."""
 
 
 def load_checkpoints(
     runs: Sequence[RunConfig], data: ReproductionData, work: Path, progress: Progress
 ) -> dict[str, Checkpoint]:
-    """How far each run has come, by its name; those that never began are missing.
+    """The checkpoint of each run, by its name; runs that never started are missing.
 
     Raises:
         AffectlineError: A checkpoint belongs to other settings or data.
@@ -37,7 +37,7 @@ def load_checkpoints(
 def select_unfinished(
     runs: Sequence[RunConfig], checkpoints: dict[str, Checkpoint]
 ) -> list[RunConfig]:
-    """Those runs that are not at their last epoch."""
+    """The runs that have not reached their last epoch."""
     return [
         run
         for run in runs
@@ -54,19 +54,19 @@ def run_all(
     on_finished: Callable[[dict[str, Checkpoint]], object] = lambda checkpoints: None,
     processes: int = 1,
 ) -> dict[str, Checkpoint]:
-    """Train what is unfinished, each run from its last checkpoint, some of them in parallel.
+    """Train unfinished runs from their last checkpoints, several in parallel.
 
     Args:
-        runs: What to run, in this order. The same run may come again with more epochs.
-        data: The rows.
-        work: Where the checkpoints are; each run has a folder there.
+        runs: The runs, in this order. The same run may occur again with more epochs.
+        data: The training data.
+        work: Folder of the checkpoints, with a sub-folder for each run.
         progress: Where one bar for everything is shown.
-        checkpoints: How far they have come, as ``load_checkpoints`` returns it.
-        on_finished: Called after each training with what there is so far.
-        processes: How many run at once, each in a process of its own with one thread.
+        checkpoints: The present checkpoints, as ``load_checkpoints`` returns them.
+        on_finished: Called after each training with the checkpoints so far.
+        processes: How many run at once, each in its own process with one thread.
 
     Returns:
-        Where each run ended, with its learning curve, by its name.
+        The last checkpoint of each run, with its learning curve, by its name.
 
     Raises:
         AffectlineError: A checkpoint cannot be written, or belongs to other settings or data; a
@@ -96,7 +96,7 @@ def _add_bar(
     data: ReproductionData,
     progress: Progress,
 ) -> TaskID:
-    """One bar over the batches of all runs, as far as they have come."""
+    """Add one bar over the batches of all runs, at their present state."""
     total, done = 0, 0
     last = {run.name: run for run in sorted(runs, key=lambda each: each.settings.epochs)}
     for run in last.values():

@@ -1,4 +1,4 @@
-"""One training of the paper's head, which may be stopped at any time."""
+"""One training of the paper's head, which can be stopped at any time."""
 
 import time
 from collections.abc import Callable
@@ -19,11 +19,11 @@ from affectline.training.reproduce.data import ReproductionData
 from affectline.training.reproduce.grid import RunConfig
 
 SAVE_SECONDS: Final = 60.0
-"""How much work a kill may cost at most."""
+"""Seconds between checkpoints: the most work that a kill may cost."""
 
 
 def is_scored(epoch: int) -> bool:
-    """Whether the test rows are scored after an epoch: each to 50, then every tenth."""
+    """Whether the test rows are scored after an epoch: every epoch up to 50, then every tenth."""
     return epoch <= 50 or epoch % 10 == 0
 
 
@@ -37,10 +37,10 @@ def train_run(
     """Train one run to its last epoch, with a checkpoint every minute and at the end.
 
     Args:
-        run: What to run.
-        checkpoint: Where to begin; ``None`` begins at the first epoch.
-        data: The rows.
-        work: Where the checkpoints are.
+        run: The run.
+        checkpoint: Where to start; ``None`` starts at the first epoch.
+        data: The training data.
+        work: Folder of the checkpoints.
         on_epoch: Called after each epoch.
 
     Raises:

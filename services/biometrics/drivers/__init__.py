@@ -1,1 +1,1 @@
-"""Sensor drivers, one a file: the file's name is what ``driver`` is in the settings."""
+"""Sensor drivers, one per file; the setting ``driver`` is the file's name."""

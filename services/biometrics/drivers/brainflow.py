@@ -21,13 +21,13 @@ from affectline.services.biometrics.file_playback import LATEST_PLAYED, Values
 from affectline.services.biometrics.validation import NS
 
 SILENT_S: Final = 5.0
-"""A board that sends nothing for so long is opened again: a lost dongle shows in no other way."""
+"""A board that sends nothing for this long is opened again: nothing else reveals a lost dongle."""
 BUFFER_SAMPLES: Final = 450_000
-"""Samples that BrainFlow buffers; its own default, half an hour at 250 Hz."""
+"""How many samples BrainFlow buffers: its own default, half an hour at 250 Hz."""
 GAIN: Final = 0.02
-"""The part of the difference to the board's own time stamps that each batch corrects."""
+"""Share of the difference from the board's own time stamps that each batch corrects."""
 JUMP_NS: Final = NS
-"""The regular clock restarts where it is off by more: samples were lost, or a clock was set."""
+"""The regular clock restarts if it is off by more: samples were lost, or a clock was set."""
 DEFAULT_ROWS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
     "ecg_channels": (("ecg", "uV"),),
     "ppg_channels": (("ppg", "1"),),
@@ -35,7 +35,7 @@ DEFAULT_ROWS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
     "temperature_channels": (("temperature", "Cel"),),
     "accel_channels": tuple((f"acceleration_{axis}", "g") for axis in "xyz"),
 }
-"""Rows that are read by default, as boards describe them: the first of each kind, in the units
+"""Rows that are read by default, by the boards' descriptions: the first of each kind, in the units
 of BrainFlow's data format (https://brainflow.readthedocs.io, Data Format)."""
 
 
@@ -51,7 +51,7 @@ class BoardRow:
 def read_parameters(value: object) -> object:
     """Parameters from texts ``NAME=VALUE``.
 
-    Anything but a list or tuple of texts is returned as it is, for the model to validate.
+    Anything but a list or tuple of texts is returned unchanged, for the model to validate.
 
     Raises:
         ValueError: A text has another form.
@@ -66,7 +66,7 @@ def read_parameters(value: object) -> object:
 
 
 class BrainFlowSettings(BiometricsSettings):
-    """One board, and how to reach it."""
+    """One board, and how to connect to it."""
 
     driver: Literal["brainflow"] = "brainflow"
     board: str | int = "SYNTHETIC_BOARD"
@@ -76,16 +76,16 @@ class BrainFlowSettings(BiometricsSettings):
     )
     """Fields of ``BrainFlowInputParams``, such as ``serial_port`` or ``mac_address``."""
     columns: Columns = Field(default_factory=dict, examples=["1=ecg:uV"])
-    """Signal and unit by row number, ``1:8`` being row 8 of preset 1; by default the first row of
-    each known kind."""
+    """Signal and unit by row number, where ``1:8`` is row 8 of preset 1; by default the first row
+    of each known kind."""
 
 
 class BrainFlowDriver(Driver):
     """A board that BrainFlow supports.
 
     Args:
-        settings: Which board, and how to reach it.
-        clock: The time.
+        settings: Which board, and how to connect to it.
+        clock: The clock to use.
     """
 
     settings_model = BrainFlowSettings
@@ -99,7 +99,7 @@ class BrainFlowDriver(Driver):
             raise missing_package("brainflow", error) from error
         self._api: Any = board_shim
         with warnings.catch_warnings():
-            # It looks for its library by pkg_resources in Python 3.11
+            # It finds its library through pkg_resources in Python 3.11
             warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
             board_shim.BoardShim.disable_board_logger()
         self._number = self._find_board(settings.board)
@@ -144,7 +144,7 @@ class BrainFlowDriver(Driver):
         board, self._board = self._board, None
         if board is not None and board.is_prepared():
             try:
-                board.release_session()  # stops the stream as well
+                board.release_session()  # this also stops the stream
             except self._api.BrainFlowError:
                 self.counters["failures"] += 1
 
@@ -156,7 +156,7 @@ class BrainFlowDriver(Driver):
         if not abs(stamp) < LATEST_PLAYED / NS:  # NaN is not
             self.counters["invalid"] += data.shape[1]
             return []
-        # BrainFlow stamps by this computer's clock, which may be another than the hub's
+        # BrainFlow's stamps are from this computer's clock, which may differ from the hub's
         last = round(stamp * NS) + self._clock.now() - time.time_ns()
         at = self._clocks[preset].timestamp(last, data.shape[1])
         found = []
@@ -197,20 +197,20 @@ class BrainFlowDriver(Driver):
             if kind not in (int, str) or (kind is int and not is_number):
                 raise AffectlineError(
                     f"--parameter {name}={value}: not a parameter of BrainFlow",
-                    f"it takes {', '.join(vars(parameters))}; numbers for ports and time-outs",
+                    f"it takes {', '.join(vars(parameters))}; numbers for ports and timeouts",
                 )
             setattr(parameters, name, kind(value))
         return parameters
 
     def _find_measuring_board(self) -> int:
-        """The board that measured: a recording or a stream has the rows of another one."""
+        """The board that measured: a recording or a stream has the rows of another board."""
         ids = self._api.BoardIds
         if self._number not in (int(ids.PLAYBACK_FILE_BOARD), int(ids.STREAMING_BOARD)):
             return self._number
         if self._parameters.master_board == int(ids.NO_BOARD):
             raise AffectlineError(
                 f"--board {self._settings.board}: does not name the board that measured",
-                "name the number of the recorded board, as in --parameter master_board=-1",
+                "give the number of the recorded board, as in --parameter master_board=-1",
             )
         return self._find_board(self._parameters.master_board)
 
@@ -223,9 +223,9 @@ class BrainFlowDriver(Driver):
 class RegularClock:
     """Times of evenly spaced samples whose batches arrive irregularly.
 
-    Boards send in bursts, and their time stamps show it. The clock counts samples at the nominal
-    rate, and each batch corrects it a little towards the stamp of its last sample. Times never
-    fall.
+    Boards send in bursts, which shows in their time stamps. The clock counts samples at the nominal
+    rate, and each batch corrects it slightly towards the stamp of its last sample. Times never
+    decrease.
     """
 
     def __init__(self, rate: float) -> None:
@@ -233,7 +233,7 @@ class RegularClock:
         self._next: float | None = None
 
     def timestamp(self, last: int, count: int) -> int:
-        """When the first of ``count`` samples was taken, in ns, the last being stamped ``last``."""
+        """When the first of ``count`` samples was taken, in ns; the last is stamped ``last``."""
         measured = last - (count - 1) * self._period
         at = measured
         if self._next is not None and abs(measured - self._next) < JUMP_NS:
@@ -247,7 +247,7 @@ def choose_rows(presets: dict[int, dict[str, Any]], columns: dict[str, Column]) 
     """Choose the rows to read: those of ``columns``, or the first of each known kind.
 
     Raises:
-        AffectlineError: There is no such row, or the board has no row of a known kind.
+        AffectlineError: A row does not exist, or the board has no row of a known kind.
     """
     if columns:
         return [_row(key, column, presets) for key, column in columns.items()]

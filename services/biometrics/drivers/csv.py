@@ -1,4 +1,4 @@
-"""CSV tables: one row for each time, one column for each signal."""
+"""CSV tables with one row for each time and one column for each signal."""
 
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NamedTuple, Self
@@ -41,13 +41,13 @@ from affectline.services.biometrics.validation import NS
 
 OPTION: Final = "--file"
 GRID_TOLERANCE: Final = 0.05
-"""Times are evenly spaced when none is further from a grid than this part of its step."""
+"""Times are evenly spaced if none is further from a grid than this share of its step."""
 GRID_MIN_SAMPLES: Final = 8
-"""With fewer samples than this no rate is inferred."""
+"""With fewer samples no rate is inferred."""
 
 
 class CsvSettings(PlaybackSettings):
-    """One table, and what its columns hold."""
+    """One table, and the contents of its columns."""
 
     driver: Literal["csv"] = "csv"
     file: Path
@@ -55,18 +55,18 @@ class CsvSettings(PlaybackSettings):
     columns: Columns
     """Signal and unit of each column, by its name in the header."""
     time_column: str = "time"
-    """Column with the time of each row; ignored where there is a ``rate``."""
+    """Column with the time of each row; ignored if there is a ``rate``."""
     time_unit: TimeUnit = "s"
     """Unit of the times since the Unix epoch or any other moment, or ``iso`` for ISO 8601 dates."""
     time_zone: TimeZone | None = None
-    """Of dates that say no offset from UTC: such as ``Europe/Berlin``, ``UTC``, or ``local`` for
-    that of this computer; by default that of the run, which is UTC where it names none."""
+    """Time zone of dates without an offset from UTC, such as ``Europe/Berlin``, ``UTC``, or
+    ``local`` for this computer's; by default that of the run, or UTC if the run has none."""
     rate: Annotated[float, Field(ge=0.001, le=100_000)] | None = None
-    """Rows a second, where there is no column of times."""
+    """Rows a second, if there is no column of times."""
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
-    """The character between cells; by default comma, semicolon or tab, by the header."""
+    """The character between cells; by default comma, semicolon or tab, whichever the header has."""
     decimal: Decimals | None = None
-    """The decimal sign; by default a point between commas, and otherwise the one that is there."""
+    """The decimal sign; by default a point if commas separate cells, else the one in use."""
 
     @field_validator("columns")
     @classmethod
@@ -89,16 +89,16 @@ class CsvSettings(PlaybackSettings):
 
 class _TimedRows(NamedTuple):
     times: Times
-    """``(N,) int64`` in ns, not falling."""
+    """``(N,) int64`` in ns, never decreasing."""
     rows: list[Row]
 
 
 class CsvDriver(FilePlayback):
     """A CSV table with a header line.
 
-    The table is read whole. Empty cells are gaps; cells that hold no number, and rows whose time
-    cannot be read, are counted as ``invalid`` and said. Times that fall are corrected by
-    `make_monotonic`.
+    The whole table is read at once. Empty cells are gaps; cells without a number, and rows whose
+    time cannot be read, are counted as ``invalid`` and logged. `make_monotonic` corrects times that
+    decrease.
     """
 
     settings_model = CsvSettings
@@ -125,7 +125,7 @@ class CsvDriver(FilePlayback):
         if not signals:
             raise AffectlineError(
                 f"--file {path}: no number in {', '.join(settings.columns)}",
-                "name other columns with --column, what is between them with --delimiter, or "
+                "name other columns with --column, the character between them with --delimiter, or "
                 "their decimal sign with --decimal",
             )
         if remark := omissions.describe(len(rows)):
@@ -145,13 +145,13 @@ class CsvDriver(FilePlayback):
                 time = reader.read(_cell(row, index))
                 if time is not None:
                     return time
-        # Nothing in its first rows: it is read whole, or refused with the reason
+        # No time in its first rows: read the whole table, or refuse it with the reason
         return super().find_start(settings)
 
     def _timed(
         self, rows: list[Row], indexes: dict[str, int], numbers: Numbers, omissions: Omissions
     ) -> _TimedRows:
-        """The rows that have a time, and their times."""
+        """The rows with a time, and their times."""
         settings = self._settings
         if settings.rate:
             timed = _TimedRows(
@@ -241,7 +241,7 @@ def _cell(row: Row, index: int) -> str:
 
 
 def infer_rate(times: Times) -> float | None:
-    """Samples a second where the times (ns) are evenly spaced, else None."""
+    """Samples a second if the times (ns) are evenly spaced, else None."""
     if len(times) < GRID_MIN_SAMPLES or times[-1] <= times[0]:
         return None
     step = float(times[-1] - times[0]) / (len(times) - 1)
@@ -252,10 +252,10 @@ def infer_rate(times: Times) -> float | None:
 
 
 def _check_unit(signal: RecordedSignal, column: Column, path: Path) -> None:
-    """Refuse a column whose values are plausible only in another unit than the given one.
+    """Refuse a column whose values are plausible only in a unit other than the given one.
 
     Raises:
-        AffectlineError: Its median is not plausible, but would be in another unit.
+        AffectlineError: The median is not plausible, but would be in another unit.
     """
     known = SIGNALS.get(signal.signal)
     finite = signal.values[np.isfinite(signal.values)]

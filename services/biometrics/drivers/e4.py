@@ -1,9 +1,9 @@
 """Empatica E4: the folder that its portal exports for a session.
 
-The format is described in the export's own ``info.txt``. Most files begin with a row of start
-times (Unix, UTC) and a row of sample rates in Hz, a column each; ``IBI.csv`` has the start time,
-then rows of seconds since it and the interval that ended then, also in seconds. ``tags.csv``
-has the Unix time of each press of the watch's button.
+The export's own ``info.txt`` describes the format. Most files begin with a row of start times
+(Unix, UTC) and a row of sample rates in Hz, a column each. ``IBI.csv`` has the start time, then
+rows with the seconds since then and the interval that ended at that time, also in seconds.
+``tags.csv`` has the Unix time of each press of the watch's button.
 """
 
 from collections import Counter
@@ -43,12 +43,12 @@ REGULAR_FILES: Final[dict[str, tuple[tuple[str, str, float], ...]]] = {
     "BVP.csv": (("ppg", "1", 1.0),),
     "ACC.csv": tuple((f"acceleration_{axis}", "g", 1 / 64) for axis in "xyz"),
 }
-"""Signal, unit, and what one unit of the file is in that unit, for each column."""
+"""Signal, unit, and the factor from the file's unit to that unit, for each column."""
 INTERVALS_FILE: Final = "IBI.csv"
 FILES: Final = (*REGULAR_FILES, INTERVALS_FILE)
 TAGS_FILE: Final = "tags.csv"
 RATE_RANGE: Final = (0.001, 100_000)
-"""Samples a second that a file may have."""
+"""Range of samples a second that a file may have."""
 
 
 class E4Settings(PlaybackSettings):
@@ -102,7 +102,7 @@ def _no_measurements(folder: Path) -> AffectlineError:
 
 
 def _starts(folder: Path) -> Iterator[tuple[str, int]]:
-    """When each file that holds anything begins, in ns since the Unix epoch."""
+    """When each file with contents begins, in ns since the Unix epoch."""
     for name in FILES:
         path = folder / name
         if not path.is_file():
@@ -115,33 +115,33 @@ def _starts(folder: Path) -> Iterator[tuple[str, int]]:
 
 
 def _width(name: str) -> int:
-    """How many columns a file has."""
+    """Number of columns of a file."""
     return len(REGULAR_FILES.get(name, ("time", "interval")))
 
 
 def _rows_before(name: str) -> int:
-    """How many rows there are before the first sample of a file."""
+    """Number of rows before the first sample of a file."""
     return 1 if name == INTERVALS_FILE else 2
 
 
 def read_file(
     path: Path, counters: Counter[str], remarks: list[str] | None = None
 ) -> list[RecordedSignal]:
-    """Read one file of an export; returns nothing where it is missing or empty.
+    """Read one file of an export; an empty list if it is missing or empty.
 
     Args:
         path: One of `FILES`.
-        counters: ``invalid`` counts cells that hold no number, ``reanchored`` times that fall.
+        counters: ``invalid`` counts cells without a number, ``reanchored`` times that decrease.
         remarks: Gets a line about what was left out.
 
     Raises:
-        AffectlineError: It cannot be read, or does not begin as it should.
+        AffectlineError: The file cannot be read, or does not begin as it should.
     """
     if not path.is_file():
         return []
     table = read_table(path, OPTION, _width(path.name))
     if len(table.rows) <= _rows_before(path.name):
-        return []  # the watch makes a file of two rows, or none, where it measured nothing
+        return []  # a sensor that measured nothing has a file of two rows, or none
     omissions = Omissions(path.name)
     read = _read_intervals if path.name == INTERVALS_FILE else _read_regular
     signals = read(path, table, counters, omissions)
@@ -155,7 +155,7 @@ def _read_regular(
 ) -> list[RecordedSignal]:
     columns = REGULAR_FILES[path.name]
     numbers = Numbers(table.delimiter)
-    # A row that is left out keeps its place: the samples below it would be early otherwise
+    # A row that is left out keeps its place: otherwise the samples below it would be early
     rows = check_widths(table, _width(path.name), omissions, OPTION, path)
     start, rate = (_number(row, 0, numbers) for row in rows[:2])
     if not (_is_time(start) and RATE_RANGE[0] <= rate <= RATE_RANGE[1]):
@@ -232,13 +232,13 @@ def _read_tags(
 def _value(
     row: Row, index: int, numbers: Numbers, counters: Counter[str], omissions: Omissions
 ) -> float:
-    """The number in a cell, or NaN; a sample that is not there is counted, and said."""
+    """The number in a cell, or NaN; a missing sample is counted and logged."""
     cell = _cell(row, index)
     value = numbers.read(cell)
     if value is not None and not np.isnan(value):
         return value
     counters["invalid"] += 1
-    if index < len(row.cells):  # what becomes of short and blank rows is said already
+    if index < len(row.cells):  # short and blank rows have been reported already
         omissions.add("cells were left out", "no number", row, cell)
     return np.nan
 
@@ -258,5 +258,5 @@ def _shown(row: Row) -> str:
 
 
 def _is_time(seconds: float) -> bool:
-    """Whether these are seconds since the Unix epoch that can be played."""
+    """Whether this is a time that can be played, in seconds since the Unix epoch."""
     return 0 <= seconds < LATEST_PLAYED / NS

@@ -1,9 +1,9 @@
 """Empatica EmbracePlus: the raw data that Empatica's care portal exports, as Avro files.
 
-The watch uploads a file about every half hour; the files of a folder are one session. The format
-is Empatica's schema ``empatica.format.avro.Session``, whose versions differ in how acceleration is
-scaled: times are microseconds since the Unix epoch (those of peaks nanoseconds), every sensor has
-a ``timestampStart`` and a ``samplingFrequency`` in Hz, which is 0 where it measured nothing.
+The watch uploads a file about every half hour; the files of a folder are one session. The format is
+Empatica's schema ``empatica.format.avro.Session``; its versions scale acceleration differently.
+Times are microseconds since the Unix epoch (for peaks nanoseconds). Every sensor has a
+``timestampStart`` and a ``samplingFrequency`` in Hz, which is 0 if it measured nothing.
 """
 
 import itertools
@@ -38,12 +38,12 @@ SENSORS: Final = {
     "bvp": ("ppg", "1"),
     "temperature": ("temperature", "Cel"),
 }
-"""Signal and unit of each sensor with one channel; the unit of ``bvp`` is an arbitrary one."""
+"""Signal and unit of each sensor with one channel; ``bvp`` has an arbitrary unit."""
 AXES: Final = "xyz"
 RATE_RANGE: Final = (0.001, 100_000)
-"""Samples a second that a sensor may have."""
+"""Range of samples a second that a sensor may have."""
 MOST_G: Final = 1e6
-"""That one count of the accelerometer can be."""
+"""The most g that one count of the accelerometer may be."""
 AGAIN: Final = "download it again, or remove it from the folder"
 
 
@@ -52,7 +52,7 @@ class EmbracePlusSettings(PlaybackSettings):
 
     driver: Literal["embraceplus"] = "embraceplus"
     folder: Path
-    """Folder with the Avro files of a session, as Empatica exports raw data; or one such file."""
+    """Folder with the Avro files of a session from Empatica's export of raw data; or one file."""
 
 
 class EmbracePlusDriver(FilePlayback):
@@ -92,7 +92,7 @@ class EmbracePlusDriver(FilePlayback):
         """The field ``rawData`` of a file's record.
 
         Raises:
-            AffectlineError: It is cut off, or no file of an EmbracePlus.
+            AffectlineError: The file is cut off, or not from an EmbracePlus.
         """
         try:
             records = read_records(path, self._avro)
@@ -118,7 +118,7 @@ def find_files(folder: Path) -> list[Path]:
     """The Avro files of a session, by name: names end with the Unix time of their start.
 
     Raises:
-        AffectlineError: There are none.
+        AffectlineError: There are no Avro files.
     """
     if folder.is_file():
         return [folder]
@@ -139,11 +139,11 @@ def read_sensors(data: dict[str, Any], path: Path) -> Iterator[RecordedSignal]:
     """The evenly sampled signals of a file.
 
     Args:
-        data: Its field ``rawData``.
+        data: The file's field ``rawData``.
         path: The file, for errors.
 
     Raises:
-        AffectlineError: A sensor has no place on a time line, or no scale.
+        AffectlineError: A sensor has no valid times, or no scale.
     """
     for name, (signal, unit) in SENSORS.items():
         sensor = _part(data, name, path)
@@ -168,7 +168,7 @@ def _regular(
 
 
 def _part(data: dict[str, Any], name: str, path: Path) -> dict[str, Any]:
-    """A record in a record: files have schemas of their own, which may say anything."""
+    """A record in a record: each file has its own schema, which may contain anything."""
     found = data.get(name) or {}
     if not isinstance(found, dict):
         raise AffectlineError(f"--folder: {path}: {name} is not a record", AGAIN)
@@ -186,7 +186,7 @@ def _values(sensor: dict[str, Any], name: str, path: Path) -> Values:
 
 
 def _timing(name: str, sensor: dict[str, Any], path: Path) -> tuple[int, float]:
-    """When samples begin, in ns since the Unix epoch, and how many there are a second."""
+    """When samples begin, in ns since the Unix epoch, and the samples a second."""
     start, rate = sensor.get("timestampStart"), sensor.get("samplingFrequency")
     is_dated = isinstance(start, int) and 0 < start < LATEST_PLAYED // US
     is_rated = isinstance(rate, int | float) and RATE_RANGE[0] <= rate <= RATE_RANGE[1]
@@ -202,7 +202,7 @@ def _timing(name: str, sensor: dict[str, Any], path: Path) -> tuple[int, float]:
 
 
 def _scale(sensor: dict[str, Any], path: Path) -> float:
-    """What a count of the accelerometer is, in g."""
+    """The value of one count of the accelerometer, in g."""
     params = _part(sensor, "imuParams", path)
     try:
         if params.get("conversionFactor"):  # since version 6.5 of the schema
@@ -223,10 +223,10 @@ def _scale(sensor: dict[str, Any], path: Path) -> float:
 def read_intervals(peaks: list[int]) -> list[RecordedSignal]:
     """The intervals between the pulse's systolic peaks, each at the peak that ends it.
 
-    Peaks that are further apart than a heart can pause are no interval: some were not found.
+    Peaks further apart than a heart can pause give no interval: some in between were not found.
 
     Args:
-        peaks: Of all files, in ns since the Unix epoch.
+        peaks: The peaks of all files, in ns since the Unix epoch.
     """
     times = np.unique(np.asarray(peaks, np.int64))
     intervals = np.diff(times) / MS

@@ -1,4 +1,4 @@
-"""Streams of the Lab Streaming Layer, through mne-lsl: numbers as signals, texts as markers."""
+"""Lab Streaming Layer streams, through mne-lsl: numbers become signals, texts become markers."""
 
 import contextlib
 import itertools
@@ -38,14 +38,14 @@ OPEN_S: Final = 5.0
 MAX_CHUNK: Final = 4096
 SILENT_S: Final = 10.0
 IRREGULAR_SILENT_S: Final = 60.0
-"""A stream that sends nothing for so long is looked for again: a lost network connection shows in
-no other way."""
+"""A stream that sends nothing for this long is searched for again: nothing else reveals a lost
+network connection."""
 LONGEST_LABEL: Final = 1000
-"""Characters of a marker's label; what is beyond them is left out."""
+"""The most characters of a marker's label; the rest is left out."""
 LONGEST_FIELDS: Final = 8000
-"""Characters of a marker's other fields with their names; those beyond them are left out."""
+"""The most characters of a marker's other fields with their names; the rest is left out."""
 LONGEST_NAME: Final = 200
-"""Characters of what a stream is called in messages and logs."""
+"""The most characters of a stream's name in messages and logs."""
 RATE_RANGE: Final = (0.001, MOST_RATE)
 OWN_PREFIX: Final = "affectline-"
 """Prefix of the names of our own outlets (`affectline.services.lsl.outlet`)."""
@@ -72,7 +72,7 @@ def load_lsl() -> Any:
     """Import mne-lsl.
 
     Raises:
-        AffectlineError: It is not installed.
+        AffectlineError: mne-lsl is not installed.
     """
     try:
         from mne_lsl import lsl
@@ -82,10 +82,10 @@ def load_lsl() -> Any:
 
 
 class LslSettings(BiometricsSettings):
-    """One stream; without name and type the only one there is.
+    """One stream; without name and type the only one available.
 
-    A stream of numbers is a signal. A stream of texts, or of whole numbers of the type ``Markers``
-    (as PsychoPy, OpenSesame and E-Prime send them), becomes markers.
+    A stream of numbers becomes a signal. A stream of texts, or of whole numbers with the type
+    ``Markers`` (as from PsychoPy, OpenSesame and E-Prime), becomes markers.
     """
 
     driver: Literal["lsl"] = "lsl"
@@ -94,7 +94,7 @@ class LslSettings(BiometricsSettings):
     stream_type: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     """Type of the stream, such as ``ECG``."""
     columns: Columns = Field(default_factory=dict, examples=["0=ecg:uV"])
-    """Signal and unit by channel label, or by channel number from 0; by default all channels."""
+    """Signal and unit by channel label or by channel number from 0; by default all channels."""
 
     @property
     def service(self) -> str:
@@ -106,14 +106,14 @@ class LslSettings(BiometricsSettings):
 class LslDriver(Driver):
     """A stream of the Lab Streaming Layer.
 
-    Times: the sender's times, plus the stream's time correction (LSL asks the sender's clock every
-    few seconds, like NTP; better than 1 ms in a wired network, and next to nothing on one host),
-    plus the offset of LSL's local clock to ours (`affectline.common.lsl_time`, accurate to
-    microseconds, measured for every chunk).
+    Its times are the sender's, plus two corrections. One is the stream's time correction: LSL
+    queries the sender's clock every few seconds, like NTP (better than 1 ms in a wired network,
+    almost exact on one host). The other is the offset of LSL's local clock from ours
+    (`affectline.common.lsl_time`, accurate to microseconds, measured for every chunk).
 
     Args:
-        settings: Which stream.
-        clock: The time.
+        settings: Which stream to read.
+        clock: The clock to use.
         lsl: Replaces ``mne_lsl.lsl`` in tests.
     """
 
@@ -126,14 +126,14 @@ class LslDriver(Driver):
         self._wanted = settings.name, settings.stream_type
         self._inlet: Any = None
         self._uid = ""
-        """Of the outlet: one that is opened again has another."""
+        """ID of the outlet: a reopened outlet has a different one."""
         self._correction = 0.0
-        """Last known, in s."""
+        """Last known time correction, in s."""
 
     def open(self) -> None:
         found = self._resolve()
         try:
-            # Without recovery a loss is reported to us, and we look for the stream again
+            # Without recovery, LSL reports a loss to us, and we search for the stream again
             self._inlet = self._lsl.StreamInlet(found, recover=False)
             self._inlet.open_stream(timeout=OPEN_S)
             info = self._inlet.get_sinfo(timeout=OPEN_S)
@@ -142,18 +142,18 @@ class LslDriver(Driver):
             raise DeviceGone(f"LSL: {found.name} does not answer: {error}") from error
         where = f"LSL {info.name} ({info.stype}) at {info.hostname}"
         self.device = " ".join(where.split())[:LONGEST_NAME]
-        self._wanted = info.name or None, info.stype or None  # the one to look for when lost
+        self._wanted = info.name or None, info.stype or None  # to search for after a loss
         self._rate, self._uid = float(info.sfreq), str(found.uid)
         if not RATE_RANGE[0] <= self._rate <= RATE_RANGE[1]:  # NaN is not
-            self._rate = 0.0  # its samples have times of their own
+            self._rate = 0.0  # each sample has its own time
         self._last_data = self._clock.monotonic()
         self._says = is_said(info.dtype, info.stype)
         self._labels = _one_each(info.get_channel_names(), info.n_channels)
         if self._says:
             if info.name.startswith(OWN_PREFIX):
                 raise AffectlineError(
-                    f"--driver lsl: {info.name} has Affectline's own markers, which would loop "
-                    f"back",
+                    f"--driver lsl: {info.name} contains Affectline's own markers, which would "
+                    f"loop back",
                     "name the stream of another program",
                 )
             return
@@ -173,7 +173,7 @@ class LslDriver(Driver):
             raise DeviceGone(f"{self.device} gave {len(stamps)} times for {len(values)} samples")
         self._last_data = self._clock.monotonic()
         offset_ns = measure_lsl_offset(self._clock.now, self._lsl.local_clock)
-        # The sender may be gone meanwhile: what it has sent is still good
+        # The sender may have gone meanwhile: what it has sent is still valid
         with contextlib.suppress(RuntimeError, TimeoutError):
             self._correction = self._inlet.time_correction(timeout=OPEN_S)
         local = stamps + self._correction
@@ -192,14 +192,14 @@ class LslDriver(Driver):
             return
         if not self._says:
             raise DeviceGone(f"{self.device} has been silent for {limit_s:g} s")
-        # An experiment may say nothing for an hour; is it still there, or another of its name?
+        # An experiment may be silent for an hour: check for this very stream, not one of its name
         found = self._lsl.resolve_streams(SEARCH_S, *self._wanted)
         if self._uid not in {one.uid for one in found}:
             raise DeviceGone(f"{self.device} is gone")
         self._last_data = self._clock.monotonic()
 
     def _read_events(self, times: Times, rows: Sequence[Any]) -> list[Reading]:
-        """What a stream says: its first channel is the label, others are fields of the marker."""
+        """A stream's events: its first channel is the label, others are the marker's fields."""
         said: list[tuple[int, Event]] = []
         for at, row in zip(times.tolist(), rows, strict=True):
             texts = [str(value).strip() for value in np.atleast_1d(row)]
@@ -228,12 +228,12 @@ class LslDriver(Driver):
 
     def close(self) -> None:
         inlet, self._inlet = self._inlet, None
-        del inlet  # the last reference: closes it
+        del inlet  # dropping the last reference closes it
 
     def _resolve(self) -> Any:
         wanted = self._wanted
         found = self._lsl.resolve_streams(SEARCH_S, *wanted)
-        if wanted == (None, None):  # the streams of affectline lsl-outlet are no sensors
+        if wanted == (None, None):  # the streams of affectline lsl-outlet are not sensors
             found = [one for one in found if not one.name.startswith(OWN_PREFIX)]
         if not found:
             words = " of type ".join(filter(None, (wanted[0] or "a stream", wanted[1])))
@@ -241,7 +241,7 @@ class LslDriver(Driver):
         if len(found) > 1 and wanted == (None, None):
             names = ", ".join(sorted(f"{one.name} ({one.stype})" for one in found))
             raise AffectlineError(
-                f"--driver lsl: there are several streams: {names}", "choose one with --name"
+                f"--driver lsl: found several streams: {names}", "choose one with --name"
             )
         return found[0]
 
@@ -265,15 +265,15 @@ class LslDriver(Driver):
 
 
 def is_said(dtype: object, stream_type: str) -> bool:
-    """Whether a stream says things rather than measures: texts, or numbers of triggers."""
+    """Whether a stream sends events instead of measurements: texts, or numbers of triggers."""
     kind = dtype if isinstance(dtype, str) else np.dtype(dtype).kind  # type: ignore[call-overload]
     return kind == "string" or (kind == "i" and "marker" in stream_type.lower())
 
 
 def split_at_gaps(times: Times, rate: float) -> list[tuple[int, int]]:
-    """Split evenly sampled times (ns) at gaps: first index and the one behind the last.
+    """Split evenly sampled times (ns) at gaps; return the start and end (excluded) of each part.
 
-    A gap is a step that is wrong by more than half a period.
+    A gap is a step that is off by more than half a period.
     """
     period = NS / rate
     breaks = np.flatnonzero(np.abs(np.diff(times) - period) > period / 2) + 1
@@ -290,11 +290,11 @@ def map_channels(
 ) -> dict[int, Column]:
     """Map each channel to its signal.
 
-    ``columns`` of the settings choose by label or number; without them every channel is read, and
-    its signal follows from its label, or else from the stream's type.
+    ``columns`` in the settings selects channels by label or number. Without it every channel is
+    read, and its signal follows from its label, or else from the stream's type.
 
     Raises:
-        AffectlineError: ``columns`` names a channel that is not there.
+        AffectlineError: ``columns`` names a channel that does not exist.
     """
     labels, units = _one_each(labels, count), _one_each(units, count)
     if settings.columns:
@@ -322,7 +322,7 @@ def recognize_signal(label: str) -> str | None:
 
 
 def _one_each(texts: Sequence[object] | None, count: int) -> list[str]:
-    """A text for each channel, empty where a stream's description has none."""
+    """A text for each channel, empty if the stream's description has none."""
     return ([str(text) for text in texts or ()] + [""] * count)[:count]
 
 
@@ -336,7 +336,7 @@ def _channel(name: str, labels: list[str]) -> int:
 
 
 def _unit(signal: str, given: str) -> str:
-    """The unit of a channel; the signal's default where the stream gives none that fits."""
+    """The unit of a channel; the signal's default if the stream gives none that fits."""
     known = SIGNALS.get(signal)
     unit = USUAL_UNITS.get(given.lower(), given)
     if known is None:

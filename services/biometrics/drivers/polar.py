@@ -1,9 +1,9 @@
-"""Polar sensors: electrocardiogram, pulse wave and acceleration beside the heart rate.
+"""Polar sensors: electrocardiogram, pulse wave and acceleration, besides the heart rate.
 
-The streams are those of Polar's service PMD ("Polar Measurement Data", as its SDK and the H10's
-data specification describe them). polar-python packs requests and unpacks settings and frames,
-compressed ones too; the connection is our own, so that a sensor is found, lost and opened again
-like every strap. A frame carries the sensor's time of its last sample.
+The streams are those of Polar's service PMD ("Polar Measurement Data"), as its SDK and the H10's
+data specification describe them. polar-python packs requests and unpacks settings and frames,
+including compressed ones. The connection is our own, so that a sensor is found, lost and opened
+again like every strap. A frame contains the sensor's time of its last sample.
 """
 
 import asyncio
@@ -21,23 +21,23 @@ ANSWER_S: Final = 5.0
 HEADER: Final = 10
 """Bytes of a frame before its samples: kind, 8 bytes of time, and the samples' format."""
 ECG_BYTES: Final = 3
-"""Of a sample of the electrocardiogram."""
+"""Bytes of a sample of the electrocardiogram."""
 SAME_RATE: Final = 0.1
-"""Frames follow each other where their distance differs by less from what the rate says."""
+"""Two frames are consecutive if the time between them deviates by less than this from the rate."""
 UNREADABLE: Final = (ValueError, LookupError, TypeError, ArithmeticError, struct.error)
-"""What polar-python raises for bytes that are not as it expects them."""
+"""What polar-python raises for unexpected bytes."""
 NO_STREAMS: Final = "read its heart rate with --driver ble"
 
 
 class Stream(NamedTuple):
-    """What a sensor may measure."""
+    """A stream that a sensor may offer."""
 
     kind: str
     """Name in polar-python's ``PmdMeasurementType``."""
     rate: int
-    """Samples a second that are asked for, or the nearest that the sensor has."""
+    """Samples a second to request; the nearest rate that the sensor supports is used."""
     signals: tuple[str, ...]
-    """Of the channels, in order."""
+    """Signals of the channels, in order."""
     unit: str
     scale: float
     """Converts the sensor's values to ``unit``."""
@@ -45,7 +45,7 @@ class Stream(NamedTuple):
 
 STREAMS: Final = (
     Stream("ECG", 130, ("ecg",), "mV", 1e-3),
-    # Three photodiodes and the light around them; 55 is the rate outside of Polar's "SDK mode"
+    # Three photodiodes and ambient light; 55 is the rate outside of Polar's "SDK mode"
     Stream("PPG", 55, ("ppg", "ppg_2", "ppg_3", "ppg_ambient"), "1", 1.0),
     Stream("ACC", 50, ("acceleration_x", "acceleration_y", "acceleration_z"), "g", 1e-3),
 )
@@ -61,8 +61,8 @@ class PolarDriver(BluetoothStrap):
     """A Polar sensor with ECG, PPG or acceleration (H10, Verity Sense, OH1), and its heart rate.
 
     Args:
-        settings: Which sensor.
-        clock: The time.
+        settings: Which sensor to connect.
+        clock: The clock to use.
         bluetooth: Replaces bleak in tests.
     """
 
@@ -98,7 +98,7 @@ class PolarDriver(BluetoothStrap):
     async def _subscribe(self, client: Any) -> None:
         point = self._constants.PolarCharacteristic.PMD_CONTROL_POINT.value
         if client.services.get_characteristic(point) is None:
-            raise AffectlineError(f"Bluetooth: {self.device} has no streams of Polar", NO_STREAMS)
+            raise AffectlineError(f"Bluetooth: {self.device} has no Polar streams", NO_STREAMS)
         await super()._subscribe(client)
         self._answers: asyncio.Queue[bytes] = asyncio.Queue()
         await client.start_notify(point, lambda _, data: self._answers.put_nowait(bytes(data)))
@@ -116,7 +116,7 @@ class PolarDriver(BluetoothStrap):
             await self._start(client, stream)
 
     async def _start(self, client: Any, stream: Stream) -> None:
-        """Ask for a stream with its settings: the nearest rate, else the most there is."""
+        """Request a stream with the nearest rate, and otherwise the highest settings."""
         kind = self._constants.PmdMeasurementType[stream.kind]
         codes = self._constants.PmdControlOperationCode
         setting_types = self._constants.PmdSettingType
@@ -145,7 +145,7 @@ class PolarDriver(BluetoothStrap):
         """Write a request to the control point, and return the sensor's answer.
 
         Raises:
-            DeviceGone: It refuses, or does not answer.
+            DeviceGone: The sensor refuses, or does not answer.
         """
         point = self._constants.PolarCharacteristic.PMD_CONTROL_POINT.value
         await client.write_gatt_char(point, request, response=True)
@@ -155,10 +155,10 @@ class PolarDriver(BluetoothStrap):
             except TimeoutError as error:
                 raise DeviceGone(f"{self.device} does not answer about {stream.kind}") from error
             if len(data) >= 4 and data[:3] == bytes([0xF0, *request[:2]]):
-                break  # others belong to something else, such as the features that were read
+                break  # other answers belong to other requests, such as the features
         errors = self._constants.PmdControlPointErrorCode
         known = {code.value: code.name for code in errors}
-        # A program before us may have left the stream on
+        # An earlier program may have left the stream on
         if data[3] not in (errors.SUCCESS, errors.ERROR_ALREADY_IN_STATE):
             reason = known.get(data[3], f"error {data[3]}").removeprefix("ERROR_")
             raise DeviceGone(
@@ -168,11 +168,11 @@ class PolarDriver(BluetoothStrap):
             return self._models.MeasurementSettings.from_bytes(data.ljust(5, b"\0"))
         except UNREADABLE as error:
             raise DeviceGone(
-                f"{self.device} answers about {stream.kind} what cannot be read ({data.hex()[:80]})"
+                f"{self.device} gives an unreadable answer about {stream.kind} ({data.hex()[:80]})"
             ) from error
 
     def _parse_frame(self, data: bytes, arrived: int) -> list[Reading]:
-        """Samples of one frame; what cannot be read is counted."""
+        """The samples of one frame; unreadable data is counted."""
         stream = self._stream_of(data)
         if stream is None:
             self.counters["invalid"] += 1
@@ -213,8 +213,8 @@ class PolarDriver(BluetoothStrap):
     def _time_first(self, stream: Stream, stamp: int, count: int) -> int:
         """When the first of a frame's samples was taken, by the sensor's clock.
 
-        Samples are spread evenly between the last one of the frame before and that of this one,
-        as Polar's SDK does it; the first frame's, and those behind a gap, by the rate.
+        Samples are spread evenly between the last samples of the previous frame and of this one, as
+        in Polar's SDK; those of the first frame, and after a gap, by the rate.
         """
         period = NS / self._rates[stream.kind]
         last = self._last_stamps.get(stream.kind)
@@ -238,6 +238,6 @@ def _rows(frame: Any) -> list[tuple[float, ...]]:
 
 
 def _to_float(bits: int) -> float:
-    """The IEEE 754 number of 32 bits that the sensor sent as a whole number."""
+    """The 32-bit IEEE 754 number that the sensor sent as a whole number."""
     (number,) = struct.unpack("<f", bits.to_bytes(4, "little"))
     return float(number)

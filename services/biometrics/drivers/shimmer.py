@@ -1,8 +1,9 @@
 """Shimmer3 GSR+: skin conductance and the pulse wave over Bluetooth, through pyshimmer.
 
-Classic Bluetooth makes the device a serial port. pyshimmer packs commands and unpacks answers and
-packets as Shimmer's LogAndStream firmware defines them. Its `BluetoothRequestHandler` is used
-without the threads around it: they wait for ever when a device falls silent.
+With classic Bluetooth, the device appears as a serial port. pyshimmer packs commands and unpacks
+answers and packets as Shimmer's LogAndStream firmware defines them. We use its
+`BluetoothRequestHandler` without the threads around it: they wait for ever when a device falls
+silent.
 """
 
 import contextlib
@@ -27,26 +28,27 @@ from affectline.services.biometrics.validation import NS
 BAUD: Final = 115_200
 ANSWER_S: Final = 2.0
 SETTLE_S: Final = 0.3
-"""How long packets may come after streaming was stopped."""
+"""How long packets may still arrive after streaming was stopped."""
 SILENT_S: Final = 5.0
-"""A device that sends nothing for so long is opened again."""
+"""A device that sends nothing for this long is opened again."""
 RATE: Final = 128.0
 """Samples a second: enough to place the beats of the pulse wave, as Shimmer recommends."""
 TICKS_PER_S: Final = 32_768
 TICK_BITS: Final = 24
-"""Bits of a packet's time stamp: it begins again every 512 s."""
+"""Bits of a packet's time stamp: it wraps around every 512 s."""
 ACK: Final = 0xFF
 SET_GSR_RANGE: Final = 0x21
 AUTO_RANGE: Final = 4
 SET_EXPANSION_POWER: Final = 0x5E
 STOP_STREAMING: Final = b"\x20"
 FEEDBACK_KOHM: Final = (40.2, 287.0, 1000.0, 3300.0)
-"""Of the amplifier in its four ranges: constants of Shimmer's own drivers (`SensorGSR`)."""
+"""Feedback resistors of the amplifier's four ranges: constants of Shimmer's own drivers
+(`SensorGSR`)."""
 REFERENCE_V: Final = 3.0
-"""Full scale of the 12 bits."""
+"""Full scale of the converter's 12 bits."""
 ELECTRODE_V: Final = 0.5
 OPEN_BELOW: Final = 683
-"""The amplifier's output is that of open electrodes, 0.5 V, below this number of the converter."""
+"""Below this converter value the amplifier's output is that of open electrodes, 0.5 V."""
 
 
 class ShimmerSettings(BiometricsSettings):
@@ -56,7 +58,7 @@ class ShimmerSettings(BiometricsSettings):
     serial_port: Annotated[str, Field(min_length=1, max_length=200)] = Field(
         examples=["/dev/rfcomm0"]
     )
-    """Serial port of the paired device: such as ``/dev/rfcomm0``, ``COM5`` or
+    """Serial port of the paired device, such as ``/dev/rfcomm0``, ``COM5`` or
     ``/dev/cu.Shimmer3-ABCD``."""
 
 
@@ -64,8 +66,8 @@ class ShimmerDriver(Driver):
     """A Shimmer3 GSR+ over Bluetooth.
 
     Args:
-        settings: At which port.
-        clock: The time.
+        settings: The port of the device.
+        clock: The clock to use.
     """
 
     settings_model = ShimmerSettings
@@ -102,7 +104,7 @@ class ShimmerDriver(Driver):
         try:
             self._port = self._serial.Serial(name, BAUD, write_timeout=ANSWER_S)
             self._bytes = self._wrap(self._port)
-            self._port.timeout = ANSWER_S  # later: pyshimmer warns of it, but it bounds a wait
+            self._port.timeout = ANSWER_S  # set late: pyshimmer warns about it, but it limits waits
             self._start()
         except self._errors as error:
             reason = str(error) or "it does not answer"
@@ -115,7 +117,7 @@ class ShimmerDriver(Driver):
         self._last_data = self._clock.monotonic()
 
     def _start(self) -> None:
-        """Set the sensors, and begin to stream; a stream of before is ended."""
+        """Configure the sensors, and start streaming; an earlier stream is stopped first."""
         self._port.write(STOP_STREAMING)
         self._clock.wait(SETTLE_S)
         self._bytes.flush_input_buffer()
@@ -126,7 +128,7 @@ class ShimmerDriver(Driver):
         if self._firmware.FirmwareCapabilities(kind, firmware).supports_ack_disable:
             self._execute(commands.SetStatusAckCommand(enabled=False))
         self._execute(commands.SetSamplingRateCommand(RATE))
-        # The pulse wave is at A13 of the GSR+ board, which must be powered
+        # The pulse wave is on channel A13 of the GSR+ board, which must be powered
         self._execute(commands.SetSensorsCommand([groups.GSR, groups.CH_A13]))
         self._execute(self._one_byte(SET_EXPANSION_POWER, 1))
         self._execute(self._one_byte(SET_GSR_RANGE, AUTO_RANGE))
@@ -152,7 +154,7 @@ class ShimmerDriver(Driver):
         return answer.get_result() if answer else None
 
     def _one_byte(self, code: int, value: int) -> Any:
-        """A command with one byte, that pyshimmer does not have."""
+        """A one-byte command that pyshimmer does not have."""
 
         class OneByte(self._commands.ShimmerCommand):  # type: ignore[misc, name-defined]
             def send(self, port: Any) -> None:
@@ -166,12 +168,12 @@ class ShimmerDriver(Driver):
             self._gone = self._read_packets()
         packets = self._packets.copy()
         self._packets.clear()
-        if self._gone is not None and not packets:  # what came before it was lost comes first
+        if self._gone is not None and not packets:  # first return what came before the loss
             raise self._gone
         return self._to_readings(packets, self._clock.now())
 
     def _read_packets(self) -> DeviceGone | None:
-        """Read the packets that have arrived; returns why there will be no more, if so."""
+        """Read the packets that have arrived; return why no more will come, or None."""
         try:
             while self._port.in_waiting >= self._packet_bytes:
                 self._read_event()
@@ -187,13 +189,13 @@ class ShimmerDriver(Driver):
         return None
 
     def _read_event(self) -> None:
-        """A packet, or a report of the device's state, which is passed over."""
+        """Read a packet, or skip a report of the device's state."""
         first = self._bytes.peek(1)[0]
         if first == ACK:  # older firmware acknowledges its own reports
             self._bytes.read(1)
         elif first in self._packet_starts:
             self._handler.process_single_input_event()
-        else:  # begun anew, it is in step again
+        else:  # reopening the device puts it in step again
             self.counters["invalid"] += 1
             raise DeviceGone(f"{self.device} sent {first:#04x} where a packet begins")
 
@@ -206,7 +208,7 @@ class ShimmerDriver(Driver):
                 port.close()
 
     def _to_readings(self, packets: list[Any], arrived: int) -> list[Reading]:
-        """Readings of packets that arrived at once: those behind a gap are of their own."""
+        """Readings of packets that arrived at once; a gap begins new readings."""
         if not packets:
             return []
         types = self._channels.EChannelType
@@ -227,7 +229,7 @@ class ShimmerDriver(Driver):
         return [*found, *self._read_run(packets[begin:], ticks[begin:], difference)]
 
     def _read_run(self, packets: list[Any], ticks: list[int], difference: int) -> list[Reading]:
-        """Readings of packets that follow each other."""
+        """Readings of consecutive packets."""
         if not packets:
             return []
         types, at = self._channels.EChannelType, _to_ns(ticks[0]) + difference
@@ -252,7 +254,7 @@ def is_touching(raw: int) -> bool:
 
 
 def to_microsiemens(raw: int) -> float:
-    """Convert 16 bits of the channel GSR: two of the range, two unused, twelve of the converter.
+    """Convert 16 bits of the channel GSR: 2 bits for the range, 2 unused, 12 of the converter.
 
     The electrodes, at 0.5 V, are the input of an amplifier with the range's feedback resistor:
     ``volts = 0.5 (1 + feedback / skin)``.

@@ -15,21 +15,21 @@ from affectline.services.biometrics.validation import NS
 BLOCK_NS: Final = NS // 4
 """Signals are generated a quarter of a second at a time: one sample of skin conductance."""
 SKIN_RATE: Final = 4.0
-"""As an Empatica E4."""
+"""Like an Empatica E4."""
 REST_RATE: Final = 66.0
 STRESS_RATE: Final = 94.0
-"""Beats a minute; public speaking raises it about so much (Kirschbaum et al. 1993)."""
+"""Beats a minute; public speaking raises the rate by about this much (Kirschbaum et al. 1993)."""
 BREATHING_HZ: Final = 0.25
 BREATHING_DEPTH: Final = 0.05
-"""Respiratory sinus arrhythmia as part of the rate; stress takes most of it away (Task Force of
-the ESC 1996)."""
+"""Respiratory sinus arrhythmia as a share of the rate; stress removes most of it (Task Force of the
+ESC 1996)."""
 BEAT_NOISE: Final = 0.01
 RESPONSES_REST_HZ: Final = 3 / 60
 RESPONSES_STRESS_HZ: Final = 18 / 60
 """Skin conductance responses: 1 to 3 a minute at rest, over 20 when aroused (Boucsein 2012)."""
 LEVEL_US: Final = 4.0
 STRESS_LEVEL_US: Final = 2.5
-"""What stress adds to the level."""
+"""How much stress adds to the level."""
 RISE_S: Final = 0.75
 DECAY_S: Final = 4.0
 """Time constants of one response (Bateman function; Benedek & Kaernbach 2010: 0.75 and 2 s, but
@@ -37,7 +37,7 @@ recovery takes longer in many people)."""
 ONSET_S: Final = 6.0
 """Time constant with which arousal follows stress."""
 AVERAGED_BEATS: Final = 5
-"""Beats that the heart rate is averaged over, as heart-rate straps do."""
+"""Number of beats in the average of the heart rate, as in heart-rate straps."""
 
 
 @dataclass
@@ -90,7 +90,7 @@ class SimulatedSubject:
             self._since_beat_ns += step
             if self._phase >= 1:
                 self._phase -= 1 + BEAT_NOISE * float(self._random.standard_normal())
-                # A strap counts in 1024ths of a second
+                # Straps count in 1024ths of a second
                 interval = round(self._since_beat_ns * 1024 / NS) * 1000 / 1024
                 self._since_beat_ns = 0
                 self._intervals.append(interval)
@@ -116,7 +116,7 @@ def _bateman(seconds: float) -> float:
 
 
 def read_stress(value: object) -> object:
-    """A time span from the text ``FROM-TO``, in seconds; other values are returned as they are.
+    """A time span from the text ``FROM-TO``, in seconds; other values are returned unchanged.
 
     Raises:
         ValueError: The text has another form.
@@ -142,13 +142,13 @@ class SyntheticSettings(BiometricsSettings):
     stress: Annotated[
         tuple[float, float] | None, BeforeValidator(read_stress), Field(examples=["20-40"])
     ] = None
-    """Start and end of a time of stress, in seconds from the start."""
+    """Start and end of a period of stress, in seconds from the start."""
     duration: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    """Seconds until it ends; by default it does not."""
+    """Seconds until it ends; by default it does not end."""
 
     @property
     def is_recording(self) -> bool:
-        return True  # it can wait, and has its place on the time line, as a recording
+        return True  # like a recording, it can wait, and has its place on the time line
 
     @property
     def is_endless(self) -> bool:
@@ -196,7 +196,7 @@ class SyntheticDriver(Driver):
 
     def _blocks_due(self) -> int:
         """How many blocks are over by now and not generated yet."""
-        # One at a time where others wait: messages are the same at every pace
+        # One at a time if others wait, so that messages are the same at any pace
         at_once = 1 if self.timing.is_aligned else 4
         if self._speed == "max":
             return at_once

@@ -1,7 +1,7 @@
-// The camera's video as a mirror, with an outline around the face and a countdown over it.
+// The camera's video, mirrored, with an outline around the face and a countdown.
 import { decode, feed, onKeys } from "affectline-web";
 
-const NO_FACE_MS = 500; // a face may be missed in a few pictures
+const NO_FACE_MS = 500; // tolerate a face that is missed in a few frames
 const FROZEN_MS = 5000; // how long to wait for the server's response to a capture
 const FLASH_MS = 160;
 
@@ -71,7 +71,7 @@ export default {
     feed.close();
   },
   methods: {
-    // Start the countdown, or capture at once where there is none.
+    // Start the countdown, or capture at once without one.
     press() {
       if (!this.armed || !this.active || this.count || this.isFrozen) return;
       this.count = this.countdown;
@@ -90,8 +90,8 @@ export default {
       clearInterval(this.timer);
       this.count = 0;
     },
-    // The picture stays on the screen until the server has responded. As no other is acknowledged
-    // meanwhile, the server still has it.
+    // Keep the frame on the screen until the server has responded: as long as no other is
+    // acknowledged, the server still has it.
     capture() {
       if (!this.frame || !feed.clientId) return;
       const { stream, epoch, seq } = this.frame;

@@ -1,1 +1,1 @@
-"""The panels of the page, one a module: see `affectline.services.dashboard.panel`."""
+"""The panels of the page, one per module: see `affectline.services.dashboard.panel`."""

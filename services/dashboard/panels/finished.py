@@ -1,4 +1,4 @@
-"""What can be done when a run has ended: report, replay, export."""
+"""Actions after a run has ended: report, replay, export."""
 
 from nicegui import ui
 
@@ -39,7 +39,7 @@ class FinishedPanel(Panel):
             return
         may_operate = self.view.visitor.may_operate
         with self._tools:
-            if may_operate or report == "ready":  # it is made when it is opened
+            if may_operate or report == "ready":  # opening it generates it
                 ui.link("Open report", f"/report/{name}", new_tab=True).props("rel=noopener")
             if may_operate:
                 if self.view.state.sessions.is_recorded(name):

@@ -1,4 +1,4 @@
-"""One line on how everything is, with the tables of processes and sensors behind it."""
+"""The status line, with the tables of processes and sensors behind it."""
 
 from typing import ClassVar
 
@@ -8,7 +8,7 @@ from affectline.services.dashboard.panel import STATIC, Area, Panel, register
 
 
 class ProcessTable(Element, component=STATIC / "processes.js"):
-    """Shows what `StatusTracker` publishes of processes and sensors."""
+    """Shows what `StatusTracker` publishes about processes and sensors."""
 
 
 @register

@@ -1,4 +1,4 @@
-"""Publishing markers: a label, a button, and the key M."""
+"""Publishes markers: a label, a button, and the key M."""
 
 from typing import ClassVar
 
@@ -12,7 +12,7 @@ from affectline.services.web import components
 
 @register
 class MarkersPanel(Panel):
-    """The label of the next marker, and what publishes it."""
+    """The label of the next marker, and the button that publishes it."""
 
     area: ClassVar[Area] = "tools"
     order = 20

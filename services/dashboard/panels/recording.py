@@ -1,4 +1,4 @@
-"""Starting and stopping a recording, with a name and a note on consent."""
+"""Starts and stops a recording, with a name and a note on consent."""
 
 import time
 from typing import ClassVar, Final
@@ -22,7 +22,7 @@ PRIVACY: Final = {
 
 @register
 class RecordingPanel(Panel):
-    """The button in the bar at the top, and its dialog."""
+    """The button in the top bar, and its dialog."""
 
     area: ClassVar[Area] = "tools"
     order = 30
@@ -96,7 +96,7 @@ class RecordingPanel(Panel):
                 components.notify_error(error)
             self._refresh()
             return
-        # Nothing is filled in now: it could overwrite what is being typed already
+        # Fill in nothing now: it could overwrite what is already being typed
         self._problem.set_text("")
         self._dialog.open()
 
@@ -123,10 +123,10 @@ class RecordingPanel(Panel):
         self._refresh()
 
     def _clear(self) -> None:
-        """Name and consent are of one recording alone.
+        """Clear name and consent, which belong to one recording only.
 
-        The browser writes down what its fields hold when it takes them away: cleared before, they
-        would come back, and the server would not know.
+        This must happen after the dialog is hidden: the browser stores the fields' content when it
+        removes them, so content cleared earlier would come back without the server knowing.
         """
         if self._has_started:
             self._has_started = False
@@ -134,7 +134,7 @@ class RecordingPanel(Panel):
                 field.set_value("")
 
     def _read_study(self) -> dict[str, str]:
-        """The session's place in a study; empty texts where the settings' own do not hold.
+        """The session's place in a study; an empty text overrides the settings' own.
 
         Raises:
             AffectlineError: A text is too long.

@@ -18,7 +18,7 @@ RELOAD_PERIOD_S: Final = 3.0
 
 @register
 class SessionsPanel(Panel):
-    """All sessions in the folder, the newest first."""
+    """All sessions in the folder, newest first."""
 
     title = "Sessions"
     order = 40
@@ -71,7 +71,7 @@ class SessionsPanel(Panel):
     def _draw_row(self, row: dict[str, Any]) -> None:
         name = row["name"]
         if not self.view.visitor.may_operate:
-            row = row | {"consent": ""}  # it may name people
+            row = row | {"consent": ""}  # the note may name people
         with ui.element("div").classes("af-session").props(f'role="listitem" data-session={name}'):
             ui.label(row["title"] or name).classes("af-name")
             ui.label(describe(row)).classes("af-about")
@@ -118,7 +118,7 @@ class SessionsPanel(Panel):
 
 
 def describe(row: dict[str, Any]) -> str:
-    """One line on a session."""
+    """Describe a session in one line."""
     parts = [row["name"] if row["title"] else "", str(row["begun"]).replace("T", " ")[:19]]
     if row["seconds"] is not None:
         parts.append(format_duration(row["seconds"]))

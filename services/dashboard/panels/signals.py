@@ -9,7 +9,7 @@ from affectline.common.wire.face_signs import DOUBTS
 from affectline.services.dashboard.curves import Curves
 from affectline.services.dashboard.panel import STATIC, Panel, register
 
-__all__ = ["SignalsPanel", "echart"]  # importing echart makes its script known to the browser
+__all__ = ["SignalsPanel", "echart"]  # importing echart loads its script in the browser
 
 
 class CurvesChart(

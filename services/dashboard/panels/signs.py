@@ -1,4 +1,4 @@
-"""The table of what heads and eyes do, and of drowsiness and looks away."""
+"""The table of head pose, eyes, drowsiness and looking away."""
 
 from nicegui.element import Element
 

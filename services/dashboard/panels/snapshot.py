@@ -9,7 +9,7 @@ from affectline.services.dashboard.panel import Area, Panel, register
 
 @register
 class SnapshotPanel(Panel):
-    """Presses the snapshot key on behalf of who prefers buttons."""
+    """A button that triggers the snapshot key."""
 
     area: ClassVar[Area] = "tools"
     order = 10

@@ -1,4 +1,4 @@
-"""The video of all streams, one of them in focus, with its faces' boxes and probabilities."""
+"""The video of all streams, one in focus, with the boxes and probabilities of faces."""
 
 from nicegui.element import Element
 
@@ -8,7 +8,7 @@ from affectline.services.dashboard.panel import STATIC, Panel, register
 
 
 class VideoView(Element, component=STATIC / "video.js"):
-    """Frames with boxes and bars; takes snapshots of what is on the screen."""
+    """Frames with boxes and bars; takes snapshots of the screen."""
 
     def __init__(self, hub: str, *, may_save: bool) -> None:
         super().__init__()

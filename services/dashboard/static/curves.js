@@ -1,4 +1,4 @@
-// The curves of the last minutes, extended as updates come.
+// The curves of the last minutes, extended as updates arrive.
 import { echarts } from "nicegui-echart";
 import {
   chartOption, findDoubts, formatClock, hatching, KINDS, layOut, partsOf, placeMarkers, remember,
@@ -7,11 +7,11 @@ import {
 import { feed } from "affectline-web";
 
 const KEPT_MS = 300_000;
-const DOUBTS_LISTED = 4; // of the doubtful stretches, the newest
+const DOUBTS_LISTED = 4; // number of newest doubted stretches to list
 const SPANS = { "30 s": 30_000, "1 min": 60_000, "5 min": 300_000 };
-const LEAST_MS = 10_000; // of the time axis, at the start
-const BELOW = 88; // pixels between the chart and the lower edge of the screen: the legend
-const NARROW = 1100; // pixels of a screen on which the curves are below the video
+const LEAST_MS = 10_000; // minimum length of the time axis
+const BELOW = 88; // pixels below the chart, for the legend
+const NARROW = 1100; // on screens narrower than this, in pixels, the curves are below the video
 
 export default {
   template: `
@@ -74,14 +74,14 @@ export default {
   created() {
     this.curves = {};
     this.markers = [];
-    this.zero = null; // of the session's time line, where films are shown
-    this.stream = null; // in focus
+    this.zero = null; // zero of the session's time line; only for films
+    this.stream = null; // the stream in focus
     this.rowNames = "";
   },
   mounted() {
     this.scheme = matchMedia("(prefers-color-scheme: dark)");
     this.redraw = () => this.draw();
-    let width = 0; // its height follows from what is drawn
+    let width = 0; // only the width matters: the height depends on what is drawn
     this.resizeObserver = new ResizeObserver(() => {
       if (this.$el.clientWidth === width) return;
       width = this.$el.clientWidth;
@@ -134,20 +134,20 @@ export default {
     shows(kind) {
       return this.rows.some((row) => row.kind === kind);
     },
-    // Stripes in the colours of a kind's lines.
+    // A swatch of stripes in the colours of a kind's lines.
     swatch(kind) {
       const names = kind === "expression" ? this.labels : partsOf(kind);
       const part = 100 / names.length;
       const stripes = names.map((name, i) => `var(--${name}) ${part * i}% ${part * (i + 1)}%`);
       return `linear-gradient(90deg, ${stripes.join(", ")})`;
     },
-    // List the curves whose sensor is lost.
+    // List the curves of lost sensors.
     showLost({ sensors, lost_sensors: processes }) {
       const signals = sensors.filter(({ status }) => status).map(({ subject, signal, detail }) => (
         { name: `${signal.replaceAll("_", " ")} of ${subject}`, detail }));
       this.lost = [...processes, ...signals];
     },
-    // What is left of the screen below the chart's upper edge, where it stands beside the video.
+    // Height left on the screen below the chart's upper edge, if it is beside the video.
     room() {
       if (innerWidth < NARROW) return 0;
       const top = this.$refs.chart.getBoundingClientRect().top + scrollY;

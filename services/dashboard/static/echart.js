@@ -1,23 +1,23 @@
-// The curves as options of ECharts: one row for each, all rows on one time axis.
+// Turns the curves into options for ECharts: one row per curve, all rows on one time axis.
 import { KINDS, scaleOf, timeTicks } from "./scales.js";
 
 const LEFT = 46;
 const RIGHT = 14;
 const LANE = 18; // height of a lane of markers' labels, above the first row
 export const LANES = 2;
-const GAP = 30; // above each row: its title
+const GAP = 30; // space above each row, for its title
 const FOOT = 22;
-const LOWEST = 44; // a row's height, and the most of it
+const LOWEST = 44; // minimum and maximum height of a row
 const HIGHEST = 150;
-const EXPRESSION_HEIGHT = 1.6; // of the others'
-const TICK_WIDTH = 80; // of the time axis
+const EXPRESSION_HEIGHT = 1.6; // height of an expression row relative to other rows
+const TICK_WIDTH = 80; // width of a tick label on the time axis
 const GAP_MS = 1500; // values further apart are not connected
-const TRACKS = 4; // how many faces are shown at once, those seen most
-const LABEL_WIDTH = 130; // of a marker, in pixels; what is longer is shortened
+const TRACKS = 4; // number of faces shown at once, those seen most
+const LABEL_WIDTH = 130; // maximum width of a marker's label, in pixels
 const CHARACTER = 7;
 
-// Which curves are drawn, from top to bottom, and the height of the chart, which fills the room if
-// it can. Streams other than the one in focus are left out.
+// Choose the rows, from top to bottom, and the height of the chart, which fills the available
+// room if possible. Only the stream in focus is shown.
 export function layOut(curves, { begin, labels, colour, hidden = [], stream = null, room = 0 }) {
   const visible = Object.entries(curves)
     .map(([name, curve]) => ({ name, ...curve, kind: kindOf(name), of: name.split("/")[1] }))
@@ -51,19 +51,19 @@ function kindOf(name) {
   return name.split("/")[0].replace("emotion", "expression");
 }
 
-// Whether a curve is of the stream in focus, or of a person.
+// Whether a curve belongs to the stream in focus or to a person.
 function isOf(stream, kind, of) {
   return stream === null || !["expression", "affect", "pose", "eyes"].includes(kind) || of === stream;
 }
 
-// The lines of a row: name, colour, and place in the curve's points.
+// The lines of a row: name, colour, and index in the curve's points.
 function parts(row, labels, colour) {
   const names = row.kind === "expression" ? labels : partsOf(row.kind);
   return names.map((name, i) => (
     { name: name.replaceAll("-", " "), colour: colour(name), value: i + 1 }));
 }
 
-// The lines of a kind but the expression; each has its colour by this name.
+// The lines of a kind, except the expression; each name is also its colour's name.
 export function partsOf(kind) {
   return KINDS.find((one) => one.kind === kind)?.parts ?? ["quality"];
 }
@@ -72,7 +72,7 @@ function rank(row) {
   return KINDS.findIndex(({ kind }) => kind === row.kind);
 }
 
-// What a row is called, with its unit.
+// Title of a row, with its unit.
 function title({ name, kind, unit, synthetic }) {
   const [, of, track] = name.split("/");
   const titles = {
@@ -87,7 +87,7 @@ function title({ name, kind, unit, synthetic }) {
   return `${named}${synthetic ? ", simulated" : ""}`;
 }
 
-// The option of the whole chart. Where there is a zero, the axis counts minutes and seconds from it.
+// Options of the whole chart. With a zero, the axis counts minutes and seconds from it.
 export function chartOption({ rows }, { begin, end, zero, markers, ink, faint, hatch, width }) {
   const last = rows.length - 1;
   const from = zero ?? 0;
@@ -105,7 +105,7 @@ export function chartOption({ rows }, { begin, end, zero, markers, ink, faint, h
       link: [{ xAxisIndex: "all" }], label: { formatter: ({ value }) => clock(value) },
     },
     title: rows.map((row) => rowTitle(row, ink)),
-    // Without outer bounds: ECharts would make the row with the labels narrower than the others
+    // No outer bounds: ECharts would make the row with the labels narrower than the others
     grid: rows.map((row) => (
       { left: LEFT, right: RIGHT, top: row.top, height: row.height, outerBoundsMode: "none" })),
     xAxis: rows.map((_, i) => ({
@@ -136,7 +136,7 @@ export function chartOption({ rows }, { begin, end, zero, markers, ink, faint, h
   };
 }
 
-// The title above a row; where it has several lines, each of their names has a swatch.
+// The title above a row; if it has several lines, it lists them with colour swatches.
 function rowTitle(row, ink) {
   const isKeyed = row.kind !== "expression" && row.series.length > 1;
   const rich = Object.fromEntries(row.series.map(({ colour }, i) => [`p${i}`, { color: colour }]));
@@ -148,11 +148,10 @@ function rowTitle(row, ink) {
   };
 }
 
-// Markers with the place of their labels in one of the lanes, in pixels; those that would cover
-// others have none.
+// Place the labels of markers in the lanes, in pixels; labels that would cover others are dropped.
 export function placeMarkers(markers, { begin, end, width }) {
   const span = width - LEFT - RIGHT;
-  const free = Array(LANES).fill(-Infinity); // where each lane is free again
+  const free = Array(LANES).fill(-Infinity); // right end of the last label in each lane
   return markers.map((marker) => {
     const left = LEFT + ((marker.at - begin) / (end - begin)) * span;
     const room = Math.min(LABEL_WIDTH, CHARACTER * marker.label.length + 12);
@@ -183,7 +182,7 @@ function markerLines(markers, ink, from) {
   };
 }
 
-// The stretches of the emotion rows in which a face is doubted, and why, in order of their times.
+// The doubted stretches of the expression rows, with reasons, sorted by time.
 export function findDoubts(rows, words) {
   for (const row of rows) {
     if (row.kind === "expression") row.doubted = stretches(row.seen, words);
@@ -192,14 +191,14 @@ export function findDoubts(rows, words) {
     .sort((a, b) => a.from - b.from);
 }
 
-// Of points with the doubts as bits behind the seven values: those that follow each other.
+// Runs of doubted points, which have the doubts as bits after the seven values.
 function stretches(points, words) {
   const found = [];
   let open = null;
   points.forEach(([at, ...values], i) => {
     const bits = values[7] ?? 0;
     const before = points[i - 1]?.[0] ?? at;
-    const from = at - before > GAP_MS ? at : before; // what was in between counts as this point
+    const from = at - before > GAP_MS ? at : before; // the time since the last point counts, too
     if (open && (!bits || at - before > GAP_MS)) open = null;
     if (bits && !open) found.push(open = { from, to: at, bits: 0 });
     if (!bits) return;
@@ -212,13 +211,13 @@ function stretches(points, words) {
 
 function hatchedAreas(doubted, hatch, from) {
   return {
-    silent: true, animation: false, z: 4, // above the areas, which are at 3
+    silent: true, animation: false, z: 4, // above the areas, which have z 3
     itemStyle: { color: { image: hatch, repeat: "repeat" } },
     data: doubted.map((one) => [{ xAxis: one.from - from }, { xAxis: one.to - from }]),
   };
 }
 
-// Diagonal lines on a veil, which patterns repeat: dark and light, so that they show on any colour.
+// A tile of diagonal lines on a translucent background: visible on any colour.
 export function hatching(ink, paper) {
   const side = 10;
   const tile = document.createElement("canvas");
@@ -231,7 +230,7 @@ export function hatching(ink, paper) {
   context.strokeStyle = ink;
   context.lineWidth = 2.5;
   context.beginPath();
-  for (const shift of [-side, 0, side]) { // its corners belong to the neighbours' lines
+  for (const shift of [-side, 0, side]) { // lines of neighbouring tiles reach into the corners
     context.moveTo(shift - 1, side + 1);
     context.lineTo(shift + side + 1, -1);
   }
@@ -239,12 +238,12 @@ export function hatching(ink, paper) {
   return tile;
 }
 
-// A moment in words: of a session, such as 1:02.5, or of the day.
+// Format a moment: as time of the session, such as 1:02.5, or as time of day.
 export function formatClock(ms, isSession) {
   return isSession ? formatSecond(ms) : new Date(ms).toLocaleTimeString();
 }
 
-// Milliseconds of a session as minutes and seconds, such as 1:02.5.
+// Format milliseconds of a session as minutes and seconds, such as 1:02.5.
 export function formatSecond(ms) {
   const tenths = Math.round(Math.abs(ms) / 100);
   const [minutes, rest] = [Math.floor(tenths / 600), tenths % 600];

@@ -1,4 +1,4 @@
-// What the scripts of the panels share; NiceGUI serves this folder as "affectline-dashboard".
+// Shared by the scripts of the panels; NiceGUI serves this folder as "affectline-dashboard".
 export {
   chartOption, findDoubts, formatClock, formatSecond, hatching, layOut, partsOf, placeMarkers,
 } from "./echart.js";

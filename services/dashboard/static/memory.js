@@ -1,4 +1,4 @@
-// What a browser remembers of how somebody wants the page; nothing where it may not.
+// Stores the user's page preferences in the browser, if it allows that.
 
 export function remembered(name, otherwise) {
   try {

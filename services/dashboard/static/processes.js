@@ -1,4 +1,4 @@
-// One line on how everything is, which opens: the tables of processes and sensors.
+// A status line that expands to tables of processes and sensors.
 import { feed } from "affectline-web";
 
 const FINE = ["ready", "ended"];
@@ -52,7 +52,7 @@ export default {
     },
   },
   created() {
-    this.frames = {}; // the newest of each stream
+    this.frames = {}; // the newest frame of each stream
   },
   mounted() {
     this.unsubscribes = [

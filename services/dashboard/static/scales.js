@@ -1,7 +1,7 @@
-// What the live page and a replay share of their curves: what there is, and on which scale.
+// Kinds of curves and their scales, for the live page and replays.
 
-// From top to bottom: the colours of the lines by their names (an expression has those of the
-// labels), and what is shown before anybody has chosen.
+// From top to bottom. Parts are the names of the lines and of their colours (the expression has
+// those of the labels); isShown is the default.
 export const KINDS = [
   { kind: "expression", name: "Expression", parts: [], isShown: true },
   { kind: "affect", name: "Valence, arousal", parts: ["valence", "arousal"], isShown: true },
@@ -11,7 +11,7 @@ export const KINDS = [
   { kind: "pose", name: "Head pose", parts: ["yaw", "pitch", "roll"], isShown: false },
   { kind: "eyes", name: "Eyes", parts: ["left-eye", "right-eye"], isShown: false },
 ];
-// Ends of the scale: fixed ones, or the least distance between them.
+// Ends of the scale: fixed, or the minimum span.
 const SCALES = {
   expression: { min: 0, max: 100 },
   affect: { min: -1, max: 1 },
@@ -23,7 +23,7 @@ const SCALES = {
 };
 const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200]; // of time, in seconds
 
-// Ends of the scale of some values, and its ticks: three to five, no two with one label.
+// Ends of the scale for values, and three to five ticks with different labels.
 export function scaleOf(kind, values) {
   const { min, max, span = 0, least = -Infinity } = SCALES[kind] ?? { span: 1 };
   if (min !== undefined && max !== undefined) {
@@ -43,13 +43,13 @@ export function scaleOf(kind, values) {
   return { low, high, ticks };
 }
 
-// 1, 2 or 5 times a power of ten, and not less than this.
+// The smallest 1, 2 or 5 times a power of ten that is not below a value.
 function niceStep(least) {
   const power = 10 ** Math.floor(Math.log10(least));
   return [1, 2, 5, 10].map((factor) => factor * power).find((step) => step >= least * 0.999);
 }
 
-// Where ticks of a time axis are, in seconds: as many as there is room for.
+// Ticks of a time axis in seconds, as many as fit.
 export function timeTicks(begin, end, width, tickWidth) {
   const most = Math.max(2, Math.floor(width / tickWidth));
   const step = STEPS.find((one) => (end - begin) / one <= most) ?? 14_400;

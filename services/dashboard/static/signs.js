@@ -1,4 +1,4 @@
-// The tables of what faces say besides their emotion, and of persons' drowsiness and looks away.
+// Tables of faces' head pose, eyes, gaze and doubts, and of persons' drowsiness and looking away.
 import { feed } from "affectline-web";
 
 export default {

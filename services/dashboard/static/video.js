@@ -1,11 +1,11 @@
-// The streams, one of them in focus: frames with their boxes, each face's seven bars, and the reason where there is no frame.
+// The streams, one in focus: frames with boxes, seven bars per face, and the reason if there is no frame.
 import { decode, draw, drawBlank, feed, onKeys } from "affectline-web";
 
-const NO_FACE_MS = 500; // a face may be missed in a few frames
-const SNAPSHOT_MS = 5000; // how long a snapshot is waited for
+const NO_FACE_MS = 500; // tolerate a face that is missed in a few frames
+const SNAPSHOT_MS = 5000; // timeout for a snapshot
 const NOT_ANALYSED = {
   behind: { status: "behind", detail: "the classifiers had no time for this frame" },
-  invalid: { status: "no frame", detail: "what the camera sent could not be decoded" },
+  invalid: { status: "no frame", detail: "the camera's data could not be decoded" },
 };
 const DOWNLOAD_MS = 60_000; // how long the browser may take to start a download
 
@@ -71,7 +71,7 @@ export default {
     names() {
       return Object.keys(this.streams).sort();
     },
-    // The stream that is shown large, and whose curves are drawn.
+    // The stream that is shown large and has its curves drawn.
     focus() {
       return this.names.includes(this.chosen) ? this.chosen : this.names[0] ?? null;
     },
@@ -112,7 +112,7 @@ export default {
       this.streams = {};
       this.pipeline = null;
     },
-    // A server that was stopped has said so; nothing is wrong then.
+    // A server announces that it is being stopped; then nothing is wrong.
     showDisconnected() {
       this.isWrong = !this.isClosing;
       this.banner = this.isClosing
@@ -145,7 +145,7 @@ export default {
     },
     async receive(frame) {
       const { clientId } = feed;
-      const isCurrent = () => clientId === feed.clientId; // else the feed was changed meanwhile
+      const isCurrent = () => clientId === feed.clientId; // false if the feed changed meanwhile
       try {
         const image = await decode(frame);
         await this.snapshotTaken;
@@ -164,8 +164,8 @@ export default {
       else drawBlank(canvas, frame, this.colours);
       image?.close();
       if (frame.faces.length || frame.missing) stream.faceSeen = performance.now();
-      if (frame.faces.length) this.chosen ??= frame.stream; // the first face is what people look for
-      stream.frame = Object.freeze(frame); // with the picture, in one repaint
+      if (frame.faces.length) this.chosen ??= frame.stream; // focus the first stream with a face
+      stream.frame = Object.freeze(frame); // in the same repaint as the image
     },
     status(name) {
       const stream = this.streams[name];
@@ -197,7 +197,7 @@ export default {
     percent(share) {
       return `${Math.round(100 * share)} %`;
     },
-    // Download what is on the screen, picture and numbers, and show the numbers here.
+    // Download the displayed images and results, and show the results here.
     async takeSnapshot() {
       const shown = this.names.filter((name) => this.streams[name].frame);
       if (!shown.length || !feed.clientId) return;
@@ -218,8 +218,8 @@ export default {
         })),
       };
       const snapshot = this.snapshot;
-      // Nothing else is shown meanwhile. As no other picture is acknowledged, the server still has
-      // the one on the screen.
+      // Show no other frame meanwhile: as long as none is acknowledged, the server still has the
+      // frame on the screen.
       const request = fetch(`/snapshot?${query}`, { signal: AbortSignal.timeout(SNAPSHOT_MS) });
       this.snapshotTaken = request.catch(() => null);
       try {

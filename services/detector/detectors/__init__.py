@@ -1,1 +1,1 @@
-"""The face detectors: one module each, named as the setting ``detector.backend`` names it."""
+"""The face detectors, one module each; the setting ``detector.backend`` names one."""

@@ -1,4 +1,4 @@
-"""Faces by OpenCV's Haar cascade: a scan of the whole image, and a search near a known face."""
+"""Face detection by OpenCV's Haar cascade: a full scan, and a search near a known face."""
 
 import math
 from collections.abc import Sequence
@@ -19,47 +19,47 @@ from affectline.services.detector.detection import (
 )
 
 _WINDOW: Final = 24
-"""Side of the cascade's own window: it finds no smaller face."""
+"""Side of the cascade's own window: it finds no smaller faces."""
 
 _LARGE: Final = 1.7
-"""Large faces are those from this many times the smallest size on."""
+"""Faces count as large from this multiple of the smallest size on."""
 
 _SURE: Final = 6
-"""Windows that agree on a face so clear that it has not rolled (usual: 8 to 14)."""
+"""Agreeing windows of a face that is clear enough not to have rolled (usual: 8 to 14)."""
 
 
 class _SearchParams(NamedTuple):
-    """How a neighbourhood is searched."""
+    """How to search a neighbourhood."""
 
     face: int
-    """The image is scaled until the face has this side, so that every face costs the same."""
+    """The image is scaled so that the face has this side, and every face costs the same."""
     span: float
     """Side of the neighbourhood, in sides of the face."""
     spread: float
     """How much larger or smaller the face may have become."""
     turns: tuple[float, ...]
-    """Directions beside the last one, in degrees."""
+    """Angles besides the last one, in degrees."""
     least: int
-    """Agreeing windows, over all directions, below which it is no face."""
+    """With fewer agreeing windows, over all angles, it is not a face."""
 
 
 _NEAR: Final = _SearchParams(face=32, span=1.5, spread=1.2, turns=(-12, 12), least=4)
-"""The cascade tolerates a roll of about 15 degrees either way, so directions 12 apart overlap.
-Finds a face up to a quarter of its side away, but hardly measures growth: of a growth by a tenth it
-reports a fortieth."""
+"""The cascade tolerates a roll of about 15 degrees either way, so angles 12 degrees apart overlap.
+This finds a face up to a quarter of its side away, but hardly measures growth: if a face grows by a
+tenth, it reports a fortieth."""
 
 _SIZING: Final = _SearchParams(face=32, span=1.5, spread=1.35, turns=(), least=1)
-"""Measures the size of a face to 2 %, for nearly twice the price."""
+"""Measures the size of a face to 2 %, at nearly twice the cost."""
 
 _HARD: Final = _SearchParams(face=48, span=1.8, spread=1.35, turns=(-24, -12, 12, 24), least=6)
-"""Finds about twice the windows on a face, for three times the price."""
+"""Finds about twice as many windows on a face, at three times the cost."""
 
 
 class ScanPass(NamedTuple):
-    """A part of a full scan, small enough that no frame needs to wait for it."""
+    """A part of a full scan, small enough that no frame has to wait for it."""
 
     sizes: Literal["large", "small"]
-    """Sizes of the faces to search for: two passes of about equal cost."""
+    """Sizes of the faces to search for; the two cost about the same."""
     angle: float
     """Roll of the faces to search for, in degrees."""
 
@@ -72,11 +72,11 @@ _SCAN: Final = (
     ScanPass("small", 0.0),
     ScanPass("large", -28.0),
 )
-"""The passes of a full scan. The cascade tolerates a roll of about 15 degrees, a search near a
+"""The passes of a full scan. The cascade tolerates a roll of about 15 degrees, and a search near a
 known face 12 more."""
 
 _UPRIGHT: Final = _SCAN[:2]
-"""These find upright faces of all sizes."""
+"""The passes that find upright faces of all sizes."""
 
 
 class HaarSettings(DetectorSettings):
@@ -88,7 +88,7 @@ class HaarSettings(DetectorSettings):
     scale_factor: Annotated[float, Field(gt=1.01, le=2)] = 1.2
     """Ratio of successive face sizes in a full scan."""
     min_neighbours: Annotated[int, Field(ge=1)] = 2
-    """Windows that must agree in a full scan; findings are confirmed by a closer search."""
+    """Windows that must agree in a full scan; a closer search confirms each find."""
     min_face: Annotated[float, Field(gt=0, le=1)] = 0.15
     """Smallest face that a full scan finds, as a fraction of the image's height. In single
     pictures it finds faces of half that size."""
@@ -96,7 +96,7 @@ class HaarSettings(DetectorSettings):
     @model_validator(mode="before")
     @classmethod
     def _ignore_settings_of_yunet(cls, values: dict[str, Any]) -> dict[str, Any]:
-        # Earlier settings files list the settings of both detectors
+        # Older settings files list the settings of both detectors
         return {name: value for name, value in values.items() if name != "yunet_model"}
 
 
@@ -119,7 +119,7 @@ class HaarDetector(IncrementalFaceDetector):
     def scan(
         self, gray: NDArray[np.uint8], known: Sequence[Detection], scope: ScanScope, turn: int
     ) -> list[Detection]:
-        if scope == "first":  # heads are seldom rolled as they come in
+        if scope == "first":  # heads are seldom rolled when they appear
             return self._scan_passes(gray, known, _UPRIGHT)
         passes = _UPRIGHT if scope == "steady" else _SCAN
         return self._scan_passes(gray, known, (passes[turn % len(passes)],))
@@ -158,7 +158,7 @@ class HaarDetector(IncrementalFaceDetector):
         medium = round(least * _LARGE)
         if scan_pass.sizes == "large":
             least, most = medium, max(small)
-        else:  # reaches into the large ones, so that a face between them has enough neighbours
+        else:  # overlaps the large sizes, so that a face in between has enough neighbours
             most = round(medium * self._settings.scale_factor)
         found = self._search(
             image, self._settings.scale_factor, self._settings.min_neighbours, least, most
@@ -184,7 +184,7 @@ class HaarDetector(IncrementalFaceDetector):
         return self._measure(gray, found, size=effort != "fast")
 
     def _measure(self, gray: NDArray[np.uint8], face: Detection, *, size: bool) -> Detection:
-        """Measure the roll of a face, and its size where that is wanted."""
+        """Measure the roll of a face, and its size if ``size`` is set."""
         from affectline.services.detector.roll_angle import measure_roll
 
         angle = measure_roll(gray, (face.x, face.y), face.side, face.angle)
@@ -198,7 +198,7 @@ class HaarDetector(IncrementalFaceDetector):
         params: _SearchParams,
         straight: Detection | None,
     ) -> Detection | None:
-        """Search in the directions beside the last one as well."""
+        """Search at the other angles as well as at the last one."""
         turned = [self._search_near(gray, last, last.angle + turn, params) for turn in params.turns]
         merged = _merge([one for one in (straight, *turned) if one])
         return merged if merged and merged.evidence >= params.least else None
@@ -206,7 +206,7 @@ class HaarDetector(IncrementalFaceDetector):
     def _search_near(
         self, gray: NDArray[np.uint8], last: Detection, angle: float, params: _SearchParams
     ) -> Detection | None:
-        """Search the neighbourhood of a face in one direction."""
+        """Search the neighbourhood of a face at one angle."""
         from affectline.common.vision.crops import crop_square
 
         size = round(params.face * params.span)
@@ -234,7 +234,7 @@ class HaarDetector(IncrementalFaceDetector):
 
 
 def _mask_faces(image: NDArray[np.uint8], known: Sequence[Detection], shrink: float) -> None:
-    """Paint known faces over: windows on a face pass most stages and cost two thirds of a scan."""
+    """Paint over known faces: windows on a face pass most stages and cost two thirds of a scan."""
     for face in known:
         left, top = (int(max(0.0, c - face.side / 2) / shrink) for c in (face.x, face.y))
         right, bottom = (int(max(0.0, c + face.side / 2) / shrink) for c in (face.x, face.y))
@@ -265,10 +265,10 @@ def _likelihood(one: Detection, last: Detection) -> float:
 
 
 def _merge(detections: Sequence[Detection]) -> Detection | None:
-    """The mean of what several directions found, weighted by evidence.
+    """The mean of the detections at several angles, weighted by evidence.
 
-    The roll that comes out is only about right: the windows that agree need not be spread evenly
-    about a head's roll, and it is pulled to the middle of the directions searched.
+    Its roll is only approximate: agreeing windows need not be spread evenly about a head's roll,
+    and the mean is pulled to the middle of the angles searched.
     """
     if not detections:
         return None

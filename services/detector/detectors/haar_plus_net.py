@@ -1,4 +1,4 @@
-"""Faces by the Haar cascade, and by a small network where that is blind."""
+"""Face detection by the Haar cascade, and by a small network for faces that it misses."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Final, Literal
@@ -17,25 +17,25 @@ from affectline.services.detector.detectors.haar import HaarDetector, HaarSettin
 from affectline.services.detector.detectors.net import NetDetector, NetSettings
 
 _Part = Literal["whole", "tile", "large", "small", "nothing"]
-"""Of a scan: the whole image by the network, or a part of it, where small faces are larger; large
-or small upright faces by the cascade."""
+"""A part of a scan: the whole image by the network, or a tile, in which small faces are larger;
+large or small upright faces by the cascade."""
 
 _PARTS: Final[Mapping[str, tuple[_Part, ...]]] = {
     "steady": ("whole", "large", "whole", "tile", "whole", "nothing", "whole", "nothing"),
     "searching": ("whole", "large", "tile", "whole", "small", "tile", "whole", "tile"),
     "idle": ("whole", "nothing", "large", "nothing", "whole", "nothing", "tile", "nothing"),
 }
-"""What each scope does in turn. Beside known faces a new one is found within two parts, which the
-recorder relies on (`common.vision.anonymize`), for the price of the cascade's own scan."""
+"""What each scope does in turn. Beside known faces, a new one is found within two parts, on which
+the recorder relies (`common.vision.anonymize`), at the cost of the cascade's own scan."""
 
 
 class HaarNetSettings(HaarSettings):
-    """The cascade first; a network follows a face that it loses, and scans where it finds none."""
+    """The cascade first; a network follows faces that it loses, and scans if it finds none."""
 
     backend: Literal["haar+net"] = "haar+net"  # type: ignore[assignment]
     min_face: Annotated[float, Field(gt=0, le=1)] = 0.06
     """Smallest face to report, as a fraction of the image's height; the cascade searches for none
-    that is smaller than 0.15. In single pictures, half of both."""
+    smaller than 0.15. In single pictures, half of both."""
 
 
 class HaarNetDetector(IncrementalFaceDetector):
@@ -43,14 +43,14 @@ class HaarNetDetector(IncrementalFaceDetector):
 
     settings_model = HaarNetSettings
     needs_landmarks: ClassVar[bool] = True
-    """What it finds is no face until its landmarks say so."""
+    """A find counts as a face only once its landmarks confirm it."""
 
     def __init__(self, settings: HaarNetSettings) -> None:
         self._haar = HaarDetector(settings.model_copy(update={"min_face": _least(settings)}))
         self._net = NetDetector(NetSettings(min_face=settings.min_face))
 
     def detect(self, gray: NDArray[np.uint8]) -> list[Detection]:
-        """Find all faces, the cascade's first."""
+        """Find all faces, those of the cascade first."""
         found = self._haar.detect(gray)
         others = [one for one in self._net.detect(gray) if not any(map(one.overlaps, found))]
         return [*found, *others]
@@ -76,7 +76,7 @@ class HaarNetDetector(IncrementalFaceDetector):
     def redetect(
         self, gray: NDArray[np.uint8], last: Detection, effort: SearchEffort
     ) -> Detection | None:
-        # Where the cascade did not see the face last time it is asked again now and then only
+        # If the cascade missed the face last time, it is asked again only now and then
         if effort != "recover" and (last.view == "frontal" or effort in ("measure", "confirm")):
             found = self._haar.redetect(gray, last, effort)
             if found:
@@ -85,5 +85,5 @@ class HaarNetDetector(IncrementalFaceDetector):
 
 
 def _least(settings: HaarNetSettings) -> float:
-    """The smallest face for the cascade: 2.5 times the network's, but none above 0.15 for that."""
+    """The cascade's smallest face: 2.5 times the network's up to 0.15, and never below that one."""
     return max(settings.min_face, min(0.15, 2.5 * settings.min_face))

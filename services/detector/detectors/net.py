@@ -1,4 +1,4 @@
-"""Faces by two small networks: frontal ones, turned ones, lowered ones."""
+"""Face detection by two small networks: frontal, turned and lowered faces."""
 
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, Final, Literal
@@ -18,13 +18,13 @@ from affectline.services.detector.detection import (
 from affectline.services.detector.face_networks import CLEAR, FaceFinder, find_in_frame, find_near
 
 _FOLLOW: Final = 2.2
-"""Side of the patch in which a face is searched for near its last place, in its sides."""
+"""Side of the patch that is searched near a face's last place, in sides of the face."""
 _REGAIN: Final = 4.0
-"""The same when it was missed there."""
+"""The same after the face was missed there."""
 _REACH: Final = 0.6
-"""Sides of a face within which another find is the same face."""
+"""A find within this distance, in sides of a face, is the same face."""
 _MOST_LENGTHS: Final = 12
-"""Squares that lie side by side along the longer side of an image, at most."""
+"""The most squares side by side along the longer side of an image."""
 _LEAST_TILE: Final = 96
 """Pixels. Smaller squares would be enlarged more than twice, and a long strip has thousands."""
 
@@ -32,7 +32,7 @@ Area = tuple[int, int, int, int]
 
 
 class NetSettings(DetectorSettings):
-    """Two small networks of MediaPipe's, which are included: best recall."""
+    """Two small networks by MediaPipe, which are included: best recall."""
 
     backend: Literal["net"] = "net"
     min_face: Annotated[float, Field(gt=0, le=1)] = 0.06
@@ -45,14 +45,14 @@ class NetDetector(IncrementalFaceDetector):
 
     settings_model = NetSettings
     needs_landmarks: ClassVar[bool] = True
-    """What it finds is no face until its landmarks say so."""
+    """A find counts as a face only once its landmarks confirm it."""
 
     def __init__(self, settings: NetSettings) -> None:
         self._full, self._short = FaceFinder("full"), FaceFinder("short")
         self._min_face = settings.min_face
 
     def detect(self, gray: NDArray[np.uint8]) -> list[Detection]:
-        """Find all faces: in the whole image, and in its parts, where small ones are larger."""
+        """Find all faces: in the whole image, and in its tiles, in which small faces are larger."""
         height, width = gray.shape
         parts = [(0, 0, width, height), *tiles(width, height, 1.0), *tiles(width, height, 0.5)]
         once = dict.fromkeys(parts)
@@ -84,7 +84,7 @@ class NetDetector(IncrementalFaceDetector):
     def scan_tile(
         self, gray: NDArray[np.uint8], known: Sequence[Detection], turn: int
     ) -> list[Detection]:
-        """The same in one of the squares that cover it, where small faces are larger."""
+        """The same in one of the tiles that cover the image, in which small faces are larger."""
         parts = tiles(gray.shape[1], gray.shape[0], 1.0)
         return without_repeats(self.search(gray, parts[turn % len(parts)]), known)
 
@@ -95,7 +95,7 @@ class NetDetector(IncrementalFaceDetector):
         return [self._look_again(gray, face) if face.evidence < CLEAR else face for face in found]
 
     def _look_again(self, gray: NDArray[np.uint8], face: Detection) -> Detection:
-        """Ask the other network about a weak find: what both see is as good as a strong one."""
+        """Check a weak find with the other network: if both see it, it counts like a strong one."""
         seen = self.redetect(gray, face, "fast")
         return face._replace(evidence=face.evidence + seen.evidence) if seen else face
 
@@ -113,11 +113,11 @@ def tiles(width: int, height: int, side: float) -> list[Area]:
     """Squares that cover an image and overlap by a third or more.
 
     Args:
-        width: Of the image in pixels.
-        height: Likewise.
-        side: Of the squares, in heights or widths of the image, whichever is less; they have at
-            least `_LEAST_TILE` pixels, or what the image has of them, and no strip is cut into
-            more than about 18, or its search would take seconds.
+        width: Width of the image in pixels.
+        height: Height of the image in pixels.
+        side: Side of the squares, relative to the image's shorter side. They have at least
+            `_LEAST_TILE` pixels if the image does, and no strip is cut into more than about 18,
+            because its search would take seconds.
     """
     longest = -(-max(width, height) // _MOST_LENGTHS)
     size = max(_LEAST_TILE, round(side * min(width, height)), longest)
@@ -126,7 +126,7 @@ def tiles(width: int, height: int, side: float) -> list[Area]:
 
 
 def _starts(length: int, size: int) -> list[int]:
-    """Where squares begin along one side."""
+    """Where the squares begin along one side."""
     if length <= size:
         return [0]
     count = 1 + -(-(length - size) * 3 // (2 * size))

@@ -1,4 +1,4 @@
-"""Faces by YuNet, a small neural network, for users who supply its model file."""
+"""Face detection by YuNet, a small neural network, for users who supply its model file."""
 
 import math
 from pathlib import Path
@@ -13,18 +13,19 @@ from affectline.common.settings.detector import DetectorSettings
 from affectline.services.detector.detection import Detection, FaceDetector
 
 _SCORE: Final = 0.7
-"""Least score, 0 to 1, at which something is a face."""
+"""Least score of a face, 0 to 1."""
 
 _EVIDENCE: Final = 24.0
-"""Evidence of a score of 1, so that scores from 0.7 on count as strong beside the cascade's."""
+"""Evidence of a score of 1, so that scores from 0.7 on are strong evidence on the cascade's
+scale."""
 
 _EYES_APART: Final = 0.387
-"""Distance of the eyes in sides of the cascade's box, measured like the next in the crops of the
-cascade backend, so that both backends frame a face alike."""
+"""Distance of the eyes in sides of the cascade's box. Like the next one it was measured in the
+cascade backend's crops, so that both backends frame a face alike."""
 _EYES_DOWN: Final = 0.387
-"""How far below the box's upper edge the eyes are, in its sides."""
+"""How far the eyes are below the box's upper edge, in its sides."""
 _EYES_TO_MOUTH: Final = 0.41
-"""From the eyes' middle to the mouth's, in sides of the box: an estimate, not measured."""
+"""Distance from the eyes' middle to the mouth's, in sides of the box: estimated, not measured."""
 
 
 class YuNetSettings(DetectorSettings):
@@ -42,7 +43,7 @@ class YuNetSettings(DetectorSettings):
     @model_validator(mode="before")
     @classmethod
     def _ignore_settings_of_haar(cls, values: dict[str, Any]) -> dict[str, Any]:
-        # Earlier settings files list the settings of both detectors
+        # Older settings files list the settings of both detectors
         others = {"scale_factor", "min_neighbours"}
         return {name: value for name, value in values.items() if name not in others}
 
@@ -87,7 +88,7 @@ def to_detection(row: NDArray[np.float64], scale: float = 1.0) -> Detection:
     """Frame a face as the cascade does, from the positions of its eyes and mouth.
 
     Args:
-        row: ``(15,)``: x, y, width, height, then x and y of the eye on the picture's left, the
+        row: ``(15,)``: x, y, width, height, then x and y of the eye on the image's left, the
             other eye, nose, the mouth's two corners, then the score from 0 to 1.
         scale: Pixels of the image per pixel of the row's places.
     """
@@ -95,7 +96,7 @@ def to_detection(row: NDArray[np.float64], scale: float = 1.0) -> Detection:
     eyes, mouth = points[:2].mean(axis=0), points[3:].mean(axis=0)
     across = points[1] - points[0]
     angle = math.degrees(math.atan2(-across[1], across[0]))
-    # A head turned aside brings its eyes together but not its eyes and mouth; a nod the reverse
+    # Turning the head brings the eyes together but not eyes and mouth; a nod does the reverse
     apart, down = float(np.hypot(*across)), float(np.hypot(*(mouth - eyes)))
     side = max(apart / _EYES_APART, down / _EYES_TO_MOUTH, 1.0)
     below = (0.5 - _EYES_DOWN) * side

@@ -1,1 +1,1 @@
-"""Export formats, one a file: the file's name is what ``--to`` names."""
+"""Export formats, one per file; ``--to`` takes the name of the file."""

@@ -1,7 +1,7 @@
 """BIDS, the Brain Imaging Data Structure (https://bids-specification.readthedocs.io, 1.11).
 
-A session becomes the recordings of one run of a task in the folder ``beh`` of its participant.
-Exporting another session into the same folder adds to the data set.
+A session becomes the recordings of one run of a task in its participant's folder ``beh``. Exporting
+another session into the same folder adds it to the data set.
 """
 
 import gzip
@@ -40,15 +40,15 @@ UNNAMED: Final = "unnamed"
 LOG: Final = ServiceLogger("export")
 
 DESCRIPTIONS: Final = {
-    "heart_rate": "Heart rate", "rr_interval": "Interval between two beats of the heart",
+    "heart_rate": "Heart rate", "rr_interval": "Interval between two heart beats",
     "skin_conductance": "Skin conductance", "ecg": "Electrocardiogram",
-    "ppg": "Pulse wave of a photoplethysmograph", "temperature": "Temperature of the skin",
-    "valence": "From displeased (-1) to pleased (1), by where the seven probabilities lie on "
-    "Russell's circumplex",
+    "ppg": "Pulse wave of a photoplethysmograph", "temperature": "Skin temperature",
+    "valence": "From displeased (-1) to pleased (1), from the position of the seven probabilities "
+    "on Russell's circumplex",
     "arousal": "From asleep (-1) to agitated (1), likewise",
 }  # fmt: skip
 UNITS: Final = {"uS": "uS", "mV": "mV", "/min": "1/min", "ms": "ms", "Cel": "oC", "g": "m/s^2"}
-"""By UCUM: how BIDS spells a unit, where it is another way."""
+"""By UCUM unit: its spelling in BIDS."""
 G: Final = 9.80665
 """Standard gravity in m/s^2."""
 
@@ -58,16 +58,16 @@ class BidsSettings(ExportSettings):
 
     exporter: Literal["bids"] = "bids"
     videos: bool = False
-    """Put the pictures of the recording into ``sourcedata``, as far as the session's privacy has
-    kept them."""
+    """Put the recording's images into ``sourcedata``, if the session's privacy setting kept
+    them."""
     participant: Label | None = None
-    """Participant in the data set, instead of the session's own."""
+    """Participant in the data set; by default the session's own."""
     session: Label | None = None
-    """Session in the data set, instead of its own."""
+    """Session in the data set; by default the session's own."""
     task: Label | None = None
-    """Task in the data set, instead of its own."""
+    """Task in the data set; by default the session's own."""
     run: Label | None = None
-    """Run in the data set, instead of its own."""
+    """Run in the data set; by default the session's own."""
 
 
 class BidsExporter(Exporter):
@@ -75,14 +75,14 @@ class BidsExporter(Exporter):
 
     settings_model = BidsSettings
     joins_sessions = True
-    summary = "a BIDS data set, to which every session adds"
+    summary = "a BIDS data set that each session is added to"
     files = "sub-<participant>/ses-<session>/beh/*_physio.tsv.gz, *_events.tsv, ..."
 
     def export(self, recording: Recording, folder: Path) -> list[Path]:
         """Add a session.
 
         Raises:
-            AffectlineError: The data set has another session in its place.
+            AffectlineError: The data set already has another session with the same entities.
         """
         builder = SeriesBuilder(recording.session_start)
         given = self.settings.model_dump(include=set(STUDY_FIELDS), exclude_none=True)
@@ -107,36 +107,36 @@ class BidsExporter(Exporter):
 
 
 class Place(NamedTuple):
-    """Where a session is in a data set."""
+    """The place of a session in a data set."""
 
     folder: Path
-    """The data set's."""
+    """Folder of the data set."""
     subject: str
     session: str | None
     task: str
     acquisition: str | None
-    """A run whose name is no number, which BIDS does not know."""
+    """A run whose name is not a number, because BIDS allows only numbers."""
     run: str | None
     condition: str | None
     participant: str | None
-    """As the study calls the subject."""
+    """The study's name for the subject."""
 
     @classmethod
     def of(cls, recording: Recording, folder: Path, given: Mapping[str, str]) -> "Place":
-        """The place of a session, by its study fields; missing fields are generated, and reported.
+        """The place of a session, from its study fields; missing ones get a default and are logged.
 
         Args:
             recording: The session.
-            folder: The data set's.
-            given: Fields in place of the session's own.
+            folder: Folder of the data set.
+            given: Fields that replace the session's own.
         """
         study: dict[str, str] = {**(recording.about.get("study") or {}), **given}
         found = {name: to_label(study.get(name, "")) for name in STUDY_FIELDS}
         if not found["participant"] or not found["task"]:
             lacking = [name for name in ("participant", "task") if not found[name]]
-            text = "%s: no %s: called %r; name them with --participant and --task"
+            text = "%s has no %s: using %r; name them with --participant and --task"
             LOG.warning(text, recording.name, " and no ".join(lacking), UNNAMED)
-        # Several sessions of nobody in particular are told apart by their names
+        # Sessions without a participant are distinguished by their names
         own = "" if found["participant"] else to_label(recording.name)
         is_number = found["run"].isdecimal()
         return cls(
@@ -152,7 +152,7 @@ class Place(NamedTuple):
 
     @property
     def entities(self) -> str:
-        """The beginning of the names of its files."""
+        """The common prefix of the session's file names."""
         parts = [f"sub-{self.subject}", f"ses-{self.session}" if self.session else "",
                  f"task-{self.task}", f"acq-{self.acquisition}" if self.acquisition else "",
                  f"run-{self.run}" if self.run else ""]  # fmt: skip
@@ -160,7 +160,7 @@ class Place(NamedTuple):
 
     @property
     def parts(self) -> list[str]:
-        """Its folders below the data set's, or below ``sourcedata``."""
+        """The session's folders below the data set's folder, or below ``sourcedata``."""
         return [f"sub-{self.subject}", *([f"ses-{self.session}"] if self.session else [])]
 
     @property
@@ -169,94 +169,93 @@ class Place(NamedTuple):
 
     @property
     def source_stem(self) -> Path:
-        """Beginning of the paths of its films, whose streams' names follow."""
+        """The common prefix of the paths of its films, before the streams' names."""
         return self.folder.joinpath("sourcedata", *self.parts, "video", self.entities)
 
     def path(self, suffix: str, recording: str = "") -> Path:
-        """A file of the session.
+        """The path of a file of the session.
 
         Args:
-            suffix: With its ending, such as ``events.tsv``.
-            recording: Which of several recordings it is.
+            suffix: BIDS suffix with the extension, such as ``events.tsv``.
+            recording: Label of one of several recordings.
         """
         middle = f"_recording-{recording}" if recording else ""
         return self.beh / f"{self.entities}{middle}_{suffix}"
 
     @property
     def about(self) -> dict[str, str]:
-        """What every side-car says."""
+        """Fields of every side-car file."""
         said = {"TaskName": self.task}
         return said | ({"Condition": self.condition} if self.condition else {})
 
     @property
     def _mark(self) -> Path:
-        """Says which session has the place."""
+        """The file that states which session has this place."""
         return self.folder / "sourcedata" / f"{self.entities}.json"
 
     def check(self, name: str) -> None:
-        """See that a session may have the place, where it may have been exported to before.
+        """Check that the place is free, or belongs to this session from an earlier export.
 
         Raises:
-            AffectlineError: Another session has it.
+            AffectlineError: Another session has the place.
         """
         taken = _read_json(self._mark).get("Session")
         if taken not in (None, name):
             raise AffectlineError(
-                f"--out {self.folder}: {self.entities} is session {taken} there, and not {name}",
+                f"--out {self.folder}: {self.entities} is session {taken} there, not {name}",
                 "export one of them with another --session or --run, or name another folder",
             )
         for other in self._mark.parent.glob(f"{'_'.join(self.parts)}_task-*.json"):
             if not _are_apart(other.stem, self.entities):
                 raise AffectlineError(
                     f"--out {self.folder}: {other.stem} is there, and {self.entities} ({name})"
-                    " cannot stand beside it: one has a run, and the other has none",
+                    " cannot be added: one has a run, and the other has none",
                     "export both with --run, or with another --session",
                 )
 
     def check_participant(self) -> None:
-        """See that a subject of the data set is one participant.
+        """Check that the subject's label belongs to one participant only.
 
         Raises:
-            AffectlineError: Another one has that label: only letters and digits tell them apart.
+            AffectlineError: Another participant has the label: it contains only letters and digits.
         """
         for other in sorted(self._mark.parent.glob(f"sub-{self.subject}_*.json")):
             known = _read_json(other).get("Participant", self.participant)
             if known != self.participant:
                 raise AffectlineError(
-                    f"--out {self.folder}: sub-{self.subject} is participant {known} there, and"
-                    f" not {self.participant}",
+                    f"--out {self.folder}: sub-{self.subject} is participant {known} there, not"
+                    f" {self.participant}",
                     "export one of them with another --participant, of letters and digits",
                 )
 
     def mark_taken(self, name: str, written: Sequence[Path]) -> None:
-        """Mark the place as a session's, and remove what an earlier export had left there.
+        """Mark the place as taken by a session, and remove files of an earlier export.
 
         Args:
-            name: The session's.
-            written: Its files, which stay.
+            name: Name of the session.
+            written: Its new files, which stay.
         """
         self._mark.parent.mkdir(exist_ok=True)
         _write_json(self._mark, {"Session": name, "Participant": self.participant})
         for folder in (self.beh, self.source_stem.parent):
             for path in folder.glob(f"{self.entities}_*"):
-                # Names of its runs begin with those of a task, too
+                # File names of the task's runs have the same prefix
                 rest = path.name.removeprefix(f"{self.entities}_")
                 if path not in written and not rest.startswith(("acq-", "run-")):
                     path.unlink()
 
 
 def _are_apart(one: str, other: str) -> bool:
-    """Whether no side-car of a session could be taken for one of another.
+    """Whether no side-car file of one session also applies to the other.
 
-    Those of files with fewer entities also count for files with more, by BIDS's principle of
-    inheritance.
+    By BIDS's inheritance principle, side-cars with fewer entities apply to files with more.
     """
     first, second = set(one.split("_")), set(other.split("_"))
     return first == second or not (first <= second or second <= first)
 
 
 def to_label(text: str) -> str:
-    """A text as BIDS allows it in names: letters and digits."""
+    """Reduce a text to what BIDS allows in names: letters and digits."""
     return re.sub(r"[^A-Za-z0-9]", "", text)
 
 
@@ -291,7 +290,7 @@ def _write_session(
 def _face_rows(
     series: SessionSeries, stream: str, by_label: dict[str, Any]
 ) -> tuple[list[str], NDArray[np.int64], NDArray[np.float64]]:
-    """Names, times and values of what the main face of a stream shows, frame by frame."""
+    """Names, times and values of a stream's main face, frame by frame."""
     columns = by_label | series.affects.get(stream, {})
     times = columns[LABELS[0]].times
     names = [name for name, one in columns.items() if len(one.times) == len(times)]
@@ -327,7 +326,7 @@ def _write_physio(
     names: Sequence[str],
     columns: dict[str, dict[str, Any]],
 ) -> Iterator[Path]:
-    """A signal at a fixed rate, without a header, and what its columns are."""
+    """Write a signal at a fixed rate, without a header, and the description of its columns."""
     if grid is None:
         return
     path = place.path("physio.tsv.gz", label)
@@ -341,7 +340,7 @@ def _write_physio(
         **columns,
     }
     if grid.is_interpolated:
-        about["Description"] = "Measured unevenly, and interpolated linearly; n/a in long gaps."
+        about["Description"] = "Measured unevenly and interpolated linearly; n/a in long gaps."
     yield path
     yield _write_json(path.with_name(path.name.replace(".tsv.gz", ".json")), about)
 
@@ -354,7 +353,7 @@ def _write_beats(
     values: NDArray[np.float64],
     column: dict[str, Any],
 ) -> Iterator[Path]:
-    """A value for each beat: interpolated at a fixed rate, and as the beats were, as events."""
+    """Write beat-by-beat values twice: interpolated at a fixed rate, and as events."""
     grid = put_on_grid(times, values[:, None], by_beat=True)
     if grid is None:
         return
@@ -365,7 +364,7 @@ def _write_beats(
     yield from _write_physio(place, label, stamped, ["timestamp", signal], columns)
     path = place.path("physioevents.tsv.gz", label)
     duration = values / 1000 if signal == "rr_interval" else np.full(len(values), np.nan)
-    # An interval is known when it ends: its beat is where it begins
+    # Intervals are stamped with their end, and the onset is their start
     onset = times - duration if signal == "rr_interval" else times
     _write_table(path, np.column_stack([onset, duration, values]))
     about = {
@@ -374,8 +373,8 @@ def _write_beats(
         + ("for each beat" if signal == "rr_interval" else "whenever it was measured"),
         "OnsetSource": "timestamp",
         **place.about,
-        "onset": {"Description": "When it began, since the start of the session", "Units": "s"},
-        "duration": {"Description": "How long it took", "Units": "s"},
+        "onset": {"Description": "Begin, from the start of the session", "Units": "s"},
+        "duration": {"Description": "Duration", "Units": "s"},
         signal: column,
     }
     yield path
@@ -409,7 +408,7 @@ def _annotation_event(one: Annotation) -> TimedEvent:
 
 
 def _write_events(place: Place, events: Iterable[TimedEvent]) -> Iterator[Path]:
-    """Markers and annotations, with onset and duration."""
+    """Write markers and annotations, with onset and duration."""
     path = place.path("events.tsv")
     lines = ["onset\tduration\ttrial_type\tsource\tfields"]
     for event in events:
@@ -419,8 +418,8 @@ def _write_events(place: Place, events: Iterable[TimedEvent]) -> Iterator[Path]:
     yield path
     about = {
         **place.about,
-        "onset": {"Description": "When it happened, since the start of the session", "Units": "s"},
-        "duration": {"Description": "How long it took; 0 for a moment", "Units": "s"},
+        "onset": {"Description": "Begin, from the start of the session", "Units": "s"},
+        "duration": {"Description": "Duration; 0 for a moment", "Units": "s"},
         "trial_type": {"Description": "The label of the marker or annotation"},
         "source": {"Description": "Who set it; annotation: added afterwards"},
         "fields": {"Description": "Further fields, as JSON"},
@@ -429,7 +428,7 @@ def _write_events(place: Place, events: Iterable[TimedEvent]) -> Iterator[Path]:
 
 
 def _write_dataset(folder: Path, recording: Recording, place: Place) -> list[Path]:
-    """The files that describe the whole data set; what somebody has put into them stays."""
+    """Write the files that describe the whole data set; existing entries stay."""
     version = str(recording.about.get("affectline") or "unknown")
     path = folder / "dataset_description.json"
     described: dict[str, Any] = {
@@ -440,7 +439,7 @@ def _write_dataset(folder: Path, recording: Recording, place: Place) -> list[Pat
     made_by = {
         "Name": "Affectline",
         "Version": version,
-        "Description": "Emotions of faces by a neural network; signals as they were measured",
+        "Description": "Emotions of faces from a neural network; signals as measured",
     }
     described |= {"GeneratedBy": [made_by]} | _read_json(path)
     paths = [_write_json(path, described), _write_participants(folder, recording, place)]
@@ -471,7 +470,7 @@ def _write_participants(folder: Path, recording: Recording, place: Place) -> Pat
         for row in ({name: name for name in names}, *(rows[key] for key in sorted(rows)))
     )
     atomic_file.write_text(path, text + "\n")
-    described = {name: {"Description": f"{name}, as the study has it"} for name in names[1:]}
+    described = {name: {"Description": f"{name}, as given by the study"} for name in names[1:]}
     if described:
         about = folder / "participants.json"
         _write_json(about, described | _read_json(about))
@@ -479,7 +478,7 @@ def _write_participants(folder: Path, recording: Recording, place: Place) -> Pat
 
 
 def _write_table(path: Path, values: NDArray[np.float64]) -> None:
-    """Write rows of numbers, without a header, compressed; the same bytes every time."""
+    """Write rows of numbers without a header, compressed reproducibly."""
     text = StringIO()
     for row in values:
         text.write("\t".join(MISSING if np.isnan(value) else f"{value:.10g}" for value in row))
@@ -493,7 +492,7 @@ def _write_json(path: Path, content: dict[str, Any]) -> Path:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    """The content of a file; empty where it is not there, or is no table of names."""
+    """The content of a JSON file; empty if it is missing or not an object."""
     try:
         content = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -505,13 +504,13 @@ README: Final = """# Faces and signals
 
 Recorded and analysed by Affectline (https://pypi.org/project/affectline/).
 
-* `*_recording-face<stream>_physio`: what the main face of a video stream shows, frame by frame:
-  seven probabilities of what most people would call the expression (not of what the person feels),
-  valence, arousal, head pose, eyes, gaze, and reasons to doubt the frame. Their limits are in
-  Affectline's docs.
-* `*_recording-<signal>_physio`: signals at a fixed rate. What has a value for each beat is
-  interpolated there, and stands as it was measured in `*_physioevents`.
+* `*_recording-face<stream>_physio`: the main face of a video stream, frame by frame: seven
+  probabilities of what most people would call the expression (not of what the person feels),
+  valence, arousal, head pose, eyes, gaze, and reasons to doubt the frame. Affectline's docs
+  describe their limits.
+* `*_recording-<signal>_physio`: signals at a fixed rate. Beat-by-beat signals are interpolated
+  there; `*_physioevents` has them as measured.
 * `*_events`: markers, and annotations with their durations.
 
-Times count from the start of the session. `sourcedata` says which session each run was.
+Times count from the start of the session. `sourcedata` states which session each run was.
 """

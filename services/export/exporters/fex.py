@@ -32,10 +32,10 @@ class FexSettings(ExportSettings):
 
 
 class FexExporter(Exporter):
-    """Writes the faces of each stream with the columns of py-feat's Fex."""
+    """Writes the faces of each stream with the columns of Py-Feat's Fex."""
 
     settings_model = FexSettings
-    summary = "faces and emotions with py-feat's columns"
+    summary = "faces and emotions with Py-Feat's columns"
     files = "<stream>-fex.csv"
 
     def export(self, recording: Recording, folder: Path) -> list[Path]:
@@ -49,7 +49,7 @@ class FexExporter(Exporter):
 
 
 def _sources(settings: dict[str, Any]) -> dict[str, str]:
-    """The source of each stream, as the session's settings name them."""
+    """The source of each stream, from the session's settings."""
     listed = settings.get("sources", ())
     named = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
     return {str(one.get("name")): str(one["source"]) for one in named if "source" in one}

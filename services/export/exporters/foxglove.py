@@ -1,7 +1,7 @@
-"""MCAP with JSON messages, which Foxglove opens by itself (https://docs.foxglove.dev/docs/sdk).
+"""MCAP with JSON messages, which Foxglove opens directly (https://docs.foxglove.dev/docs/sdk).
 
-Pictures, outlines of faces and markers have Foxglove's own schemas, so that its panels show them;
-results, states and samples have schemas that say what they hold.
+Images, outlines of faces and markers use Foxglove's own schemas, so that its panels show them;
+results, states and samples have schemas that describe their content.
 """
 
 import base64
@@ -23,9 +23,9 @@ from affectline.services.sessions.recording import Recording
 
 SECOND: Final = 1_000_000_000
 LINE_LOOP: Final = 2
-"""Foxglove's number of a closed line."""
+"""Foxglove's code for a closed line."""
 INFO: Final = 2
-"""Foxglove's number of a log's level."""
+"""Foxglove's code for the log level."""
 GRAY: Final = (160, 160, 160)
 NUMBER: Final = {"type": "number"}
 TEXT: Final = {"type": "string"}
@@ -37,7 +37,7 @@ TIME: Final = {
 
 
 def _object(title: str, **properties: Any) -> dict[str, Any]:
-    """A message of which every field is there, as in those that Foxglove publishes."""
+    """A schema in which every field is required, as in Foxglove's own schemas."""
     return {
         "title": title, "type": "object", "properties": properties, "required": list(properties),
     }  # fmt: skip
@@ -81,7 +81,7 @@ SCHEMAS: Final = {
     ),
     "affectline.State": _table("affectline.State", quality=NUMBER),
 }  # fmt: skip
-"""By name: the JSON Schemas of the messages."""
+"""JSON Schemas of the messages, by name."""
 
 
 class FoxgloveSettings(ExportSettings):
@@ -118,7 +118,7 @@ class FoxgloveExporter(Exporter):
 
 
 class _Messages:
-    """Writes messages; schemas and channels are made known with their first one."""
+    """Writes messages; the first message of each kind registers its schema and channel."""
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
@@ -155,7 +155,7 @@ def _log_annotation(one: Annotation, zero: int) -> tuple[str, str, int, dict[str
 
 
 def _convert(packet: Packet, edits: SessionEdits) -> Iterator[tuple[str, str, int, dict[str, Any]]]:
-    """Topic, schema, time and content of what becomes of a message."""
+    """Yield topic, schema, time and content of the messages that a message is converted to."""
     message: Message = packet.message
     content: dict[str, Any]
     match message:
@@ -191,7 +191,7 @@ def _convert(packet: Packet, edits: SessionEdits) -> Iterator[tuple[str, str, in
 
 
 def _identity(stream: str, face: FaceEmotion, edits: SessionEdits) -> dict[str, Any]:
-    """Whose face it is, by what was said of its track afterwards."""
+    """Track and name of a face, after the edits of its track."""
     name = edits.name_of(stream, face.track)
     return {"track": edits.track_of(stream, face.track)} | ({"name": name} if name else {})
 
@@ -201,7 +201,7 @@ def _time(at: int) -> dict[str, int]:
 
 
 def _annotate(emotion: Emotion, edits: SessionEdits) -> dict[str, Any]:
-    """The outlines of a frame's faces, and what they show."""
+    """The outlines of a frame's faces, and their captions."""
     at = _time(emotion.captured_at)
     whose = [_identity(emotion.stream, face, edits) for face in emotion.faces]
     pairs = list(zip(emotion.faces, whose, strict=True))

@@ -1,4 +1,4 @@
-"""A session as films with the overlay that the display shows."""
+"""A session as films with the same overlay as the display."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,21 +17,21 @@ class Mp4Settings(ExportSettings):
 
     exporter: Literal["mp4"] = "mp4"
     stats: bool = False
-    """Also write the pipeline's rate and latency onto the frames."""
+    """Also draw the pipeline's rate and latency onto the frames."""
 
 
 class Mp4Exporter(Exporter):
     """Writes an annotated MP4 file for each video stream."""
 
     settings_model = Mp4Settings
-    summary = "the video of each stream with its overlay and sound"
+    summary = "the video of each stream with overlay and sound"
     files = "<stream>.mp4"
 
     def export(self, recording: Recording, folder: Path) -> list[Path]:
         """Write the films.
 
         Raises:
-            AffectlineError: The session was not recorded, or there was no room for all of a film.
+            AffectlineError: The session was not recorded, or a film did not fit on the disk.
         """
         require_recording(recording, "--to mp4")
         with TemporaryDirectory(prefix=".films-", dir=folder) as staging:
@@ -40,7 +40,7 @@ class Mp4Exporter(Exporter):
             except VideoWriteError as error:
                 raise AffectlineError(
                     f"cannot write to --out {folder}: {error.path.name} was cut off",
-                    "make room, or name another",
+                    "make room, or name another folder",
                 ) from error
             paths = []
             for film in sorted(Path(staging).glob("*.mp4")):

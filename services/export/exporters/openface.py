@@ -1,7 +1,7 @@
 """OpenFace's table (https://github.com/TadasBaltrusaitis/OpenFace/wiki/Output-Format).
 
-Those of its columns that are known: gaze angles and action units are not measured, and positions in
-millimetres need a calibrated camera.
+The table has only columns that are known: gaze angles and action units are not measured, and
+positions in millimetres need a calibrated camera.
 """
 
 import math
@@ -31,7 +31,7 @@ class OpenFaceSettings(ExportSettings):
 
 
 class OpenFaceExporter(Exporter):
-    """Writes the faces of each stream with OpenFace's columns, as far as they are known."""
+    """Writes the faces of each stream with those of OpenFace's columns that are known."""
 
     settings_model = OpenFaceSettings
     summary = "faces and head pose with OpenFace's columns"
@@ -46,8 +46,8 @@ def _row(found: FaceInFrame, time_s: float) -> Sequence[Any]:
     face = found.face
     if face is None:
         return [frame, 0, at, 0, 0, *[0] * (len(HEADER) - 5)]
-    # Its axes point right, down and away from the camera (R = Rx Ry Rz): a head that is lifted,
-    # turned to its own left or rolled counter-clockwise turns by negative angles
+    # OpenFace's axes point right, down and away from the camera (R = Rx Ry Rz), so lifting the
+    # head, turning it to its own left or rolling it counter-clockwise gives negative angles
     angles = (face.pitch, face.yaw, face.roll)
     pose = [None if angle is None else round(-math.radians(angle), 6) for angle in angles]
     score = 1 if face.mesh_score is None else round(face.mesh_score, 4)

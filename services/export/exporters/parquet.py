@@ -1,4 +1,4 @@
-"""A session as Parquet files, for pandas and the like."""
+"""A session as Parquet files, for pandas and similar tools."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ PANDAS_TYPES: Final[dict[Kind, tuple[str, str]]] = {
     "seconds": ("float64", "float64"), "text": ("unicode", "object"),
     "boolean": ("bool", "boolean"),
 }  # fmt: skip
-"""What pandas calls the values, and the type of its column: one of those that may be empty."""
+"""Pandas' name for the values, and the type of the column, which must allow empty cells."""
 
 
 class ParquetSettings(ExportSettings):
@@ -46,10 +46,10 @@ class ParquetExporter(TableExporter):
 
 
 def make_schema(table: SessionTable) -> Any:
-    """The `pyarrow.Schema` of a table: the same types whatever is in it.
+    """The `pyarrow.Schema` of a table, with the same types whatever the table contains.
 
-    It tells pandas that integers stay integers where cells are empty, which without it would
-    become floating-point numbers and lose digits of times in nanoseconds.
+    Its metadata makes pandas keep integer columns with empty cells as integers. Otherwise they
+    would become floating-point numbers and lose digits of times in nanoseconds.
     """
     import pyarrow as pa
 

@@ -1,6 +1,6 @@
 """XDF, the format of LabRecorder (https://github.com/sccn/xdf/wiki).
 
-No maintained library writes it, and it is small: chunks of a length, a tag and a content.
+No maintained library writes it, and the format is small: chunks with a length, a tag and content.
 """
 
 import re
@@ -43,8 +43,8 @@ class XdfStream:
     """One stream of an XDF file.
 
     Attributes:
-        name: Its name.
-        kind: Its content type in Lab Streaming Layer: ``ECG``, ``Markers``, ...
+        name: Name of the stream.
+        kind: Content type in Lab Streaming Layer: ``ECG``, ``Markers``, ...
         channels: Label and unit of each channel.
         times: Seconds since the Unix epoch, ``(N,) float64``.
         values: ``(N, C) float64``, or N strings.
@@ -67,7 +67,7 @@ class XdfExporter(Exporter):
     """Writes one XDF file with a stream for each signal."""
 
     settings_model = XdfSettings
-    summary = "signals, states, emotions and markers, as LabRecorder would have written them"
+    summary = "signals, states, emotions and markers, as LabRecorder would write them"
     files = "<session>.xdf"
 
     def export(self, recording: Recording, folder: Path) -> list[Path]:
@@ -88,7 +88,7 @@ def make_streams(session: SessionSeries) -> list[XdfStream]:
     for name, by_label in session.emotions.items():
         by_figure = by_label | session.affects.get(name, {})
         lengths = {len(series.times) for series in by_figure.values()}
-        columns = by_figure if len(lengths) == 1 else by_label  # of tools that say no valence
+        columns = by_figure if len(lengths) == 1 else by_label  # some tools send no valence
         values = np.stack([series.values for series in columns.values()], axis=1)
         channels = tuple((figure, "1") for figure in columns)
         times = _seconds(by_label[LABELS[0]])
@@ -102,14 +102,14 @@ def make_streams(session: SessionSeries) -> list[XdfStream]:
 
 
 def _face_streams(session: SessionSeries) -> Iterator[XdfStream]:
-    """What the largest face of each stream says besides its emotion."""
+    """Head pose, eyes and doubts of each stream's largest face."""
     for name, signs in session.signs.items():
         times = np.array(signs.times) / 1e9
         yield XdfStream(f"{name} face", "Face", _channels(FACE_CHANNELS), times, signs.rows)
 
 
 def _driver_streams(session: SessionSeries) -> Iterator[XdfStream]:
-    """Drowsiness and looks away of each person."""
+    """Drowsiness and looking away of each person."""
     for subject, states in measured_people(session.states).items():
         times = np.array([state.at for state in states]) / 1e9
         values = np.array([driver_row(state) for state in states])
@@ -126,7 +126,7 @@ def _seconds(series: Series) -> NDArray[np.float64]:
 
 
 def write_xdf(streams: Iterable[XdfStream], path: Path) -> None:
-    """Write an XDF file, as a whole or not at all."""
+    """Write an XDF file, either completely or not at all."""
     with atomic_write(path) as partial, partial.open("wb") as file:
         file.write(b"XDF:")
         _write_chunk(file, FILE_HEADER, b'<?xml version="1.0"?><info><version>1.0</version></info>')
@@ -150,7 +150,7 @@ def _write_stream(file: BinaryIO, number: int, stream: XdfStream) -> None:
                 content.append(stream.values[i].astype("<f8").tobytes())
         _write_chunk(file, SAMPLES, b"".join(content))
     first, last = (stream.times[0], stream.times[-1]) if count else (0.0, 0.0)
-    for at in (first - 1, last + 1):  # one clock for all; pyxdf warns without offsets
+    for at in (first - 1, last + 1):  # all streams share a clock; pyxdf warns without offsets
         _write_chunk(file, CLOCK_OFFSET, stream_id + struct.pack("<dd", at, 0.0))
     footer = (
         '<?xml version="1.0"?><info>'
@@ -176,7 +176,7 @@ def _header(stream: XdfStream) -> str:
 
 
 def _escape_xml(text: str) -> str:
-    """Escape text for a header, and replace characters that XML cannot hold."""
+    """Escape text for a header, and replace characters that XML does not allow."""
     return escape(NO_XML.sub("\N{REPLACEMENT CHARACTER}", text))
 
 
@@ -185,7 +185,7 @@ def _write_chunk(file: BinaryIO, tag: int, content: bytes) -> None:
 
 
 def _encode_length(value: int) -> bytes:
-    """Encode a length behind the number of its bytes: 1, 4 or 8."""
+    """Encode a length, preceded by its number of bytes: 1, 4 or 8."""
     for size, code in ((1, "B"), (4, "I"), (8, "Q")):
         if value < 1 << 8 * size:
             return struct.pack(f"<B{code}", size, value)

@@ -1,1 +1,1 @@
-"""Sections of the report, one a file; `Section.order` says where each stands."""
+"""Sections of the report, one per file, in the order of `Section.order`."""

@@ -1,4 +1,4 @@
-"""What must not be concluded, how figures come about, and where the session is from."""
+"""States the limits of the report, how figures are computed, and where the session is from."""
 
 from html import escape
 from typing import Any, Final, Literal
@@ -7,12 +7,14 @@ from affectline.services.report.section import ReportData, Section, SectionSetti
 from affectline.services.report.words import format_date
 from affectline.services.sessions.timeseries import SessionSeries
 
-BODY: Final = "Nervousness is physical arousal, as under threat or effort; warmth, movement, "
-"coffee and illness also raise heart rate and skin conductance."
+BODY: Final = (
+    "Nervousness is physical arousal, as under threat or effort; warmth, movement, coffee and "
+    "illness also raise heart rate and skin conductance."
+)
 DECISIONS: Final = "This page is not a medical finding. Do not base decisions about a person on it."
 MAPPING: Final = (
     "Valence (\N{MINUS SIGN}1 displeased to 1 pleased) and arousal (\N{MINUS SIGN}1 asleep to 1 "
-    "agitated) are the mean place of the seven probabilities on Russell's circumplex, by the "
+    "agitated) are the mean position of the seven probabilities on Russell's circumplex, using the "
     "ratings of Russell and Mehrabian (1977, Journal of Research in Personality 11)."
 )
 
@@ -43,7 +45,7 @@ class AboutSection(Section):
 
 
 def describe_origin(session: SessionSeries, about: dict[str, Any]) -> str:
-    """When and how a session was recorded, as far as that is known."""
+    """When and how a session was recorded, as far as known."""
     zero = session.zero or about.get("session_start")
     begun = format_date(zero) if zero else ""
     study = about.get("study") or {}

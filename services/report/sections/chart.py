@@ -1,4 +1,4 @@
-"""The curves of a session under each other, each with its time axis, all of the same length."""
+"""The curves of a session below each other, each with a time axis of the same length."""
 
 from collections.abc import Iterator, Sequence
 from itertools import cycle
@@ -35,17 +35,17 @@ from affectline.services.sessions.timeseries import (
 
 EMPTY: Final = "<p>Nothing that changes over time was recorded.</p>"
 DASHES: Final = ("", "5 3", "2 3", "8 3 2 3")
-"""Of several people in one chart."""
+"""Dash patterns for several people in one chart."""
 DOUBTED: Final = (
-    "Hatched: not to be trusted, because the face was turned away, covered, dark or the like, had "
-    "its eyes shut or spoke; the reasons are below."
+    "Hatched: not to be trusted, because the face was turned away, covered, dark or similar, had "
+    "its eyes shut or was speaking; the reasons are below."
 )
 UNSURE: Final = (
     f"Hatched nervousness: not to be trusted, because its quality was below {LEAST_QUALITY:.0%}."
 )
 SCALE: Final = "\N{MINUS SIGN}1 to 1"
-MARKED: Final = "Dotted lines are markers, by their numbers."
-SHADED: Final = "Shaded parts are annotations, by their letters."
+MARKED: Final = "Dotted lines are markers, labelled with their numbers."
+SHADED: Final = "Shaded parts are annotations, labelled with their letters."
 
 
 class ChartSettings(SectionSettings):
@@ -63,7 +63,7 @@ class ChartSection(Section):
     def render(self, data: ReportData) -> str:
         session = data.session
         if session.pictures and session.first is None:
-            return ""  # pictures have no place in time
+            return ""  # pictures have no times
         return "<h2>Over time</h2>\n" + draw_chart(session, data.annotations)
 
 
@@ -71,8 +71,8 @@ def draw_chart(session: SessionSeries, annotations: Sequence[Annotation] = ()) -
     """All curves as HTML.
 
     Args:
-        session: Whose.
-        annotations: Parts that are shaded.
+        session: The session.
+        annotations: Parts to shade.
     """
     rows = list(_rows(session))
     if not rows:
@@ -149,7 +149,7 @@ def _affect_row(stream: str, session: SessionSeries) -> ChartRow:
 
 
 def _fused_row(whose: str, several: list[Series], session: SessionSeries) -> ChartRow:
-    """What the fusion makes of somebody's face, heart and skin together."""
+    """Valence and arousal fused from a person's face, heart and skin."""
     curves = [
         curve_of(series, session, quantity(series), quantity(series), dash=DASHES[1])
         for series in sorted(several, key=lambda one: AFFECT_FIGURES.index(quantity(one)))
@@ -162,6 +162,6 @@ def _fused_row(whose: str, several: list[Series], session: SessionSeries) -> Cha
 
 
 def _whose(stream: str, session: SessionSeries) -> str:
-    """Of which face, where there are several, and of which film or camera."""
+    """Which face a chart shows, and which film or camera if there are several."""
     face = "the largest face" if session.most_faces.get(stream, 1) > 1 else "the face"
     return f" of {face} in {stream}" if len(session.emotions) > 1 else f" of {face}"

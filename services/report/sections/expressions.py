@@ -1,4 +1,4 @@
-"""Each emotion's two figures, as a table: the same ones as in ``session.json``."""
+"""A table of each emotion's two figures, the same as in ``session.json``."""
 
 from html import escape
 from typing import Final, Literal
@@ -9,8 +9,8 @@ from affectline.services.sessions.expression_figures import MEAN_PROBABILITY, SH
 from affectline.services.sessions.stream_stats import StreamSummary
 
 EXPLANATION: Final = (
-    f"<p class=note>{SHARE_OF_FRAMES.capitalize()}: of the frames with a face and a result (a "
-    f"frame with two faces counts twice), the share with this label. "
+    f"<p class=note>{SHARE_OF_FRAMES.capitalize()}: share with this label of the frames that have "
+    f"a face and a result (a frame with two faces counts twice). "
     f"{MEAN_PROBABILITY.capitalize()}: over the same frames. Both use probabilities smoothed "
     f"over half a second.</p>"
 )

@@ -1,4 +1,4 @@
-"""Head pose, eyes, blinks, PERCLOS, gaze, doubts, drowsiness and looks away."""
+"""Head pose, eyes, blinks, PERCLOS, gaze, doubts, drowsiness and looking away."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -20,28 +20,28 @@ from affectline.services.sessions.timeseries import Series, SessionSeries
 
 MAX_REASONS: Final = 3
 LEAST_PERCLOS: Final = 20.0
-"""Upper end of its axis in per cent where it is lower: 15 is drowsy (Wierwille et al. 1994)."""
+"""Minimum upper end of the PERCLOS axis in per cent: 15 is drowsy (Wierwille et al. 1994)."""
 LEAST_DEGREES: Final = 40.0
 DASHES: Final = ("", "6 3", "2 3")
-"""Of the curves in one chart, so that they can be told without colours."""
+"""Dash patterns of the curves in one chart, to tell them apart without colours."""
 DROWSY: Final = ((30.0, "questionable"), (60.0, "drowsy"))
-"""Borders of the level of drowsiness (`common.wire.biometrics.Drowsiness`)."""
+"""Thresholds of the drowsiness level (`common.wire.biometrics.Drowsiness`)."""
 HEAD: Final = (("turned", "yaw", "yaw"), ("lifted", "pitch", "pitch"), ("tilted", "roll", "roll"))
 EYES: Final = (
     ("left eye", "eye_opening_left", "left_eye"), ("right eye", "eye_opening_right", "right_eye"),
 )  # fmt: skip
-"""Name, channel and colour of curves."""
+"""Name, channel and colour of the curves."""
 INTRODUCTION: Final = """<h2>Head and eyes</h2>
-<p class=note>Of the largest face of each film or camera. Turned: positive to the person's own left,
-which is to the right in the frame. Lifted: positive upwards. Tilted: positive counter-clockwise.
-Zero is a head that faces the camera upright. Opening of the eyes: 100 % is as wide as this
-person's usually is.</p>
+<p class=note>For the largest face of each film or camera. Turned: positive to the person's own
+left, which is the right of the frame. Lifted: positive upwards. Tilted: positive counter-clockwise.
+Zero is an upright head that faces the camera. Opening of the eyes: 100 % is this person's usual
+opening.</p>
 """
-LIMITS: Final = """<p><strong>Not validated:</strong> PERCLOS and drowsiness were never tried on
-drowsy people, looks away never on drivers. Gaze is not calibrated, and the opening of the mouth was
-compared with nothing. Blinks and shut eyes were compared with six films of four people, yaw and
-pitch with projections of a model alone, roll also with one man's. None of it says whether somebody
-is fit to drive.</p>
+LIMITS: Final = """<p><strong>Not validated:</strong> PERCLOS and drowsiness were never tested on
+drowsy people, looking away never on drivers. Gaze is not calibrated, and mouth opening was not
+compared with anything. Blinks and shut eyes were compared with six films of four people, yaw and
+pitch only with projections of a model, roll also with one man's. None of this shows whether a
+person is fit to drive.</p>
 """
 
 
@@ -52,14 +52,14 @@ class HeadAndEyesSettings(SectionSettings):
 
 
 class HeadAndEyesSection(Section):
-    """Shows head pose, eyes, blinks, PERCLOS, gaze, doubts, drowsiness and looks away."""
+    """Shows head pose, eyes, blinks, PERCLOS, gaze, doubts, drowsiness and looking away."""
 
     settings_model = HeadAndEyesSettings
     order = 30
 
     def render(self, data: ReportData) -> str:
         session = data.session
-        # Pictures of folders have no time, and so no blinks; their list tells their doubts
+        # Pictures of folders have no times, so no blinks; their list shows their doubts
         figures = {name: session.streams[name].signs for name in session.signs}
         people = measured_people(session.states)
         if not figures and not people:
@@ -115,7 +115,7 @@ def _curves(
     for (name, channel, colour), dash in zip(names, DASHES, strict=False):
         values = signs.values(channel)
         known = np.isfinite(values)
-        breaks = np.diff(np.cumsum(~known)[known], prepend=0) > 0  # no line over what is unknown
+        breaks = np.diff(np.cumsum(~known)[known], prepend=0) > 0  # no line across unknown values
         series = Series(name, "", times[known], values[known])
         curves.append(
             curve_of(series, session, name, colour, breaks=breaks, factor=factor, dash=dash)
@@ -185,10 +185,10 @@ def _eye_rows(figures: dict[str, SignFigures]) -> list[tuple[str, list[str]]]:
 
 def _format_blinks(figures: SignFigures) -> str:
     if not figures.eyes_seen_ns:
-        return "the eyes were never seen"
+        return "the eyes were never visible"
     middle, rate = figures.blink_median_ms, figures.blinks_per_minute
     seconds = figures.eyes_seen_ns / 1e9
-    text = f"{figures.blink_count} in {seconds:.0f} s of seen eyes"
+    text = f"{figures.blink_count} in {seconds:.0f} s of visible eyes"
     text += f", {rate:.1f} a minute" if rate is not None else ", too short for a rate"
     return text + (f", median {middle:.0f} ms" if middle is not None else "")
 
@@ -196,7 +196,7 @@ def _format_blinks(figures: SignFigures) -> str:
 def _format_perclos(figures: SignFigures) -> str:
     mean, highest = figures.perclos_mean, figures.perclos_highest
     if mean is None or highest is None:
-        return "unknown: 20 s of known eyes are needed"
+        return "unknown: needs 20 s of known eye opening"
     return f"mean {percent(mean, 1)}, at most {percent(highest, 1)}"
 
 

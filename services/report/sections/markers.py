@@ -1,4 +1,4 @@
-"""What the face showed before and after each marker, and the signals around it."""
+"""The expression before and after each marker, and the signals around it."""
 
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
@@ -40,12 +40,12 @@ from affectline.services.sessions.timeseries import Series, SessionSeries
 BEFORE_S: Final = 5.0
 AFTER_S: Final = 15.0
 DRAWN: Final = ("heart_rate", "skin_conductance", "nervousness")
-"""Signals that are drawn around each marker, besides valence and arousal."""
+"""Signals drawn around each marker, besides valence and arousal."""
 SHORT: Final = {"skin_conductance": "EDA", "nervousness": "Nervousness", "heart_rate": "Heart rate"}
 DASHES: Final = ("", "5 3", "2 3")
 MAX_ROWS: Final = 300
 MAX_CHARTS: Final = 30
-"""Markers with charts of their own; the first ones."""
+"""Only this many markers, the first ones, get their own charts."""
 HEIGHT_PX: Final = 74
 
 
@@ -54,15 +54,15 @@ class MarkersSettings(SectionSettings):
 
     section: Literal["markers"] = "markers"
     before_s: float = Field(BEFORE_S, ge=1, le=600)
-    """Seconds before a marker that are reported and drawn."""
+    """Seconds before a marker to report and draw."""
     after_s: float = Field(AFTER_S, ge=1, le=600)
-    """Seconds after a marker that are reported and drawn."""
+    """Seconds after a marker to report and draw."""
     faces: bool = True
-    """Show the face at each marker, where the recording has it."""
+    """Show the face at each marker if the recording has it."""
 
 
 class MarkersSection(Section):
-    """Shows each marker: the face, what it showed before and after, and the signals around it."""
+    """Shows each marker: the face, its expression before and after, and the signals around it."""
 
     settings_model = MarkersSettings
     order = 17
@@ -106,8 +106,8 @@ class MarkersSection(Section):
             f"<th scope=colgroup colspan=3>in the {before:g} s before</th>"
             f"<th scope=colgroup colspan=3>in the {after:g} s after</th></tr>"
             f"<tr>{three * 2}</tr></thead>\n<tbody>{chr(10).join(rows)}</tbody></table></div>\n"
-            f"{rest}<p class=note>Mostly: the label that the largest face had in most frames; the "
-            "two figures are those of this emotion.</p>"
+            f"{rest}<p class=note>Mostly: the most frequent label of the largest face; the two "
+            "figures are for this emotion.</p>"
         )
 
     def _charts(self, data: ReportData) -> Iterator[str]:
@@ -155,12 +155,12 @@ class MarkersSection(Section):
         if not self.settings.faces or are_shown:
             return ""
         if data.recording.is_recorded:
-            return "No face was recorded at them."
+            return "No faces were recorded at the markers."
         return "Faces at markers need a session recorded with up --record."
 
 
 class _Panel(NamedTuple):
-    """One of the charts that each marker has."""
+    """One of the charts shown for each marker."""
 
     title: str
     unit: str
@@ -172,7 +172,7 @@ class _Panel(NamedTuple):
     dashes: list[str]
 
     def row(self, marker: Marker, span: tuple[float, float], session: SessionSeries) -> ChartRow:
-        """The chart of a marker."""
+        """The chart for a marker."""
         curves = [
             DrawnCurve(name, colour, *_slice(series, marker.at, span), dash)
             for series, colour, name, dash in zip(
@@ -218,7 +218,7 @@ def _panels(session: SessionSeries) -> Iterator[_Panel]:
 
 
 def _slice(series: Series, at: int, span: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
-    """Seconds from a marker, and the values there."""
+    """Seconds from a marker, and the values at these times."""
     first, last = np.searchsorted(
         series.times, [at - round(span[0] * 1e9), at + round(span[1] * 1e9)], side="left"
     )
@@ -229,7 +229,7 @@ def _slice(series: Series, at: int, span: tuple[float, float]) -> tuple[np.ndarr
 def _expression_cells(
     session: SessionSeries, stream: str, at: int, begin_s: float, end_s: float
 ) -> str:
-    """What the largest face showed most in a stretch about a marker, as three cells."""
+    """Three cells with the largest face's most frequent expression in a stretch near a marker."""
     found = mostly_shown(session, stream, at + round(begin_s * 1e9), at + round(end_s * 1e9))
     if found is None:
         return "<td class=none colspan=3>no face with a result</td>"
@@ -241,13 +241,13 @@ def _expression_cells(
 def mostly_shown(
     session: SessionSeries, stream: str, begin: int, end: int
 ) -> tuple[str, float, float] | None:
-    """Label of most frames, their share, and the emotion's mean probability in all of them.
+    """The most frequent label, its share of frames, and the emotion's mean probability.
 
     Args:
         session: The session.
-        stream: Whose largest face.
-        begin: First moment in ns since the Unix epoch.
-        end: The moment after the last one.
+        stream: Stream of the largest face.
+        begin: Start in ns since the Unix epoch.
+        end: End, exclusive.
     """
     labels = session.labels.get(stream)
     if labels is None:

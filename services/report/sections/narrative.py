@@ -1,4 +1,4 @@
-"""The results in sentences: what was seen, how calm each person was, and what is missing."""
+"""Results in sentences: what was seen, how calm each person was, and what is missing."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -39,9 +39,9 @@ BANDS: Final = (
     (75.0, "nervous"),
     (101.0, "very nervous"),
 )
-"""Upper ends of the bands of nervousness, and their names."""
+"""Upper limits of the bands of nervousness, and their names."""
 ENOUGH: Final = 0.5
-"""Where less of the time is known than this, what is missing is said first."""
+"""If the known share of the time is lower, the text starts with what is missing."""
 NEAR_S: Final = AFTER_S
 """A peak this soon after a marker is reported with it."""
 VALIDATION: Final = {
@@ -49,8 +49,8 @@ VALIDATION: Final = {
     frozenset({"skin"}): 79,
     frozenset({"heart", "skin"}): 82,
 }
-"""Of a hundred pairs of a second under stress and one at rest, how many nervousness puts in order,
-by the signals that it knows: the pooled areas under the curve of docs/validation.md."""
+"""Of a hundred pairs of a second under stress and a second at rest, how many nervousness orders
+correctly, by available signals: the pooled areas under the curve of docs/validation.md."""
 INDEX: Final = "a stress index from heart rate and skin conductance"
 REASON_WORDS: Final = {
     "the baseline is young": "baseline too short",
@@ -60,10 +60,10 @@ REASON_WORDS: Final = {
 }
 MAX_REASONS: Final = 3
 MAX_EXPRESSIONS: Final = 3
-"""Expressions that the words name; the table has all seven."""
+"""Number of expressions in the text; the table has all seven."""
 MAX_DOUBTS: Final = 3
 MAX_STRAYS: Final = 3
-"""Markers with a wrong time that are named; the others are counted."""
+"""Number of markers with a wrong time to name; the others are counted."""
 
 
 class NarrativeSettings(SectionSettings):
@@ -98,7 +98,7 @@ class NarrativeSection(Section):
 
 
 def describe_session(session: SessionSeries) -> list[str]:
-    """Plain sentences about a session: what was seen, then how calm the person was.
+    """Sentences about a session: what was seen, then how calm the person was.
 
     Example:
         ``One face for 98 % of 15.7 s; mostly neutral (share of frames 61 %, ...), ...``
@@ -144,12 +144,12 @@ def _describe_stream(stream: str, summary: StreamSummary, session: SessionSeries
 def _describe_pictures(summary: StreamSummary) -> str:
     return (
         f"{summary.frames} pictures, each analysed on its own: {summary.frames_with_face} of them "
-        f"show a face, {summary.faces} faces in all{_describe_expressions(summary.expressions)}"
+        f"show a face, {summary.faces} faces in total{_describe_expressions(summary.expressions)}"
     )
 
 
 def _describe_expressions(figures: ExpressionFigures) -> str:
-    """What faces showed, as the end of a sentence and another one."""
+    """The end of a sentence, and another one, about the expressions of faces."""
     affect = figures.affect()
     if affect is None:
         return "; none of them has a result."
@@ -167,7 +167,7 @@ def _describe_expressions(figures: ExpressionFigures) -> str:
 
 
 def _describe_doubts(summary: StreamSummary) -> str:
-    """How many of the expressions are not to be trusted, as another sentence."""
+    """Another sentence about the share of unreliable expressions."""
     signs = summary.signs
     if not signs.doubted:
         return ""
@@ -199,22 +199,22 @@ def _describe_calmness(session: SessionSeries) -> Iterator[str]:
         why = (
             "could not be used"
             if session.states
-            else "were not turned into a state: no fusion process ran beside the sensors"
+            else "not turned into a state: no fusion process ran beside the sensors"
         )
-        yield f"How calm{whose}: not said. Signals were recorded, but {why}."
+        yield f"How calm{whose}: unknown. Signals were recorded, but {why}."
     elif not by_subject and session.streams and not session.pictures:
         yield "How calm: unknown, because there was no heart rate or skin conductance."
 
 
 def _describe_person(found: Calmness, session: SessionSeries) -> str:
-    """How calm somebody was, or what is missing to say so."""
+    """How calm a person was, or why that is unknown."""
     whose = "" if found.subject == USUAL_SUBJECT else f" {found.subject} was"
     simulated = " The signals were simulated: no person was measured." if session.synthetic else ""
     if found.median is None:
         return (
-            f"How calm{whose}: not said. {_list_reasons(found)}. Nervousness, {INDEX} (0 "
-            f"to 100), has a mean quality of {percent(found.quality)}; it is reported from "
-            f"{percent(LEAST_QUALITY)} on.{simulated}"
+            f"How calm{whose}: unknown. {_list_reasons(found)}. Nervousness, {INDEX} (0 "
+            f"to 100), has a mean quality of {percent(found.quality)}; it is reported at "
+            f"{percent(LEAST_QUALITY)} or more.{simulated}"
         )
     high = (
         f"above {HIGH:.0f} for {percent(found.high_share)} of the time"
@@ -236,8 +236,8 @@ def _describe_person(found: Calmness, session: SessionSeries) -> str:
     band = name_band(found.median)
     if found.known_share < ENOUGH:
         return (
-            f"How calm{whose}: known for {percent(found.known_share)} of the time only. "
-            f"{_list_reasons(found)}. In what is known, mostly {band}. "
+            f"How calm{whose}: known for only {percent(found.known_share)} of the time. "
+            f"{_list_reasons(found)}. In that time, mostly {band}. "
             f"{what}{valid}{simulated}"
         )
     rest = 1 - found.known_share
@@ -253,7 +253,7 @@ def _describe_person(found: Calmness, session: SessionSeries) -> str:
 
 
 def _list_reasons(found: Calmness, *, capital: bool = True) -> str:
-    """What lowers the quality, such as ``Baseline too short (95 % of the time)``."""
+    """The reasons for low quality, such as ``Baseline too short (95 % of the time)``."""
     listed = [
         f"{_word_reason(reason)} ({percent(share)} of the time)"
         for reason, _, share in found.reasons[:MAX_REASONS]
@@ -285,11 +285,11 @@ def _describe_strays(strays: list[Marker]) -> Iterator[str]:
     )
     more = f" and {len(strays) - MAX_STRAYS} more" if len(strays) > MAX_STRAYS else ""
     yield (
-        f"Not on the time axis, for their times are far outside of the recording: {named}{more}. "
-        "Perhaps a tool said seconds where nanoseconds are meant, or its clock is wrong."
+        f"Not on the time axis, because their times are far outside the recording: {named}{more}. "
+        "Perhaps a tool sent seconds instead of nanoseconds, or its clock is wrong."
     )
 
 
 def name_band(nervousness: float) -> str:
-    """Name of the band of a nervousness from 0 to 100."""
+    """Name of the band of a nervousness value from 0 to 100."""
     return next(word for end, word in BANDS if nervousness < end)

@@ -1,4 +1,4 @@
-"""The pictures of a folder, each with its faces: they have no time axis."""
+"""The pictures of a folder with their faces; pictures have no time axis."""
 
 from collections.abc import Iterator
 from html import escape
@@ -17,7 +17,7 @@ HEAD: Final = (
     "</tr></thead><tbody>"
 )
 MAX_ROWS: Final = 2000
-"""More rows than this no browser scrolls well; the tables of the session have them all."""
+"""Browsers scroll longer tables badly; the session's tables have all rows."""
 
 
 class PicturesSettings(SectionSettings):
@@ -27,7 +27,7 @@ class PicturesSettings(SectionSettings):
 
 
 class PicturesSection(Section):
-    """Lists the pictures of a folder, with what each face shows."""
+    """Lists the pictures of a folder with the expression of each face."""
 
     settings_model = PicturesSettings
     order = 20
@@ -42,7 +42,7 @@ class PicturesSection(Section):
 
 
 def _format_rows(picture: PictureResult) -> Iterator[str]:
-    """A row of the table for each face; one that says why, where there is none."""
+    """Table rows of a picture: one per face, or one with the reason if there is none."""
     name = f"<th scope=row class=text>{escape(picture.file)}</th>"
     if not picture.faces:
         why = "no face" if picture.missing is None else f"not analysed: {picture.missing}"

@@ -27,8 +27,8 @@ from affectline.services.sessions.timeseries import Series, SessionSeries
 
 HEAD: Final = (
     "<h2>Responses to markers</h2>\n<p class=note>Before: mean of the {before:g} s before the "
-    "marker. Onset: when the signal leaves it by two of its standard deviations. Peak: furthest "
-    "from it in the {after:g} s after. Recovery: from the peak until half of the way back.</p>\n"
+    "marker. Onset: when the signal differs from that by two standard deviations. Peak: the "
+    "furthest value in the {after:g} s after. Recovery: from the peak until half-way back.</p>\n"
     '<div class=wide tabindex=0 role=region aria-label="Responses to markers">'
     "<table class=responses><thead><tr>"
     "<th scope=col class=text>marker</th><th scope=col class=text>signal</th>"
@@ -44,7 +44,7 @@ class ResponsesSettings(SectionSettings):
     before_s: float = Field(BEFORE_S, ge=1, le=600)
     """Seconds before a marker over which the baseline is averaged."""
     after_s: float = Field(AFTER_S, ge=1, le=600)
-    """Seconds after a marker that are searched for the response."""
+    """Seconds after a marker searched for the response."""
 
 
 class ResponsesSection(Section):
@@ -72,7 +72,7 @@ class ResponsesSection(Section):
 def format_group(
     responses: list[MarkerResponse], signals: dict[str, Series], session: SessionSeries
 ) -> str:
-    """The rows of one marker as HTML, which stay together on a page."""
+    """The rows of one marker as HTML; they stay together on a page."""
     rows = []
     for i, response in enumerate(responses):
         series = signals[response.signal]
@@ -97,7 +97,7 @@ def format_group(
 
 
 def _is_doubted(response: MarkerResponse, series: Series, session: SessionSeries) -> bool:
-    """Whether nervousness was of too low a quality at the marker or its peak."""
+    """Whether the quality of nervousness was too low at the marker or at the peak."""
     if quantity(series) != "nervousness":
         return False
     moments = [response.at, response.at + round((response.peak_s or 0.0) * 1e9)]
@@ -109,7 +109,7 @@ def _is_doubted(response: MarkerResponse, series: Series, session: SessionSeries
 
 
 def _decimals(series: Series) -> int:
-    """How exactly a signal is told: to about a thousandth of its size."""
+    """Decimal places of a signal: to about a thousandth of its size."""
     size = float(abs(series.values).max()) if series.values.size else 0.0
     return 0 if size >= 200 else 1 if size >= 20 else 2
 

@@ -1,4 +1,4 @@
-// Charts that can be enlarged and read at a point; without it they are the same, but still.
+// Lets readers zoom the charts and read values; without this script the charts are static.
 "use strict";
 
 const WIDE = 100000;
@@ -7,7 +7,7 @@ const STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800,
   43200];
 const TICKS = 6;
 
-// Seconds as minutes and seconds, such as 3:05.
+// Format seconds as minutes and seconds, such as 3:05.
 function clock(seconds, decimals) {
   const units = 10 ** decimals;
   const whole = Math.round(Math.abs(seconds) * units);
@@ -19,7 +19,7 @@ function clock(seconds, decimals) {
   return `${seconds < 0 && whole ? "\u2212" : ""}${start}:${two(s)}${rest}`;
 }
 
-// The points of a path in the chart's units; a gap begins a new part.
+// The points of a path in the chart's units; a gap starts a new part.
 function pointsOf(path) {
   const points = [];
   for (const part of path.getAttribute("d").split("M").slice(1)) {
@@ -36,7 +36,7 @@ function pointsOf(path) {
   return points;
 }
 
-// Height of a curve at a place, in the chart's units; null where there is none.
+// Height of a curve at a position, in the chart's units; null without one.
 function heightAt(points, place) {
   let low = 0, high = points.length - 1;
   if (high < 0 || place < points[0][0] || place > points[high][0]) return null;
@@ -68,7 +68,7 @@ class Row {
     return this.read;
   }
 
-  // What the curves are at a place of 0 to 1.
+  // Show the curves' values at a position from 0 to 1.
   tell(place, time) {
     const { low, high, decimals, unit, stacked } = this.plot.dataset;
     const toValue = (y) => Number(low) + (1 - y / HIGH) * (high - low);
@@ -76,7 +76,7 @@ class Row {
       { name, y: heightAt(points, place * WIDE) })).filter(({ y }) => y !== null);
     const short = unit.length <= 6 ? ` ${unit}` : "";
     const words = found.map(({ name, y }, i) => {
-      // The topmost layer comes first; each edge is above all those below
+      // The topmost layer comes first, and each edge includes all layers below it
       const below = stacked === undefined ? null : found[i + 1]?.y ?? HIGH;
       const value = below === null ? toValue(y) : toValue(y) - toValue(below);
       const text = value.toFixed(Number(decimals)).replace("-", "\u2212");
@@ -114,7 +114,7 @@ class Chart {
     const actions = [
       ["\u2212", "Show more", () => this.zoom(2)], ["+", "Enlarge", () => this.zoom(0.5)],
       ["\u2190", "Earlier", () => this.move(-0.5)], ["\u2192", "Later", () => this.move(0.5)],
-      ["All", "All of the session", () => this.show(0, 1)],
+      ["All", "Whole session", () => this.show(0, 1)],
     ];
     for (const [text, title, act] of actions) {
       const button = document.createElement("button");
@@ -122,7 +122,7 @@ class Chart {
       button.setAttribute("aria-label", title);
       tools.append(button);
     }
-    tools.append("Drag over a stretch to enlarge it; double-click shows everything.");
+    tools.append("Drag over a stretch to enlarge it; double-click to show everything.");
     this.element.prepend(tools);
   }
 
@@ -139,7 +139,7 @@ class Chart {
     this.show(begin, begin + width);
   }
 
-  // Show a part, from 0 to 1.
+  // Show the part between two positions from 0 to 1.
   show(begin, end) {
     const least = Math.min(1, 0.5 / (this.last - this.first));
     if (end - begin < least) return;
@@ -170,7 +170,7 @@ class Chart {
     return found;
   }
 
-  // Where a pointer is, from 0 to 1 of the whole.
+  // The pointer's position, from 0 to 1 of the whole.
   placeOf(event, row) {
     const box = row.draw.getBoundingClientRect();
     const share = Math.max(0, Math.min(1, (event.clientX - box.left) / box.width));

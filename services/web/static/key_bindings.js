@@ -1,4 +1,4 @@
-// Tells the server when one of some keys is pressed.
+// Tells the server when one of its keys is pressed.
 import { onKeys } from "affectline-web";
 
 export default {

@@ -1,8 +1,8 @@
-// Single keys, unless the user is typing or choosing.
+// Single-key shortcuts, inactive while the user is typing or choosing.
 
 const TYPING = "input:not([type=range]), textarea, select, [contenteditable], [role=dialog]";
 
-// Call actions[key] when that key is pressed; returns a function that ends it.
+// Call actions[key] when that key is pressed; returns a function that removes the bindings.
 export function onKeys(actions) {
   const listener = (event) => {
     if (event.repeat || event.ctrlKey || event.altKey || event.metaKey) return;

@@ -1,15 +1,15 @@
-// Draws a picture with the boxes and labels of its faces.
+// Draws a frame with the boxes and labels of its faces.
 
 const PLAIN = "#ebebeb";
 const DARK = "#191919";
-// In pixels of the screen:
-const HATCH = 7; // width of the band about a face that is doubted
+// In screen pixels:
+const HATCH = 7; // width of the band around a doubted face
 const STRIPE = 5;
 const TEXT = 14;
-const SMALL = 300; // a picture so narrow has boxes without words
+const SMALL = 300; // narrower frames have boxes without text
 
 // Remove a frame's JPEG file from the message and decode it, in time for the next repaint; null
-// where a recording has none, or the file is damaged.
+// if a recording has none, or the file is damaged.
 export async function decode(frame) {
   const jpeg = frame.jpeg;
   delete frame.jpeg;
@@ -19,14 +19,14 @@ export async function decode(frame) {
   return image;
 }
 
-// Draw a decoded picture with its boxes onto a canvas.
+// Draw a decoded frame with its boxes onto a canvas.
 export function draw(canvas, image, frame, colours) {
   const context = fit(canvas, frame.size);
   context.drawImage(image, 0, 0, ...frame.size);
   drawFaces(context, frame, colours);
 }
 
-// The same where a recording has no pictures.
+// Draw the boxes only, for recordings without images.
 export function drawBlank(canvas, frame, colours) {
   const context = fit(canvas, frame.size);
   context.fillStyle = "#3a3f45";
@@ -34,8 +34,8 @@ export function drawBlank(canvas, frame, colours) {
   drawFaces(context, frame, colours);
 }
 
-// Make a canvas as sharp as the screen, or as the frame if that is sharper; what is drawn on it
-// has the frame's coordinates.
+// Give a canvas the resolution of the screen, or of the frame if that is higher; drawing uses the
+// frame's coordinates.
 function fit(canvas, [width, height]) {
   const sharpness = Math.max(1, (canvas.clientWidth * devicePixelRatio) / width);
   const wide = Math.round(width * sharpness);
@@ -52,7 +52,7 @@ function fit(canvas, [width, height]) {
 function drawFaces(context, frame, colours) {
   const [width, height] = frame.size;
   const { clientWidth, clientHeight } = context.canvas;
-  // A pixel of the screen in those of the frame, which may have bars beside it
+  // Size of a screen pixel in frame pixels; the frame may have bars beside it
   const unit = clientWidth ? Math.max(width / clientWidth, height / clientHeight) : width / 640;
   const hasWords = width / unit >= SMALL;
   for (const face of frame.faces) drawFace(context, face, { width, height, unit, hasWords }, colours);
@@ -79,7 +79,7 @@ function drawFace(context, face, { width, height, unit, hasWords }, colours) {
   const fits = below + size + 3 * unit < height;
   if (reasons && fits) writeBelow(context, reasons, x, below, width, unit);
   context.font = `600 ${size}px system-ui, sans-serif`;
-  const words = fits ? title(face) : `${title(face)} ${reasons}`; // not over the face
+  const words = fits ? title(face) : `${title(face)} ${reasons}`; // never over the face
   const room = context.measureText(words).width + 10 * unit;
   const left = Math.max(0, Math.min(x, width - room));
   const above = doubts.length ? (HATCH + 4) * unit : 2 * unit;
@@ -90,7 +90,7 @@ function drawFace(context, face, { width, height, unit, hasWords }, colours) {
   context.fillText(words, left + 5 * unit, bottom - 6 * unit);
 }
 
-// Stripe a band outside of a box, dark and light: it shows without colours too, and not on the face.
+// Draw a band of dark and light stripes outside a box: visible without colours, and not on the face.
 function hatchAround(context, w, h, unit) {
   const inner = 3 * unit;
   const outer = inner + HATCH * unit;

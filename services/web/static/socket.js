@@ -1,6 +1,6 @@
-// The socket to the server. Pictures come as binary messages: length of the JSON (4 bytes,
-// big-endian), JSON, JPEG. Everything else is JSON with a "kind". All that is ever sent back is the
-// name of a stream whose picture is on the screen: it acknowledges the picture, and asks for the next.
+// The socket to the server. Frames arrive as binary messages: length of the JSON (4 bytes,
+// big-endian), JSON, JPEG. Everything else is JSON with a "kind". The page only ever sends the name
+// of a stream whose frame is on the screen, which acknowledges the frame and requests the next.
 
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 4000;
@@ -13,7 +13,7 @@ export class FeedSocket {
     this.name = null;
   }
 
-  // Have a function called with each message of a kind; returns a function that ends that.
+  // Call a function with each message of a kind; returns a function that unsubscribes it.
   on(kind, listener) {
     if (!this.listeners.has(kind)) this.listeners.set(kind, new Set());
     this.listeners.get(kind).add(listener);
@@ -51,7 +51,7 @@ export class FeedSocket {
     if (socket) socket.close();
   }
 
-  // Acknowledge that a stream's picture is on the screen.
+  // Acknowledge that a stream's frame is on the screen.
   acknowledge(stream) {
     if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(stream);
   }
@@ -73,7 +73,7 @@ export class FeedSocket {
   }
 }
 
-// Show the form for the token where the login has ended: it stands at every address.
+// Show the login form if the login has ended: the server shows it at every address.
 async function reloadIfLoggedOut() {
   const response = await fetch(location.href, { method: "HEAD", cache: "no-store" }).catch(() => null);
   if (response?.status === 401) location.reload();

@@ -130,8 +130,8 @@ def test_a_login_that_does_not_fit_is_refused() -> None:
     assert with_login("rtsp://me@HOST/x", None, "p@ss") == "rtsp://me:p%40ss@HOST/x"
     for address, user, what in (
         ("film.mp4", "a", "not an address"),
-        ("rtsp://a:b@HOST/x", None, "password of its own"),
-        ("rtsp://a@HOST/x", "b", "user of its own"),
+        ("rtsp://a:b@HOST/x", None, "already has a password"),
+        ("rtsp://a@HOST/x", "b", "already has a user"),
         ("rtsp://HOST/x", None, "no user"),
     ):
         with pytest.raises(ValueError, match=what):

@@ -1,4 +1,4 @@
-"""The limits that the protocol's page tells are those of the code."""
+"""The limits on the protocol's page are those of the code."""
 
 from pathlib import Path
 
@@ -32,7 +32,7 @@ def test_the_limits_of_all_messages() -> None:
     assert f"{screening.MOST_OTHER_TOPICS} of others" in names
     assert f"samples of {screening.MOST_SUBJECTS} people" in names
     assert f"for {screening.FORGOTTEN_S / 60:.0f} minutes" in names
-    assert f"{MOST_NESTED} in one another" in row("lists and maps")
+    assert f"nested {MOST_NESTED} deep" in row("lists and maps")
     assert f"| {MOST_COUNTERS}, with" in row("counters")
     assert f"{MOST_PIXELS // 10**6} million" in row("an image")
     assert f"{MOST_PICTURE_PIXELS // 10**6} million for a single picture" in row("an image")
@@ -68,8 +68,8 @@ def test_the_limits_of_keys() -> None:
     names = f"{most} signals, {most} sessions, {most // 2} people"
     assert f"{rates(sensor)}; {names}" in row("a `sensor`")
     assert f"{rates(operator)}; {operator.topics} sessions" in row("an `operator`")
-    assert f"| {connections.MOST_WAITING};" in row("connections to a port that have said nothing")
-    assert f"| {connections.MOST_UNREAD_OF_A_PART >> 30} GB," in row("what a part of")
+    assert f"| {connections.MOST_WAITING};" in row("connections to a port that have sent nothing")
+    assert f"| {connections.MOST_UNREAD_OF_A_PART >> 30} GB," in row("unread data of a process")
     assert f"({connections.MOST_PARTS} connections to" in PAGE.read_text(encoding="utf-8")
     assert allowance.PACE == 4 / 5
 
@@ -83,10 +83,12 @@ def test_the_limits_of_peers_without_a_key() -> None:
     assert f"{codec.MAX_PART_BYTES >> 20} MB" in part
     assert f"{MAX_SHORT_BYTES >> 10} kB at outlet" in part
     known = connections.MOST_CONNECTIONS, connections.HANDSHAKE_MS // 1000
-    assert "| {}, which complete the handshake within {} s".format(*known) in row(
+    assert "| {}, which must complete the handshake within {} s".format(*known) in row(
         "connections to a port"
     )
     unread = connections.MOST_UNREAD_BYTES >> 20, connections.MOST_UNREAD_TOGETHER >> 20
-    assert "| {} MB; all connections together {} MB |".format(*unread) in row("what a connection")
+    assert "| {} MB; all connections together {} MB |".format(*unread) in row(
+        "unread data of a connection"
+    )
     assert f"| {SUBSCRIPTIONS} |" in row("subscriptions")
     assert f"| {connections.PATIENCE_S:.0f} s |" in row("how long")

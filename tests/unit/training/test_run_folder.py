@@ -67,9 +67,9 @@ def test_a_run_is_gone_on_with_only_for_the_same(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     runs.open_run_folder(folder, ASKED, resume=False)
     runs.open_run_folder(folder, ASKED, resume=True)
-    with pytest.raises(AffectlineError, match="was begun with epochs 3, not 4"):
+    with pytest.raises(AffectlineError, match="was started with epochs 3, not 4"):
         runs.open_run_folder(folder, {**ASKED, "epochs": 4}, resume=True)
-    with pytest.raises(AffectlineError, match="was begun with batch size by default, not 8"):
+    with pytest.raises(AffectlineError, match="was started with batch size by default, not 8"):
         runs.open_run_folder(folder, {**ASKED, "batch_size": 8}, resume=True)
     with pytest.raises(AffectlineError, match="is not empty"):
         runs.open_run_folder(folder, ASKED, resume=False)
@@ -78,7 +78,7 @@ def test_a_run_is_gone_on_with_only_for_the_same(tmp_path: Path) -> None:
 def test_a_run_is_gone_on_with_only_with_its_votes(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     runs.open_run_folder(folder, {**ASKED, "votes": "1f3a"}, resume=False)
-    with pytest.raises(AffectlineError, match="was begun with votes 1f3a, not none"):
+    with pytest.raises(AffectlineError, match="was started with votes 1f3a, not none"):
         runs.open_run_folder(folder, {**ASKED, "votes": "none"}, resume=True)
     older = tmp_path / "older"
     runs.open_run_folder(older, ASKED, resume=False)

@@ -6,8 +6,8 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 
 {{/*
-A process of the pipeline as a Deployment of its own.
-Takes a dict: root, name, args, and if wanted replicas, resources, sessions (whether it writes there).
+A process of the pipeline as its own Deployment.
+Takes a dict: root, name, args, and optionally replicas, resources, sessions (whether it writes there).
 */}}
 {{- define "affectline.process" -}}
 {{- $root := .root -}}
@@ -23,7 +23,7 @@ spec:
   replicas: {{ .replicas | default 1 }}
   {{- end }}
   {{- if not .isWorker }}
-  strategy: {type: Recreate} # two of it would say everything twice
+  strategy: {type: Recreate} # two instances would publish everything twice
   {{- end }}
   selector:
     matchLabels:
@@ -45,7 +45,7 @@ spec:
         fsGroup: 10001
         seccompProfile: {type: RuntimeDefault}
       {{- if .isWorker }}
-      topologySpreadConstraints: # on as many hosts as there are
+      topologySpreadConstraints: # spread over as many hosts as possible
         - maxSkew: 1
           topologyKey: kubernetes.io/hostname
           whenUnsatisfiable: ScheduleAnyway
@@ -100,7 +100,7 @@ spec:
           secret:
             {{- if eq .name "hub" }}
             secretName: {{ $root.Values.keys.hub }}
-            items: # the keys that the hub lets in are looked for in a folder
+            items: # the hub reads the keys that it allows from a folder
               - {key: hub.key_secret, path: hub.key_secret}
               {{- range $root.Values.keys.allowed }}
               - {key: {{ . }}.key, path: allowed/{{ . }}.key}

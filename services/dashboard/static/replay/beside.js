@@ -1,4 +1,4 @@
-// In the bar at the top: another session beside this one, and whether both play together.
+// In the top bar: selects a session to show beside this one, and whether both play together.
 import { panes } from "affectline-replay";
 
 export default {

@@ -1,4 +1,4 @@
-// The curves of a session on one time axis, and a cursor that moves over them.
+// The curves of a session on one time axis, with a moving cursor.
 import { colours, drawBands, drawLine, fit, hatch } from "./drawing.js";
 import { clockOf, TICK_WIDTH } from "./times.js";
 import { KINDS, scaleOf, timeTicks } from "affectline-dashboard";
@@ -8,19 +8,19 @@ const RIGHT = 10;
 const TITLE = 19; // height of a row's title
 const GAP = 5;
 const FOOT = 20;
-const LEAST = 40; // a row's height, and the most of it
+const LEAST = 40; // minimum and maximum height of a row
 const MOST = 150;
-const EXPRESSION = 1.7; // its height, of the others'
+const EXPRESSION = 1.7; // height of an expression row relative to other rows
 
 export class CurveCanvas {
-  // base: the curves. top: what moves over them.
+  // base: canvas of the curves. top: canvas of the moving parts.
   constructor(base, top) {
     this.base = base;
     this.top = top;
     this.rows = [];
   }
 
-  // How high the chart is: it fills the room if it can.
+  // Height of the chart, which fills the available room if possible.
   static height(count, hasExpression, room) {
     const units = count + (hasExpression ? EXPRESSION - 1 : 0);
     const fixed = FOOT + count * (TITLE + GAP);
@@ -136,7 +136,7 @@ export class CurveCanvas {
     context.setLineDash([]);
   }
 
-  // The cursor, and what every curve is there: in the titles of the rows.
+  // Draw the cursor, and the curves' values there in the titles of the rows.
   point(data, { position, hover, labels, doubts }) {
     const context = fit(this.top, this.width, this.height);
     const colour = colours(this.top);
@@ -174,7 +174,7 @@ export class CurveCanvas {
     return LEFT + ((second - this.begin) / (this.end - this.begin || 1)) * (this.width - LEFT - RIGHT);
   }
 
-  // The second at a place in pixels.
+  // The second at a horizontal position in pixels.
   second(x) {
     const share = (x - LEFT) / (this.width - LEFT - RIGHT);
     return this.begin + Math.min(Math.max(share, 0), 1) * (this.end - this.begin);
@@ -186,13 +186,13 @@ export class CurveCanvas {
   }
 }
 
-// What a row is called, with its unit.
+// Title of a row, with its unit.
 export function titleOf({ kind, of, unit, synthetic }) {
   const name = KINDS.find((one) => one.kind === kind)?.name ?? kind;
   return `${name}, ${of} (${unit})${synthetic ? ", simulated" : ""}`;
 }
 
-// What a curve says at a moment.
+// Texts for the values of a curve at a moment.
 export function valuesAt(curve, at, gap, labels, doubts) {
   if (curve.bands) {
     const point = nearest(curve.bands, at, gap);
@@ -215,7 +215,7 @@ export function valuesAt(curve, at, gap, labels, doubts) {
   });
 }
 
-// The point of a moment: the last one before it, else the next; null where the nearest is too far.
+// The point for a moment: the last one before it, else the next; null if both are too far.
 function nearest(points, at, gap) {
   let [low, high] = [0, points.length];
   while (low < high) {
@@ -232,7 +232,7 @@ function within(points, begin, end) {
   return points.filter(([second]) => second >= begin && second <= end);
 }
 
-// The values of a curve's lines that are seen.
+// The visible values of a curve's lines.
 function valuesOf(curve, begin, end) {
   const seen = (curve.lines ?? []).flatMap(({ points }) => within(points, begin, end));
   return seen.map(([, value]) => value);

@@ -1,6 +1,6 @@
-// What both canvases are drawn with.
+// Drawing functions shared by both canvases.
 
-// Fit a canvas to its element, in pixels of the screen; returns its context, in CSS pixels.
+// Fit a canvas to its element in screen pixels; returns its context, in CSS pixels.
 export function fit(canvas, width, height) {
   const ratio = devicePixelRatio || 1;
   const [wide, high] = [Math.round(width * ratio), Math.round(height * ratio)];
@@ -14,13 +14,13 @@ export function fit(canvas, width, height) {
   return context;
 }
 
-// Reads the colours of the page by their names.
+// Returns a function that looks up the page's colours by name.
 export function colours(element) {
   const style = getComputedStyle(element);
   return (name) => style.getPropertyValue(`--${name}`).trim() || "#888";
 }
 
-// The expressions on top of each other, from the bottom: bands of [second, seven percentages, doubts].
+// Draw the expressions stacked, from the bottom: bands of [second, seven percentages, doubts].
 export function drawBands(context, bands, { labels, gap, x, top, height, colour, alpha = 1 }) {
   for (const run of runs(bands, gap)) {
     let below = run.map(() => 0);
@@ -41,7 +41,7 @@ export function drawBands(context, bands, { labels, gap, x, top, height, colour,
   context.globalAlpha = 1;
 }
 
-// A line of [second, value].
+// Draw a line of [second, value].
 export function drawLine(context, points, { gap, x, y, stroke, width = 1.75, halo = null }) {
   context.lineJoin = "round";
   for (const run of runs(points, gap)) {
@@ -59,7 +59,7 @@ export function drawLine(context, points, { gap, x, y, stroke, width = 1.75, hal
   }
 }
 
-// Points that follow each other without a gap.
+// Split points into runs without gaps.
 export function* runs(points, gap) {
   let run = [];
   for (const point of points) {
@@ -72,7 +72,7 @@ export function* runs(points, gap) {
   if (run.length) yield run;
 }
 
-// Diagonal stripes over a part of a row: what is there is not to be trusted.
+// Diagonal stripes over a part of a row that is not to be trusted.
 export function hatch(context, left, top, width, height, { ink, paper }) {
   context.save();
   context.beginPath();

@@ -1,21 +1,21 @@
-// The overview of a whole session behind the scrubber, and where the labels of its markers go.
+// The overview of a whole session behind the scrubber, and the placement of its markers' labels.
 import { colours, drawBands, drawLine, fit } from "./drawing.js";
 import { clockOf, TICK_WIDTH } from "./times.js";
 import { timeTicks } from "affectline-dashboard";
 
-export const EDGE = 8; // pixels left and right of the session: the handle is as wide
+export const EDGE = 8; // margin in pixels left and right of the session, for the handle
 const FOOT = 18; // height of the time axis
 const LANES = 2;
-const LABEL_WIDTH = 132; // of a marker, in pixels: what is longer is shortened
+const LABEL_WIDTH = 132; // maximum width of a marker's label, in pixels
 const CHARACTER = 6.6;
-const LEAST_ROOM = 30; // a shorter label tells nothing
+const LEAST_ROOM = 30; // minimum useful width of a label
 
 export class Overview {
   constructor(canvas) {
     this.canvas = canvas;
   }
 
-  // Draw it; returns how many points it is made of.
+  // Draw the overview; returns its number of points.
   draw(data, { width, height, labels }) {
     const context = fit(this.canvas, width, height);
     const colour = colours(this.canvas);
@@ -48,8 +48,8 @@ export class Overview {
   }
 }
 
-// Where each marker is, in pixels, with room for its label: in two lanes, in which none overlaps
-// another; labels are shortened as far as need be. Where that leaves nothing there is a tick alone.
+// Position of each marker in pixels, with room for its label in two lanes without overlaps. Labels
+// are shortened as needed; without enough room only a tick is left.
 export function placeFlags(markers, seconds, width) {
   const inner = width - 2 * EDGE;
   const lanes = Array.from({ length: LANES }, () => []);
@@ -60,7 +60,7 @@ export function placeFlags(markers, seconds, width) {
     const before = lanes.map((lane) => lane.at(-1));
     const fits = (lane) => flag.start - (before[lane]?.start ?? -Infinity) >= LEAST_ROOM;
     const isFree = !before[0] || before[0].start + before[0].wanted + 4 <= flag.start;
-    flag.lane = isFree ? 0 : [1, 0].find(fits) ?? null; // ticks of the lower lane cross no label
+    flag.lane = isFree ? 0 : [1, 0].find(fits) ?? null; // ticks of lower labels cross no other label
     if (flag.lane !== null) lanes[flag.lane].push(flag);
     return flag;
   });

@@ -1,4 +1,4 @@
-// The sessions on the page: one of them has the keys; two may play together.
+// The sessions on the page: one handles the keyboard; two may play together.
 
 class Panes {
   constructor() {
@@ -17,7 +17,7 @@ class Panes {
     if (this.active === pane) [this.active = null] = this.all;
   }
 
-  // Those that do what one of them is told.
+  // The panes that follow commands to one of them.
   with(pane) {
     return this.areTogether ? [...this.all] : [pane];
   }

@@ -1,6 +1,6 @@
-// Times of a session, for people.
+// Formats and parses times of a session.
 
-// Seconds as h:mm:ss.s
+// Format seconds as h:mm:ss.s
 export function formatTime(seconds) {
   const tenths = Math.round(Math.abs(seconds) * 10);
   const two = (number) => String(number).padStart(2, "0");
@@ -9,7 +9,7 @@ export function formatTime(seconds) {
   return `${seconds < 0 && tenths ? "\u2212" : ""}${hours}:${two(minutes)}:${rest}`;
 }
 
-// The same as short as it can be told: for labels of axes.
+// The shortest format, for axis labels.
 export function clockOf(seconds) {
   const whole = Math.round(seconds);
   const two = (number) => String(number).padStart(2, "0");
@@ -17,14 +17,14 @@ export function clockOf(seconds) {
   return hours ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
 }
 
-// The time of day, by the browser's clock and language.
+// The time of day in the browser's time zone and language.
 export function wallClock(ms) {
   return new Date(ms).toLocaleTimeString();
 }
 
-export const TICK_WIDTH = 74; // pixels of a label of the time axis
+export const TICK_WIDTH = 74; // width of a time axis label in pixels
 
-// Of a time as it was typed: seconds, or null where it is none.
+// Parse a typed time to seconds; null if it is not a time.
 export function readTime(text) {
   const match = /^(?:(?:(\d+):)?(\d+):)?(\d{1,6}(?:\.\d+)?)$/.exec(text.trim());
   if (!match) return null;

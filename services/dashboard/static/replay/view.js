@@ -1,4 +1,4 @@
-// The replay of one session: its video, its curves, the scrubber, its markers and annotations.
+// The replay of one session: video, curves, scrubber, markers and annotations.
 import { KINDS } from "affectline-dashboard";
 import { decode, draw, drawBlank, FeedSocket } from "affectline-web";
 import {
@@ -7,12 +7,12 @@ import {
 
 const RATES = [0.25, 0.5, 1, 2, 4, 8];
 const SPANS = { "whole session": null, "5 min": 300, "1 min": 60, "15 s": 15 };
-const FINE_S = 0.1; // points of the whole session further apart than this are too few for a part
-const DRAG_MS = 250; // how often a handle that is dragged has the replay follow
-const AWAITED_MS = 4000; // how long frames from before a jump are waited out
+const FINE_S = 0.1; // if the whole session's points are further apart, a part needs more of them
+const DRAG_MS = 250; // how often the replay follows a dragged handle
+const AWAITED_MS = 4000; // how long frames from before a jump are ignored
 const UNDO_MS = 20_000;
-const POLL_MS = 1000; // how often more of a long session is asked for
-const MOVED_PX = 3; // less is a click
+const POLL_MS = 1000; // how often more of a long session is requested
+const MOVED_PX = 3; // smaller movements are clicks
 const NO_FACE_MS = 500;
 const EDGE = 8; // as in the overview
 const BELOW = 64; // pixels of margins between the curves and the lower edge of the screen
@@ -153,7 +153,7 @@ export default {
   emits: ["act"],
   data() {
     return {
-      state: this.begins, // as it is, not as a replay begins: another page may have paused it
+      state: this.begins, // the current state: another page may have paused the replay
       streams: {}, position: 0, data: EMPTY, part: null, problem: "", loaded: false,
       span: "whole session", hidden: KINDS.filter((one) => !one.isShown).map((one) => one.kind),
       view: { begin: 0, end: 1 }, plotHeight: 300, points: 0, overviewPoints: 0, width: 0,
@@ -299,7 +299,7 @@ export default {
       panes.all.forEach((pane) => { pane.isActive = pane === this; });
     },
 
-    // The feed.
+    // Feed
     clear() {
       this.isConnected = true;
       this.streams = {};
@@ -309,7 +309,7 @@ export default {
       for (const stream of Object.values(this.streams)) stream.faces = [];
     },
     lose() {
-      if (this.isConnected) this.act({ do: "open" }); // it may have been closed meanwhile
+      if (this.isConnected) this.act({ do: "open" }); // the replay may have been closed meanwhile
       this.isConnected = false;
     },
     follows({ position, ...state }) {
@@ -357,7 +357,7 @@ export default {
       this.point();
     },
 
-    // Playing.
+    // Playback
     togglePlay() {
       const paused = !this.isStopped;
       for (const pane of panes.with(this)) pane.setPaused(paused);
@@ -390,7 +390,7 @@ export default {
       this.act({ do: "seek", at });
     },
 
-    // Download what is on the screen: the frames, and all that was said about them.
+    // Download the displayed frames and their results.
     async takeSnapshot() {
       const query = new URLSearchParams({ viewer: this.socket.clientId, feed: this.feed });
       for (const stream of this.names) {
@@ -411,7 +411,7 @@ export default {
       }
     },
 
-    // Keys.
+    // Keyboard
     pressKey(event) {
       if (panes.active !== this || event.altKey || event.metaKey) return;
       const { target } = event;
@@ -452,7 +452,7 @@ export default {
       return true;
     },
 
-    // The scrubber.
+    // Scrubber
     place(seconds) {
       const inner = this.width - 2 * EDGE;
       return EDGE + Math.min(Math.max(seconds / (this.seconds || 1), 0), 1) * inner;
@@ -483,7 +483,7 @@ export default {
       this.seek(this.position);
     },
 
-    // Markers and annotations.
+    // Markers and annotations
     moved(one) {
       const now = [this.dragged, this.nudged].find((change) => change && change.key === one.key);
       return now ? { ...one, at: now.at, ...(one.end === undefined ? {} : { end: now.end }) } : one;
@@ -502,7 +502,7 @@ export default {
       this.act({ do: "add", of: "annotation", at, end, label: this.label.trim() || "annotation" });
       this.label = "";
     },
-    // What is being typed stays, whatever comes meanwhile.
+    // Keep what is being typed when updates arrive.
     type(event, one, name) {
       this.typed = { key: one.key, name, text: event.target.value };
     },
@@ -582,21 +582,21 @@ export default {
       this.said = null;
       this.act({ do: "undo" });
     },
-    // Called by the server: what was done, or why it was not.
+    // Called by the server: reports what was done, or why it was not.
     tell({ text, canUndo = false, isProblem = false }) {
       clearTimeout(this.saidTimer);
       this.said = { text, canUndo, isProblem };
       this.dragged = this.nudged = null;
       if (!isProblem) this.saidTimer = setTimeout(() => { this.said = null; }, UNDO_MS);
     },
-    // Called by the server: a frame to go to.
+    // Called by the server: go to a frame.
     showFrame(seconds) {
       this.soughtAt = performance.now();
       this.position = seconds;
       this.point();
     },
 
-    // The curves.
+    // Curves
     async load() {
       try {
         const response = await fetch(`/replay/${this.name}/curves`);
@@ -619,7 +619,7 @@ export default {
       const stripes = names.map((one, i) => `var(--${one}) ${part * i}% ${part * (i + 1)}%`);
       return `linear-gradient(90deg, ${stripes.join(", ")})`;
     },
-    // Have the position in view.
+    // Keep the position in view.
     follow(isNew = false) {
       const length = SPANS[this.span];
       const { begin, end } = this.view;
@@ -635,7 +635,7 @@ export default {
       this.loadPart();
       this.drawCurves();
     },
-    // More points of what is shown, where the whole session has too few of them.
+    // Load more points for the visible part if the whole session has too few.
     async loadPart() {
       const { begin, end } = this.view;
       const isWhole = end - begin >= this.seconds;
@@ -644,7 +644,7 @@ export default {
       const [from, to] = [Math.max(0, begin - (end - begin) / 2), end + (end - begin)];
       const asked = this.asked = `/replay/${this.name}/curves?begin=${from}&end=${to}`;
       const response = await fetch(asked).catch(() => null);
-      if (this.asked !== asked || !response?.ok) return; // the whole session's points are there
+      if (this.asked !== asked || !response?.ok) return; // keep the whole session's points
       this.part = Object.freeze(await response.json());
       this.drawCurves();
     },
@@ -655,7 +655,7 @@ export default {
       const plot = this.$refs.plot;
       const isBeside = innerWidth > 1000 && !this.isOneOfTwo;
       const stage = plot.getBoundingClientRect().top + scrollY;
-      const { transport } = this.$refs; // it and the scrubber are to be above the fold
+      const { transport } = this.$refs; // keep it and the scrubber above the fold
       const below = transport.offsetHeight + timeline.offsetHeight + BELOW;
       const room = isBeside ? Math.max(300, innerHeight - stage - below) : 0;
       const has = this.shown.some(({ kind }) => kind === "expression");
@@ -700,7 +700,7 @@ export default {
       this.seek(this.chart.second(event.clientX - this.$refs.plot.getBoundingClientRect().left));
     },
 
-    // Words.
+    // Texts
     describe(stream) {
       const faces = this.streams[stream].faces.map((face) => `face ${face.track} ${face.label ?? ""}`);
       return `${stream}: ${faces.join(", ") || "no face"}`;

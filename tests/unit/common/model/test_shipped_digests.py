@@ -55,7 +55,7 @@ def test_a_model_that_was_exchanged_with_its_manifest_is_refused(installed: Path
 def test_settings_of_a_shipped_model_are_pinned_too(installed: Path) -> None:
     path = installed / "vgg16-48" / MANIFEST
     path.write_text(json.dumps(json.loads(path.read_text()) | {"temperature": 40.0}))
-    with pytest.raises(AffectlineError, match="install Affectline again"):
+    with pytest.raises(AffectlineError, match="reinstall Affectline"):
         artifact.load(installed / "vgg16-48")
 
 

@@ -60,7 +60,7 @@ def test_another_machine_is_reached_by_tcp(folder: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("AFFECTLINE_KEYS", str(folder / "keys"))
     assert not is_on_this_machine("192.0.2.1")
     assert not reach(HubSettings(host="192.0.2.1", security="off")).is_local
-    with pytest.raises(AffectlineError, match="asks for keys"):
+    with pytest.raises(AffectlineError, match="requires keys"):
         reach(HubSettings(host="192.0.2.1"))
 
 

@@ -80,7 +80,7 @@ def test_a_password_file_that_cannot_be_used_is_named_before_anything_starts(
     ("source: film.mp4, password_file: f", "for addresses"),
     ("source: 'rtsp://HOST/x', user: me", "a user needs a password_file"),
     ("source: 'rtsp://HOST/x', password_file: f", "has no user for the password"),
-    ("source: 'rtsp://me:word@HOST/x', password_file: f", "has a password of its own"),
+    ("source: 'rtsp://me:word@HOST/x', password_file: f", "already has a password"),
 ])  # fmt: skip
 def test_a_login_that_does_not_fit_is_refused(tmp_path: Path, entry: str, what: str) -> None:
     path = settings(tmp_path, f"sources: [{{name: a, {entry}}}]\n")

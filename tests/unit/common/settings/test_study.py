@@ -22,7 +22,7 @@ def test_what_was_given_is_flat_and_in_order() -> None:
         ({"participant": 7}, "valid string"),
         ({"participant": " "}, "at least 1 character"),
         ({"task": "x" * 65}, "at most 64"),
-        ({"fields": {"task": "drive"}}, "stands beside fields"),
+        ({"fields": {"task": "drive"}}, "set it beside fields"),
         ({"fields": {"a b": "1"}}, "pattern"),
     ],
 )

@@ -73,7 +73,7 @@ def test_moments_inside_are_judged_as_well() -> None:
     ):
         assert reason(Clocks().screen(), message) == "time"
     assert reason(Clocks().screen(), emotion.model_copy(update={"faces": ()})) is None
-    with pytest.raises(ValueError, match="fits no message"):
+    with pytest.raises(ValueError, match="does not fit into 64 bits"):
         changed(samples, offsets=(), rate=5e-324)
 
 

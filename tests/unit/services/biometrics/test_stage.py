@@ -198,7 +198,7 @@ def test_lossless_delivery_starts_when_its_consumers_are_there(
 ) -> None:
     b = bench(Script(["open", [beat(START)]]), "lossless", ("recorder", "fusion"))
     b.tick()
-    assert b.stage.context.detail == "waits for fusion, recorder"
+    assert b.stage.context.detail == "waiting for fusion, recorder"
     b.stage.context.ready |= {"recorder", "fusion"}
     b.run_until(lambda: b.stage.done)
     assert len(b.published) == 1

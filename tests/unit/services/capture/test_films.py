@@ -167,7 +167,7 @@ def test_without_a_creation_time_the_date_is_to_be_written(tmp_path: Path) -> No
     with pytest.raises(AffectlineError, match=r"start: file: a.mkv: .*no creation time: write"):
         read_creation_time(str(path))
     source = SourceSettings(name="a", source="0", start="file")
-    with pytest.raises(AffectlineError, match="only films can begin at a date"):
+    with pytest.raises(AffectlineError, match="only films can have a start date"):
         _ = CaptureProcess(source=source).calendar_start
 
 

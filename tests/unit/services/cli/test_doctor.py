@@ -36,7 +36,7 @@ def test_a_missing_network_is_a_failure_with_a_fix(tmp_path: Path) -> None:
     assert "iris, covered-face: checksums match" in found.detail
     result = doctor._check_networks(tmp_path)
     assert (result.check, result.state) == ("networks", "failure")
-    assert result.fix == "install Affectline again"
+    assert result.fix == "reinstall Affectline"
 
 
 def test_taken_ports_are_a_failure_with_a_fix(monkeypatch: pytest.MonkeyPatch) -> None:

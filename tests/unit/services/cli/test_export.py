@@ -58,7 +58,7 @@ def test_a_wrong_setting_is_explained(session: Path) -> None:
 
 
 def test_help_lists_the_exporters_and_their_settings() -> None:
-    text = RUNNER.invoke(app, ["export", "--help"], env={"COLUMNS": "200"}).stdout
+    text = RUNNER.invoke(app, ["export", "--help-all"], env={"COLUMNS": "200"}).stdout
     assert re.search(rf"--to +{re.escape('[' + '|'.join(EXPORTERS.names()) + ']')}", text), text
     assert "csv: Character between the cells of a row." in text
     assert "--exporter" not in text

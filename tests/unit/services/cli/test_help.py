@@ -15,6 +15,7 @@ from affectline.services.cli.help_page import GROUPS, name_values
 from affectline.services.cli.main import app
 
 ROOT: Any = name_values(typer.main.get_command(app))
+SCREEN_LINES = 43
 WITH_COMMANDS = ("control", "keys", "sessions", "validate")
 COMMANDS = {
     name: command for name, command in ROOT.commands.items() if name not in WITH_COMMANDS
@@ -59,8 +60,34 @@ def test_every_command_stands_once_in_the_help_which_fits_a_screen() -> None:
     shown = call("--help")
     assert shown.returncode == 0
     assert max(map(len, shown.stdout.splitlines()[1:])) <= 80
-    assert len(shown.stdout.splitlines()) <= 43
+    assert len(shown.stdout.splitlines()) <= SCREEN_LINES
     assert "..." not in shown.stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_a_command_fits_a_screen_and_names_every_option(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    command = COMMANDS[name]
+    context = command.make_context(name, [], resilient_parsing=True)
+    text = command.get_help(context)
+    assert len(text.splitlines()) <= SCREEN_LINES
+    assert max(map(len, text.splitlines())) <= 80
+    for parameter in command.params:
+        if parameter.param_type_name == "option" and not parameter.hidden:
+            assert re.search(rf"(^|[ ,/]){parameter.opts[0]}\b", text, re.MULTILINE), parameter
+
+
+def test_what_the_help_of_a_command_leaves_out_is_in_that_of_all() -> None:
+    brief, whole = call("biometrics", "--help").stdout, call("biometrics", "--help-all").stdout
+    assert "--driver csv          --column" in brief
+    assert "Column with the time of each row" not in brief
+    assert "Column with the time of each row" in whole
+    assert "More options" not in whole
+    of_one = call("biometrics", "--driver", "csv", "--help").stdout
+    assert "Column with the time of each row" in of_one
+    assert "advertises" not in of_one
 
 
 def test_a_bare_command_shows_the_help() -> None:

@@ -28,7 +28,7 @@ def test_a_report_says_whether_the_recording_is_whole(
     page = (tmp_path / "report.html").read_text()
     said, complained = capsys.readouterr()
     assert "mostly calm" in said
-    assert "Model m@1: its accuracy is not known here" in page
+    assert "Model m@1: its accuracy is unknown here" in page
     assert ", privacy everything" in page
     assert "data:image/jpeg" in page
     assert ("The recording is incomplete: the end is missing" in page) is not whole

@@ -22,7 +22,7 @@ def call(*arguments: str) -> str:
 
 
 def test_every_setting_of_every_driver_has_an_option_with_a_help_text() -> None:
-    text = call("--help")
+    text = call("--help-all")
     fields = group_fields(BiometricsSettings)
     assert {"subject", "address", "board", "columns", "folder", "seed"} <= fields.keys()
     for name, owners in fields.items():

@@ -193,7 +193,7 @@ def test_a_wave_with_too_low_a_rate_gives_the_reason() -> None:
     state = person.add_samples(skin(0, 3.0).model_copy(update={"signal": "ppg"}))
     assert state
     assert state.nervousness is None
-    assert state.signals["heart"].reason == "ppg: 8 samples a second; beats need 20 at least"
+    assert state.signals["heart"].reason == "ppg: 8 samples a second; beats need at least 20"
 
 
 def test_states_from_synthetic_signals_are_marked() -> None:

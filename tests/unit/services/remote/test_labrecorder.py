@@ -118,7 +118,7 @@ def test_a_page_in_a_browser_cannot_have_lines_sent() -> None:
             answer = client.makefile("rb").read()
         server.shutdown()
         serving.join()
-    assert answer == b"ERROR HTTP is spoken at the other port\n"
+    assert answer == b"ERROR use the other port for HTTP\n"
     assert not spy.asked
 
 

@@ -142,5 +142,5 @@ def test_reasons_are_bars_on_lanes() -> None:
     row = ChartRow("why", lanes=[Lane("dark", [(0, 5), (10, 12)]), Lane("covered", [(1, 2)])])
     html = draw_rows([row], SPAN)
     assert html.count('<i class="bar"') == 3
-    assert "dark: 2 times, 7.0 s in all; covered: 1 times, 1.0 s in all" in html
+    assert "dark: 2 times, 7.0 s in total; covered: 1 times, 1.0 s in total" in html
     assert 'data-first="0.000" data-last="20.000"' in html

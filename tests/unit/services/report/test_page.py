@@ -95,7 +95,7 @@ def test_a_page_says_when_and_how_it_was_recorded() -> None:
     assert note.endswith(", privacy everything")
     html = page("a", recording(), about)
     assert f"<p class=note>{note}</p>" in html
-    assert "Model vgg16-48@1: its accuracy is not known here. It knows seven" in html
+    assert "Model vgg16-48@1: its accuracy is unknown here. It knows seven" in html
     assert describe_origin(SessionSeries(), {}) == ""
 
 
@@ -110,7 +110,7 @@ def test_the_accuracy_of_a_model_is_that_of_its_manifest() -> None:
     assert "agrees with most of FER+'s ten annotators on 86" in votes
     elsewhere = {"settings": {"classifier": {"model": "//elsewhere/share"}}}
     (other,) = describe_models(session, {"model": "own@12345678", **elsewhere})
-    assert "is not known here" in other
+    assert "is unknown here" in other
 
 
 @pytest.mark.parametrize("factor", [1_000_000_000, 1_000_000, 1_000])
@@ -167,7 +167,7 @@ def test_pictures_are_listed_and_have_no_time_axis() -> None:
     )
     assert html.count(f"<tr>{first}<td>+0.13</td><td>+0.40</td></tr>") == 2
     for text in (
-        "5 pictures, each analysed on its own: 3 of them show a face, 4 faces in all; mostly happy",
+        "5 pictures, each analysed on its own: 3 of them show a face, 4 faces in total; mostly ",
         "b.jpg</th><td class='none text'>no face<",
         "c.jpg</th><td class='none text'>not analysed: invalid",
         "d.jpg</th><td class='none text'>no result: unanswered",

@@ -70,10 +70,10 @@ def test_without_a_browser_it_says_what_to_install(path: Path, tmp_path: Path) -
 
 def test_a_browser_that_fails_is_quoted(path: Path, tmp_path: Path) -> None:
     browser(path, "echo 'no room' >&2; exit 3")
-    with pytest.raises(AffectlineError, match="has not printed the report: no room"):
+    with pytest.raises(AffectlineError, match="did not print the report: no room"):
         pdf.print_pdf("<head></head>", tmp_path / "report.pdf")
     browser(path, "exit 0")
-    with pytest.raises(AffectlineError, match="has not printed the report: 0"):
+    with pytest.raises(AffectlineError, match="did not print the report: 0"):
         pdf.print_pdf("<head></head>", tmp_path / "report.pdf")
 
 

@@ -32,7 +32,7 @@ def test_annotations_are_in_order_and_stand_once(tmp_path: Path) -> None:
 
 
 def test_a_part_has_a_duration() -> None:
-    with pytest.raises(ValidationError, match="it ends at 3 s, and begins at 5 s"):
+    with pytest.raises(ValidationError, match="it ends at 3 s but begins at 5 s"):
         Annotation(begin_s=5, end_s=3, label="x")
 
 

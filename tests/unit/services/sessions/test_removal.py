@@ -218,7 +218,7 @@ def test_what_is_no_session_of_ours_stays(tmp_path: Path) -> None:
     assert (outside / "drive.mp4").exists()
     remover = SessionRemover(folder)
     for name, problem in (
-        ("holiday", "holds nothing that Affectline has written"), ("in", "no session of that name"),
+        ("holiday", "not a session folder written by"), ("in", "no session of that name"),
         ("none", "no session of that name"), ("../elsewhere/outside", "not in the sessions folder"),
         (str(outside), "not in the sessions folder"), ("..", "not in the sessions folder"),
     ):  # fmt: skip

@@ -165,5 +165,5 @@ def test_tables_without_the_columns_of_today_are_read(tmp_path: Path) -> None:
 
 def test_tables_of_another_version_are_refused(tmp_path: Path) -> None:
     (tmp_path / "emotions.csv").write_text("stream,epoch,seq\ndrive,1,2\n")
-    with pytest.raises(AffectlineError, match="columns are those of another version"):
+    with pytest.raises(AffectlineError, match="columns are from another version"):
         open_recording(tmp_path)

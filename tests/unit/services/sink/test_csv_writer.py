@@ -187,7 +187,7 @@ def test_no_table_has_rows_twice_or_torn_ones_after_a_restart(torn: str, tmp_pat
 def test_tables_of_another_version_are_not_continued(tmp_path: Path) -> None:
     CsvWriter(tmp_path, {}).close()
     (tmp_path / "emotions.csv").write_text("stream,epoch\n")
-    with pytest.raises(AffectlineError, match="other columns"):
+    with pytest.raises(AffectlineError, match="columns differ"):
         CsvWriter(tmp_path, {})
 
 
@@ -199,7 +199,7 @@ def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
 
 def test_somebody_elses_session_json_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "session.json").write_text("[]")
-    with pytest.raises(AffectlineError, match="not one of ours"):
+    with pytest.raises(AffectlineError, match="not written by this version"):
         CsvWriter(tmp_path, {})
     assert (tmp_path / "session.json").read_text() == "[]"
 

@@ -55,7 +55,7 @@ def test_a_session_that_is_there_is_not_recorded_over(
     recorder_control: RecorderControl, tmp_path: Path
 ) -> None:
     (tmp_path / "drive").mkdir()
-    with pytest.raises(AffectlineError, match="there is a session drive already"):
+    with pytest.raises(AffectlineError, match="session drive already exists"):
         recorder_control.start("drive", "yes", "everything")
 
 

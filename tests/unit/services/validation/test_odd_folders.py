@@ -92,7 +92,7 @@ def test_people_without_signal_or_label_are_left_out_and_reported(people: Path) 
     figures, _ = run("stress-predict", people)
     assert list(figures["sets"]["skin"]["auc_by_subject"]) == ["S02", "S11"]
     assert "S03: left out, no signal" in "\n".join(figures["notes"])
-    assert "S04: left out, labels.csv says nothing of 4" in figures["notes"]
+    assert "S04: left out, labels.csv does not contain 4" in figures["notes"]
 
 
 def test_people_may_be_called_otherwise(people: Path) -> None:
@@ -133,7 +133,7 @@ def test_labels_may_be_of_one_kind_or_outside_of_the_recording(people: Path) -> 
 def test_nothing_can_be_fitted_without_stress(tmp_path: Path) -> None:
     for number in (1, 2):
         write_person(tmp_path, number, range(0), seconds=60)
-    assert "all of their 60 seconds are rest" in error_message("stress-predict", tmp_path)
+    assert "all 60 seconds are rest" in error_message("stress-predict", tmp_path)
 
 
 def test_short_sessions_are_scored_too(people: Path) -> None:
@@ -213,7 +213,7 @@ def test_a_drive_that_was_unpacked_beside_its_archive_counts_once(tmp_path: Path
         "drive.one",
         "drive.two",
     ]
-    assert notes == ["drive.one.csv.xz: left out, drive.one is there already"]
+    assert notes == ["drive.one.csv.xz: left out, drive.one was already read"]
 
 
 def test_what_is_wrong_with_a_folder_is_reported(people: Path, tmp_path: Path) -> None:
@@ -227,4 +227,4 @@ def test_what_is_wrong_with_a_folder_is_reported(people: Path, tmp_path: Path) -
     (people / "labels.csv").write_text("participant,unix_s,stress\n")
     assert "no row of participant,unix_s,stress" in error_message("stress-predict", people)
     (people / "labels.csv").write_text("participant,unix_s,stress\n77,1,0\n")
-    assert "nobody with labels and signals" in error_message("stress-predict", people)
+    assert "no person with labels and signals" in error_message("stress-predict", people)

@@ -232,7 +232,7 @@ def test_who_sends_wrong_tokens_waits_the_longer_the_more_of_them(
         clock.now += 0.5
     assert log_in(browser).status_code == 303
     assert log_in(client(TOKEN, "0.0.0.0", clock=clock), "guess").headers["retry-after"] == "1"
-    assert "a wrong token from testclient: it has to wait 256 s" in caplog.text
+    assert "wrong token from testclient: it must wait 256 s" in caplog.text
     assert "guess" not in Here.audit.read_text()
 
 

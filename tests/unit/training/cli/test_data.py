@@ -203,7 +203,7 @@ def test_every_fix_is_told(check: Any, tmp_path: Path) -> None:
     (tmp_path / "sad" / "b.png").write_bytes(b"")
     (tmp_path / "sad" / "notes.txt").touch()
     _, out, _ = check(tmp_path)
-    assert "(pictures are whole PNG" in out
+    assert "(pictures must be complete PNG" in out
     assert "(keep only PNG" in out
 
 
@@ -225,7 +225,7 @@ def test_votes_that_do_not_fit_are_a_problem(check: Any, tmp_path: Path) -> None
     file = write(tmp_path, f"3,{FACE},Training")
     code, out, _ = check(file, "--votes", tmp_path / "none.csv")
     assert code == 1
-    assert "FER+ votes that do not belong to the data: 1" in out
+    assert "FER+ votes that do not match the data: 1" in out
     assert "usable rows: 1 of 1" in out
     assert check(tmp_path, "--votes", file)[0] == 1
 

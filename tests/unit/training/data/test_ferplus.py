@@ -100,7 +100,10 @@ def test_votes_stand_beside_their_rows(tmp_path: Path) -> None:
     [
         (["Training,a,1,1,1,1,1,1,1,1,1,1"], "has 1 rows of votes for 2 rows"),
         (["Training,a,1,1,1,1,1,1,1,1,1,1"] * 3, "has 3 rows of votes for 2 rows"),
-        (["Training,a,1,1,1,1,1,1,1,1,1,1"] * 2, "calls row 2 'Training', the data 'PublicTest'"),
+        (
+            ["Training,a,1,1,1,1,1,1,1,1,1,1"] * 2,
+            "has row 2 in 'Training', the data in 'PublicTest'",
+        ),
         (["Training,a,1,1,1,x,1,1,1,1,1,1"], "row 1 has the count 'x'"),
         (["Training,a,1,1,1,1,1,1,1,1,1"], "row 1 has the count ''"),
         (["Training,a,1,1,1,1,1,1,1,1,1,1,1"], "row 1 has 13 fields, not 12"),

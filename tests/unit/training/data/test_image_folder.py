@@ -170,7 +170,7 @@ def test_a_picture_that_cannot_be_read_is_named(
 def test_a_picture_too_long_to_be_made_square_is_named(tmp_path: Path) -> None:
     (tmp_path / "sad").mkdir()
     cv2.imwrite(str(tmp_path / "sad" / "line.png"), np.zeros((1, 60_000), np.uint8))
-    with pytest.raises(AffectlineError, match=r"^sad/line.png is 60000x1 pixels large: faces are"):
+    with pytest.raises(AffectlineError, match=r"^sad/line.png is 60000x1 pixels: crop the face"):
         dataset.load(tmp_path)
 
 

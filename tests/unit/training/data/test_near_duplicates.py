@@ -25,13 +25,13 @@ def test_it_is_told_where_it_was_looked_for() -> None:
     assert describe_near_duplicates({"rows": 10}) == ""
     found = {"rows": 8, "accuracy": 0.5, "interval": [0.2, 0.8]}
     told = describe_near_duplicates({"rows": 10, "without_twins": found})
-    assert told.startswith("2 of these faces have a near twin")
-    assert "On the other 8 it is right on 50.0%" in told
+    assert told.startswith("2 of these faces have a near duplicate")
+    assert "Accuracy on the other 8 is 50.0%" in told
     assert describe_near_duplicates({"rows": 9, "without_twins": found}).startswith(
         "1 of these faces has a near"
     )
     told = describe_near_duplicates({"rows": 8, "without_twins": found})
-    assert told == "None of these faces has a near twin among the training rows."
+    assert told == "None of these faces has a near duplicate among the training rows."
 
 
 @pytest.mark.parametrize("side", [24, 96])

@@ -130,7 +130,7 @@ def test_every_picture_opens(
 
 
 def test_mistakes_are_shown_surest_first(read: Reader) -> None:
-    sheet = read.text.split("The worst mistakes")[1].split("The surest hits")[0]
+    sheet = read.text.split("The worst mistakes")[1].split("The most confident hits")[0]
     shares = [int(share) for share in re.findall(r"→ \w+ (\d+)%", sheet)]
     assert len(shares) > 5
     assert shares == sorted(shares, reverse=True)

@@ -36,8 +36,8 @@ def test_the_first_worker_knows_its_place(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(
     ("first", "complaint"),
     [
-        ("127.0.0.1:1", "127.0.0.1:1 did not come in 0.2 s"),
-        ("a..b:2222", "a..b:2222 did not come"),
+        ("127.0.0.1:1", "127.0.0.1:1 did not answer within 0.2 s"),
+        ("a..b:2222", "a..b:2222 did not answer"),
         ("host1", "first worker 'host1' is not host:port"),
         ("host1:99999", "'host1:99999' is not host:port"),
         ("host1:0", "'host1:0' is not host:port"),

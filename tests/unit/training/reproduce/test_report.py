@@ -57,7 +57,7 @@ def test_the_page_tells_what_the_pixels_make(tmp_path: Path) -> None:
     # Of the three lines, one is too far with the better pixels as well.
     assert "Pixels 0 to 255: of 3 lines, 3 end more than 1.5 points from the range." in words
     assert "2 of these 3 end within 1.5 points, and all 3 are 1.5 points nearer" in words
-    assert "With pixels 0 to 1 the differences above at more epochs (4) are those" in words
+    assert "With pixels 0 to 1, the remaining differences at more epochs (4) are those" in words
 
 
 def test_a_place_is_checked_and_left_as_it_is(tmp_path: Path) -> None:

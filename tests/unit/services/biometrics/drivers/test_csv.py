@@ -112,7 +112,7 @@ def test_a_comma_is_a_point_between_other_signs(tmp_path: Path) -> None:
         (
             "time|hr\n1|60\n",
             {},
-            "no column 'time'|no column 'hr'.*is there another --delimiter between them",
+            "no column 'time'|no column 'hr'.*does it need another --delimiter",
         ),
         ("time,pulse\n1,2\n", {}, r"no column 'hr'.*its columns are time, pulse"),
         ("t,hr\n1,60\n", {}, "no column 'time'"),

@@ -30,7 +30,7 @@ def table_of(html: str) -> dict[str, str]:
 def test_figures_and_reasons_are_told() -> None:
     html = page(signed_session())
     cells = table_of(html)
-    assert cells["blinks"] == "14 in 56 s of seen eyes, 15.0 a minute, median 160 ms"
+    assert cells["blinks"] == "14 in 56 s of visible eyes, 15.0 a minute, median 160 ms"
     assert cells["PERCLOS"] == "mean 4.0%, at most 4.0%"
     assert cells["gaze"] == "ahead 80%, to their left 20%"
     assert cells["eyes unknown"] == "looking down, which lowers open lids 6.7%"
@@ -45,7 +45,7 @@ def test_it_says_what_was_not_validated() -> None:
     html = page(signed_session())
     assert "<strong>Not validated:</strong>" in html
     words = " ".join(html[html.index(TITLE) :].split())
-    for missing in ("never tried on drowsy people", "never on drivers", "Gaze is not calibrated"):
+    for missing in ("never tested on drowsy people", "never on drivers", "Gaze is not calibrated"):
         assert missing in words
 
 

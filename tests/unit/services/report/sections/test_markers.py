@@ -84,7 +84,7 @@ def test_faces_can_be_left_out_and_their_absence_is_explained() -> None:
     assert "--record" not in without
     blurred = render(recording(), {"privacy": "features"})
     assert "<img" not in blurred
-    assert "No face was recorded at them." in blurred
+    assert "No faces were recorded at the markers." in blurred
 
 
 def test_hundreds_of_markers_do_not_make_hundreds_of_charts() -> None:

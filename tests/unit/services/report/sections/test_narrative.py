@@ -47,9 +47,9 @@ def test_what_was_seen_comes_first_and_then_how_calm() -> None:
 def test_where_the_quality_is_too_low_it_says_what_is_missing_first() -> None:
     calm = describe(read_series(recording(quality=0.2)))[1]
     assert calm == (
-        "How calm anna was: not said. No skin contact (100 % of the time). Nervousness, a stress "
+        "How calm anna was: unknown. No skin contact (100 % of the time). Nervousness, a stress "
         "index from heart rate and skin conductance (0 to 100), has a mean quality of 20 %; it "
-        "is reported from 50 % on."
+        "is reported at 50 % or more."
     )
 
 
@@ -75,8 +75,8 @@ def test_what_is_known_for_a_part_of_the_time_is_told_as_such() -> None:
     assert "in 82 of 100 cases" in mostly
     (hardly,) = describe(states(*[0.2] * 8, *[1.0] * 2))
     assert hardly.startswith(
-        "How calm anna was: known for 20 % of the time only. Baseline too short (80 % of the "
-        "time). In what is known, mostly a little tense."
+        "How calm anna was: known for only 20 % of the time. Baseline too short (80 % of the "
+        "time). In that time, mostly a little tense."
     )
 
 
@@ -115,7 +115,7 @@ def test_a_face_out_of_sight_does_not_lower_what_heart_and_skin_say() -> None:
         return describe(read_series([Packet(state)]))[0]
 
     said = first_paragraph(heart=heart, face=unseen)
-    assert said.startswith("How calm a was: not said. Baseline too short (100 % of the time). Nerv")
+    assert said.startswith("How calm a was: unknown. Baseline too short (100 % of the time). Nerv")
     lost = SignalContribution(reason="lost")
     assert first_paragraph(heart=lost, face=unseen) == "No person was seen or measured."
 
@@ -142,12 +142,12 @@ def test_signals_that_told_nothing_are_mentioned() -> None:
     )  # fmt: skip
     (alone,) = describe(read_series([Packet(samples)]))
     assert alone == (
-        "How calm anna was: not said. Signals were recorded, but were not turned into a state: no "
+        "How calm anna was: unknown. Signals were recorded, but not turned into a state: no "
         "fusion process ran beside the sensors."
     )
     useless = State(subject="anna", at=START, quality=0.0)
     (beside,) = describe(read_series([Packet(samples), Packet(useless)]))
-    assert beside == "How calm anna was: not said. Signals were recorded, but could not be used."
+    assert beside == "How calm anna was: unknown. Signals were recorded, but could not be used."
 
 
 def test_a_film_without_faces_says_so() -> None:
