@@ -22,30 +22,20 @@ from affectline.common.wire import codec
 from affectline.common.wire.messages import Frame, Marker, Packet
 from tests.integration.test_replay_process import answer, seqs, until_paused
 from tests.pipelines import Pipeline, free_port, listening, process
+from tests.screens import SCREEN, virtual_screen
 
 STREAM = "expressive_woman"
 TITLE = f"Affectline {STREAM}"
-SCREEN = (1280, 800)
 
 
 @pytest.fixture
 def screen(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A virtual screen of our own."""
-    for tool in ("Xvfb", "xdotool"):
-        if shutil.which(tool) is None:
-            pytest.skip(f"{tool} is not installed: apt-get install xvfb xdotool")
-    reader, writer = os.pipe()
-    server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(writer), "-screen", "0", "x".join(map(str, (*SCREEN, 24)))],
-        pass_fds=[writer], stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    os.close(writer)
-    with os.fdopen(reader) as number:
-        name = f":{number.readline().strip()}"
-    monkeypatch.setenv("DISPLAY", name)
-    yield name
-    server.terminate()
-    server.wait(timeout=10)
+    if shutil.which("xdotool") is None:
+        pytest.skip("xdotool is not installed: apt-get install xdotool")
+    with virtual_screen() as name:
+        monkeypatch.setenv("DISPLAY", name)
+        yield name
 
 
 def find_window(timeout_s: float = 20, title: str = TITLE) -> str:

@@ -6,8 +6,6 @@ import json
 import os
 import re
 import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,31 +20,14 @@ from affectline.common.wire.biometrics import Samples
 from affectline.common.wire.messages import Emotion, FaceEmotion, Packet
 from tests.integration.buses import Bus
 from tests.pipelines import Pipeline, run, up
+from tests.plugin_package import install_package
 from tests.recordings import QUALITY, frame, recording
-
-PAGE = Path(__file__).parents[2] / "docs" / "extending.md"
-BLOCK = re.compile(r"^```\w+ (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-
-
-def documented_files() -> dict[str, str]:
-    """Path and text of every file that the page shows: the path follows the language."""
-    return dict(BLOCK.findall(PAGE.read_text(encoding="utf-8")))
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for ``sys.path`` into which the documented package is installed."""
-    folder = tmp_path_factory.mktemp("plugins")
-    for name, text in documented_files().items():
-        file = folder / "source" / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation",
-         "--no-index", "--target", folder / "site", folder / "source"],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return folder / "site"
+    return install_package(tmp_path_factory.mktemp("plugins"))
 
 
 @pytest.fixture
