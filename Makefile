@@ -6,9 +6,6 @@ BIN := .venv/bin
 # Three at a time, because many tests wait; the tests of one file stay together.
 SIDE_BY_SIDE := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
-# Left out of coverage: other tests run the same code too, more than once.
-REPEATING := test_attacks.py test_chaos.py test_film_pieces.py test_ray_engine.py test_stores.py
-
 .PHONY: help demo test test-long again test-unit coverage check format bench chaos docs fuzz lock site sbom clean
 
 help: ## Show this help
@@ -29,10 +26,10 @@ again: .venv/dev ## Rerun the tests that failed last, one at a time
 test-unit: .venv/dev ## Run the fast unit tests: less than a minute
 	$(BIN)/pytest tests/unit --numprocesses 2 -m "not slow"
 
-coverage: .venv/dev ## Measure branch coverage of the tests, child processes included
+coverage: .venv/dev ## Measure branch coverage of make test, child processes included
 	$(BIN)/coverage erase
-	-$(BIN)/pytest $(SIDE_BY_SIDE) --cov --cov-report= $(addprefix --ignore tests/integration/,$(REPEATING))
-	$(BIN)/coverage report --fail-under 90 # make test and test-long report whether tests pass
+	-$(BIN)/pytest $(SIDE_BY_SIDE) -m "not long" --cov --cov-report=
+	$(BIN)/coverage report --fail-under 90 # make test reports whether tests pass
 	$(BIN)/coverage report --fail-under 90 --format total --include "common/*"
 	$(BIN)/coverage report --fail-under 90 --format total --include "services/*"
 
