@@ -128,7 +128,7 @@ class SessionWriter:
         Args:
             kind: Name of its class, one of `affectline.common.wire.kinds.message_kinds`.
             parts: As on the wire: topic, header, binary parts.
-            log_time: Time of its arrival, in ns since the Unix epoch.
+            log_time: When it happened, in ns since the Unix epoch: the file is in this order.
             publish_time: Its own time, in ns since the Unix epoch.
 
         Raises:

@@ -1,4 +1,4 @@
-"""The splits of FER2013; a module apart, so that the command line starts without pandas."""
+"""The splits of FER2013; a separate module, because the command line needs no more than this."""
 
 from enum import StrEnum
 

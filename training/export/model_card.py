@@ -132,7 +132,7 @@ def render_card(manifest: Manifest, logits: NDArray[np.float32], faces: Labelled
         optimizer=_join_settings(made["optimizer"]),
         settings=_join_settings(made["settings"]),
         rows=", ".join(f"{count} {split}" for split, count in made["data"]["rows"].items()),
-        start=f"the convolutions of {made['started_from']}, an earlier model of the same data, "
+        start=f"the convolutions of {made['started_from']}, an earlier model, "
         "trained from VGG16's ImageNet weights"
         if "started_from" in made
         else "VGG16's ImageNet weights",
