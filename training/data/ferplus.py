@@ -106,7 +106,8 @@ def check_votes_fit(data: Path) -> None:
     """
     if data.is_dir():
         raise AffectlineError(
-            f"FER+ votes are for FER2013's CSV file, but {data} is a folder", "name FER2013's CSV file"
+            f"FER+ votes are for FER2013's CSV file, but {data} is a folder",
+            "name FER2013's CSV file",
         )
 
 

@@ -60,7 +60,7 @@ def wait_for_first(patience_s: float = PATIENCE_S) -> None:
     if not index:
         return
     address = str(workers[0])
-    fix = "start it as well, and check its output; TF_CONFIG must name the same workers on all machines"
+    fix = "start it, and check its output; TF_CONFIG must name the same workers everywhere"
     host, _, port = address.rpartition(":")
     if not (host and port.isdecimal() and 0 < int(port) < 2**16):
         raise AffectlineError(f"TF_CONFIG's first worker {address!r} is not host:port", fix)
