@@ -91,8 +91,8 @@ def with_seconds(
     """Add seconds to messages.
 
     On a session's time line, seconds count from the start of the session. They decrease if a
-    message arrived too late for its place. A gap of more than `SILENCE_S` without any message, such as between two
-    films of one day, counts as elapsed time, but a replay skips it.
+    message arrived too late for its place. A gap of more than `SILENCE_S` without any message,
+    such as between two films of one day, counts as elapsed time, but a replay skips it.
 
     By arrival, they are the seconds since the first message, and never decrease. Arrival times jump
     if the clock was set during the recording, or the computer slept. Health is recorded every
