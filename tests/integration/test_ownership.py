@@ -88,7 +88,7 @@ def test_nobody_else_goes_on_with_a_stream_or_ends_it(bus: Bus) -> None:
         bus.wait_for(lambda _: bus.health("hub")[-1].counters.get("refused_owner") == 6)
         line = (
             f"stream drive of process {other.process.pid} (process {owner.process.pid} publishes "
-            "it: end one of them, or name them differently)"
+            "it: stop one of them, or name them differently)"
         )
         assert bus.log().count(line) == 1, "it is said once"
         owner.say("Frame")
