@@ -30,7 +30,7 @@ FIRST_AT: Final = 25
 """The attacks begin when this frame is answered."""
 SECONDS: Final = 32
 """Length of the film, which must last until a group's attacks are over."""
-PATIENCE_S: Final = 10.0
+PATIENCE_S: Final = 20.0
 """How long to wait for the hub's health after an attack; it is reported once a second."""
 OWN: Final = frozenset({
     "epoch", "captured_at", "received_at", "detected_at", "classified_at", "published_at", "at",

@@ -314,7 +314,9 @@ def test_two_runs_of_one_archive_do_not_meet(tmp_path: Path) -> None:
     wait_for(lambda: partial_path(out / "sessions/a").exists())
     second = run("analyse", str(tmp_path), "--out", str(out), "--resume")
     assert second.returncode == 1
-    assert "another affectline analyse is running there: wait until it has ended" in second.stderr
+    assert (
+        "another affectline analyse is running there: wait until it has finished" in second.stderr
+    )
     workers = psutil.Process(first.pid).children(recursive=True)
     first.kill()
     first.communicate()

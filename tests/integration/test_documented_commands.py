@@ -43,7 +43,7 @@ NOT_RUN: Final = {
     r"npm install .*": "needs npm's registry",
     r"mkdir -p \.cache/node .* npm ci .*": "needs npm's registry",
     r"python -m tests\.kubernetes": "gets Helm from the network",
-    r"make (check|test|test-unit|test-long|coverage)": "runs the tests, this one among them",
+    r"make (again|check|test|test-unit|test-long|coverage)": "runs the tests, this one among them",
     r"make (docs|lock|sbom|site)": WRITES,
     r"python -m tests\.supply\.\w+( --keep)?": WRITES,
     r"make (bench|chaos|fuzz)": "half an hour; tests run parts of each",

@@ -19,7 +19,7 @@ from affectline.common.settings.hub import HubSettings
 from affectline.common.wire import codec
 from affectline.common.wire.health import Health
 from affectline.common.wire.kinds import message_kinds
-from affectline.common.wire.messages import Packet, StreamDone
+from affectline.common.wire.messages import Packet, StreamDone, StreamStart
 from tests.hosts import HOSTS, HUB, on
 from tests.pipelines import AFFECTLINE, free_port, run
 
@@ -388,8 +388,12 @@ def test_a_stream_is_that_of_one_connection_of_a_key(hub: KeyedHub, connect: Con
     first, second = (connect("part", zmq.XPUB, hub.settings.ingress) for _ in range(2))
     for speaker in (first, second):
         assert speaker.poll(WAIT_S * 1000), "the key was not let in"
-    first.send_multipart(parts_of("StreamStart"))
-    hear(listener, b"stream/drive")
+    deadline = time.monotonic() + WAIT_S
+    while not listener.poll(100):  # until the hub has its subscription
+        assert time.monotonic() < deadline, "the stream was not heard"
+        first.send_multipart(parts_of("StreamStart"))
+    while listener.poll(500):
+        assert isinstance(codec.decode(listener.recv_multipart()).message, StreamStart)
     second.send_multipart(parts_of("StreamEnd"))
     second.send_multipart(parts_of("StreamDone"))
     assert isinstance(codec.decode(listener.recv_multipart()).message, StreamDone)
