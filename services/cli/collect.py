@@ -9,6 +9,7 @@ from affectline.common import file_access
 from affectline.common.runtime.spec import Run
 from affectline.common.settings.hub import HubSettings, parse_bind
 from affectline.common.settings.pipeline import PipelineSettings
+from affectline.common.settings.sources import SourceSettings, choose_source
 from affectline.services.cli.options import ConfigFile, read_settings, with_overrides
 from affectline.services.supervisor.process import ProcessSpec
 
@@ -19,11 +20,12 @@ more pixels and bytes than those that are only classified."""
 
 def collect(
     source: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="Camera index, film (looped), address, or the name of a source in the settings."
+            help="Camera index, film (looped), address, or the name of a source in the settings.  "
+            "[default: the first of the settings, else camera 0]"
         ),
-    ] = "0",
+    ] = None,
     out: Annotated[
         Path, typer.Option(help="Folder for the faces; an existing collection is added to.")
     ] = Path("faces"),
@@ -56,14 +58,13 @@ def collect(
 
     Example: affectline collect --source 0 --out faces
     """
-    from affectline.common.settings.sources import choose_source
     from affectline.services.supervisor.supervisor import Supervisor
 
     file_access.restrict(group=False)
     settings = read_settings(config_file)
     if bind is not None:
         host, port = parse_bind(bind, settings.dashboard.host, settings.dashboard.port)
-    named = choose_source(source, settings.sources).model_copy(update={"loop": True})
+    named = find_source(source, settings.sources).model_copy(update={"loop": True})
     capture = settings.capture
     for name, value in CAPTURE_DEFAULTS.items():
         if name not in capture.model_fields_set:
@@ -88,6 +89,11 @@ def collect(
     )
     Supervisor(settings, quiet=False, processes=plan(settings, out)).run()
     raise typer.Exit
+
+
+def find_source(given: str | None, listed: tuple[SourceSettings, ...]) -> SourceSettings:
+    """Return the source of ``--source``; by default the first of the settings, or camera 0."""
+    return listed[0] if listed and given is None else choose_source(given or "0", listed)
 
 
 def plan(settings: PipelineSettings, out: Path) -> list[ProcessSpec]:
