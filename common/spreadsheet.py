@@ -7,7 +7,8 @@ apostrophes before such a character, so that `unescape_text` restores the origin
 
 import csv
 import re
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 if TYPE_CHECKING:
     import _csv
@@ -47,6 +48,31 @@ def row_writer(file: TextFile, delimiter: Literal[",", ";", "\t"] = ",") -> "_cs
     """
     # The csv module quotes the line breaks in a text that are part of a row's end
     return csv.writer(_WithLineFeeds(file), delimiter=delimiter, lineterminator="\r\n")
+
+
+def write_rows(
+    file: TextFile,
+    names: Sequence[str],
+    rows: Iterable[Mapping[str, Any]],
+    digits: int | None = None,
+) -> None:
+    """Write a header and rows; a missing value is an empty cell.
+
+    Args:
+        file: A file opened with ``newline=""``.
+        names: Names of the columns.
+        rows: Values by column.
+        digits: Significant digits of floats; None: all of them.
+    """
+
+    def cell(value: Any) -> Any:
+        if isinstance(value, float) and digits is not None:
+            return f"{value:.{digits}g}"
+        return escape_text(value) if isinstance(value, str) else value
+
+    writer = row_writer(file)
+    writer.writerow([escape_text(name) for name in names])
+    writer.writerows([cell(row.get(name)) for name in names] for row in rows)
 
 
 class _WithLineFeeds:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from affectline.common import atomic_file
-from affectline.common.spreadsheet import escape_text, row_writer
+from affectline.common.spreadsheet import write_rows
 from affectline.services.archive.film_task import FilmResult
 from affectline.services.sessions.face_measures import MEASURES
 from affectline.services.sessions.offline_features import FEATURES
@@ -62,15 +62,8 @@ def _write_csv(path: Path, names: Sequence[str], rows: Sequence[dict[str, Any]])
         atomic_file.atomic_write(path) as partial,
         partial.open("w", newline="", encoding="utf-8") as file,
     ):
-        writer = row_writer(file)
-        writer.writerow([escape_text(name) for name in names])
-        for row in rows:
-            writer.writerow([_cell(row.get(name)) for name in names])
+        write_rows(file, names, rows)
     return path
-
-
-def _cell(value: Any) -> Any:
-    return escape_text(value) if isinstance(value, str) else value
 
 
 def _write_parquet(

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from affectline.common import atomic_file
 from affectline.common.settings.study import STUDY_FIELDS
-from affectline.common.spreadsheet import escape_text, row_writer
+from affectline.common.spreadsheet import write_rows
 from affectline.services.study.session_data import QUALITY
 from affectline.services.study.study import Study
 
@@ -19,6 +19,8 @@ TEXTS: Final = frozenset({
 })  # fmt: skip
 OWN_OF_SESSIONS: Final = frozenset({"session_name", "folder", *QUALITY, "left_out", "notes"})
 """Columns of ``sessions``; a study field with such a name becomes ``field_<name>`` there."""
+DIGITS: Final = 6
+"""Significant digits of values in CSV files."""
 INTEGERS: Final = frozenset({"participants", "events", "frames", "faces"})
 
 
@@ -123,17 +125,8 @@ def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> Path:
         atomic_file.atomic_write(path) as partial,
         partial.open("w", newline="", encoding="utf-8") as file,
     ):
-        writer = row_writer(file)
-        writer.writerow([escape_text(name) for name in columns])
-        for row in rows:
-            writer.writerow([_cell(row.get(name)) for name in columns])
+        write_rows(file, columns, rows, digits=DIGITS)
     return path
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return escape_text(value) if isinstance(value, str) else value
 
 
 def _write_parquet(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> Path:
