@@ -11,7 +11,8 @@ from affectline.common.model.interpreter import open_interpreter
 from affectline.common.vision.preprocessing import Preprocessing, prepare_faces
 
 THREADS: Final = 2
-"""Number of threads that LiteRT may use for one run."""
+"""Number of threads that LiteRT may use for one run. Threads that wait for each other spin: where
+other processes need the cores as well, one thread classifies more faces."""
 
 
 class LiteRtModel:
@@ -20,14 +21,17 @@ class LiteRtModel:
     Args:
         path: The file.
         preprocessing: The model's preprocessing of pixels, from its manifest.
+        threads: Number of threads that LiteRT may use for one run.
 
     Raises:
         AffectlineError: The file is not a LiteRT model.
     """
 
-    def __init__(self, path: Path, preprocessing: Preprocessing) -> None:
+    def __init__(
+        self, path: Path, preprocessing: Preprocessing, threads: int = THREADS
+    ) -> None:
         self._interpreter = open_interpreter(
-            path, THREADS, "export it again with affectline-train export"
+            path, threads, "export it again with affectline-train export"
         )
         self._batch_size = 0
         self._input_table = self._build_input_table(preprocessing)
@@ -69,7 +73,7 @@ class LiteRtModel:
         return np.asarray(output, dtype=np.float32)
 
 
-def open_litert(artifact: Artifact) -> LiteRtModel:
+def open_litert(artifact: Artifact, threads: int = THREADS) -> LiteRtModel:
     """Open the artifact's file for serving: int8 if there is one, else float32.
 
     Raises:
@@ -78,4 +82,4 @@ def open_litert(artifact: Artifact) -> LiteRtModel:
     files = artifact.manifest.files
     only_float32 = "litert-float32" in files and "litert-int8" not in files
     path = artifact.verified("litert-float32" if only_float32 else "litert-int8")
-    return LiteRtModel(path, artifact.manifest.preprocessing)
+    return LiteRtModel(path, artifact.manifest.preprocessing, threads)

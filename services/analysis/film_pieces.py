@@ -124,7 +124,7 @@ def _frames(path: Path, piece: Piece, settings: PipelineSettings) -> Iterator[Pa
             if not pacer.is_wanted(at):
                 continue
             try:
-                data, width, height = encode(read.image, settings.capture)
+                data, width, height = encode(read.content, settings.capture)
             except UnencodableFrame:
                 continue
             frame = Frame(

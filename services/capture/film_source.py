@@ -13,12 +13,22 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+from av.video.plane import VideoPlane
 from av.video.stream import VideoStream
+from numpy.typing import NDArray
 
 from affectline.common.address import display_text, redact
 from affectline.common.errors import AffectlineError
+from affectline.common.vision.jpeg_header import PictureSize
 from affectline.services.capture.container_check import Completeness, check_completeness
+from affectline.services.capture.frame_image import (
+    FULL_CHROMA,
+    FULL_LUMA,
+    JpegImage,
+    Planes,
+    lookup,
+)
 from affectline.services.capture.frame_source import Notes, SourceEnd, SourceFrame
 from affectline.services.capture.presentation_clock import (
     JUMP_NS,
@@ -42,6 +52,12 @@ ZERO_BASED: Final = frozenset({"avi", "matroska", "mov"})
 streams, count from an arbitrary time, and players begin where the first of their streams does."""
 NO_FILMS: Final = frozenset({"tty", "ass", "srt", "webvtt"})
 """Text formats that FFmpeg would render as video."""
+
+PLANAR: Final = frozenset({"yuv420p", "yuvj420p"})
+"""Pixel formats whose planes are those of a JPEG file, but for their range."""
+OTHER_COLOURS: Final = frozenset({1, 4, 7, 8, 9, 10})
+"""Colour spaces other than BT.601 (FFmpeg's ``AVColorSpace``): BT.709, FCC, SMPTE 240M, YCgCo and
+BT.2020. Where none is declared, BT.601 is assumed."""
 
 
 class UnknownContainerError(AffectlineError):
@@ -79,7 +95,9 @@ class FilmSource:
         # Frame threads each hold a frame back, and cost more than they save for small frames
         is_large = self._stream.width * self._stream.height > SMALL_FRAME
         self._stream.thread_type = "AUTO" if is_large and not live else "SLICE"
-        self._reformatter = VideoReformatter()
+        self._converter = _Converter()
+        # A camera in the network that sends JPEG: what it has compressed is passed on
+        self._is_passed_on = live and self._stream.codec_context.name == "mjpeg"
         self.rate = declared_rate(self._stream)
         self.frames = self._stream.frames or None
         self.duration_s = None if live else declared_duration_s(self._container, self._stream)
@@ -105,17 +123,30 @@ class FilmSource:
         if getattr(self, "_first", None) is not None:
             frame, self._first = self._first, None
             return frame
+        return self._pass_on() if self._is_passed_on else self._read_decoded()
+
+    def _read_decoded(self) -> SourceFrame | None:
         while (decoded := next(self._frames, None)) is not None:
             try:
-                bgr = self._reformatter.reformat(decoded, format="bgr24").to_ndarray()
+                image = self._converter.convert(decoded)
             except ERRORS as error:
                 self.damage.add(f"after {self._last_stamp / 1e9:.3f} s ({_reason(error)})")
                 continue
-            quarters = round(decoded.rotation / 90) % 4
-            image = np.asarray(np.rot90(bgr, quarters) if quarters else bgr, dtype=np.uint8)
             time = None if self.live else self._clock.place(self._stamp(decoded))
             self._count += 1
-            return SourceFrame(np.ascontiguousarray(image), time)
+            return SourceFrame(image, time)
+        return None
+
+    def _pass_on(self) -> SourceFrame | None:
+        for packet in self._packets():
+            if packet.size:
+                try:
+                    image = JpegImage(bytes(packet))
+                except ValueError as error:
+                    self.damage.add(f"frame {self._count} ({error})")
+                    continue
+                self._count += 1
+                return SourceFrame(image)
         return None
 
     def seek(self, stamp: int) -> None:
@@ -211,6 +242,71 @@ class FilmSource:
 
     def close(self) -> None:
         self._container.close()
+
+
+class DecodedImage:
+    """A decoded frame of a film.
+
+    Args:
+        planes: Its luminance and colour differences.
+        decoded: The same as the decoder gave it.
+        quarters: How many quarter turns counter-clockwise make it upright.
+        reformatter: Converts it to BGR.
+    """
+
+    def __init__(
+        self, planes: Planes, decoded: VideoFrame, quarters: int, reformatter: VideoReformatter
+    ) -> None:
+        self._planes, self._decoded = planes, decoded
+        self._quarters, self._reformatter = quarters, reformatter
+        self.size = PictureSize(planes.luma.shape[1], planes.luma.shape[0])
+
+    def to_planes(self) -> Planes:
+        return self._planes
+
+    def to_bgr(self) -> NDArray[np.uint8]:
+        bgr = self._reformatter.reformat(self._decoded, format="bgr24", threads=1).to_ndarray()
+        return _turn(np.asarray(bgr, dtype=np.uint8), self._quarters)
+
+
+class _Converter:
+    """Converts what decoders give, one frame after the other."""
+
+    def __init__(self) -> None:
+        # Each keeps what it has prepared for its formats
+        self._to_planes, self._to_bgr = VideoReformatter(), VideoReformatter()
+
+    def convert(self, decoded: VideoFrame) -> DecodedImage:
+        quarters = round(decoded.rotation / 90) % 4
+        planes = Planes(*(_turn(plane, quarters) for plane in self._planes_of(decoded)))
+        return DecodedImage(planes, decoded, quarters, self._to_bgr)
+
+    def _planes_of(self, decoded: VideoFrame) -> Planes:
+        """Luminance and colour differences as JPEG has them."""
+        name, colours = decoded.format.name, int(decoded.colorspace)
+        if name not in PLANAR or colours in OTHER_COLOURS:
+            decoded = self._to_planes.reformat(
+                decoded,
+                format="yuvj420p",
+                dst_colorspace=Colorspace.ITU601,
+                dst_color_range=ColorRange.JPEG,
+                threads=1,  # the other cores have other work
+            )
+            return Planes(*map(_rows, decoded.planes))
+        luma, blue, red = map(_rows, decoded.planes)
+        if name == "yuvj420p" or decoded.color_range == ColorRange.JPEG:
+            return Planes(luma, blue, red)
+        return Planes(lookup(luma, FULL_LUMA), lookup(blue, FULL_CHROMA), lookup(red, FULL_CHROMA))
+
+
+def _rows(plane: VideoPlane) -> NDArray[np.uint8]:
+    """A plane as ``(H, W) uint8``, without the bytes that fill its rows up."""
+    rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)  # type: ignore[call-overload]
+    return np.asarray(rows[:, : plane.width], dtype=np.uint8)
+
+
+def _turn(image: NDArray[np.uint8], quarters: int) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(np.rot90(image, quarters)) if quarters else image
 
 
 def open_container(shown: str, place: str, *, live: bool) -> InputContainer:

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectline.common.settings.sources import CaptureSettings
+from affectline.services.capture.frame_image import FrameImage, JpegImage
+from affectline.services.capture.frame_source import Bgr
 
 LARGEST_SIDE: Final = {"jpeg": 65_500, "raw": 65_535}
 """In pixels: the most that libjpeg writes, and the most that a `Frame` can declare."""
@@ -24,29 +26,50 @@ class Encoded(NamedTuple):
     height: int
 
 
-def encode(image: NDArray[np.uint8], settings: CaptureSettings) -> Encoded:
-    """Scale and encode a frame.
+def encode(image: Bgr | FrameImage, settings: CaptureSettings) -> Encoded:
+    """Scale and encode a frame; a JPEG file of the wanted size is passed on as it is.
 
     Args:
-        image: ``(H, W, 3) uint8`` BGR.
+        image: ``(H, W, 3) uint8`` BGR, or in the form in which its source gives it.
         settings: The size and encoding to produce.
 
     Raises:
         UnencodableFrame: The frame is too large, or cannot be encoded.
     """
-    height, width = image.shape[:2]
+    height, width = image.shape[:2] if isinstance(image, np.ndarray) else image.size[::-1]
     wanted = settings.width
-    if wanted is not None and wanted != width:
-        how = cv2.INTER_AREA if wanted < width else cv2.INTER_LINEAR
-        height = max(1, round(height * wanted / width))
-        width = wanted
-        _check_size(width, height, settings)
-        image = cv2.resize(image, (width, height), interpolation=how)  # type: ignore[assignment]
+    is_scaled = wanted is not None and wanted != width
+    if wanted is not None and is_scaled:
+        height, width = max(1, round(height * wanted / width)), wanted
     _check_size(width, height, settings)
-    if settings.encoding == "raw":
-        return Encoded(image.tobytes(), width, height)
-    quality = [cv2.IMWRITE_JPEG_QUALITY, settings.jpeg_quality]
-    return Encoded(_encode_jpeg(image, quality), width, height)
+    try:
+        data = _encode(image, width, height, settings, is_scaled=is_scaled)
+    except (cv2.error, ValueError) as error:
+        reason = str(error) if isinstance(error, ValueError) else "it cannot be written as JPEG"
+        raise UnencodableFrame(reason) from error
+    return Encoded(data, width, height)
+
+
+def _encode(
+    image: Bgr | FrameImage, width: int, height: int, settings: CaptureSettings, *, is_scaled: bool
+) -> bytes:
+    is_array = isinstance(image, np.ndarray)
+    if settings.encoding == "raw" or is_array:
+        bgr = image if isinstance(image, np.ndarray) else image.to_bgr()
+        if is_scaled:
+            bgr = _resize(bgr, width, height)
+        return bgr.tobytes() if settings.encoding == "raw" else _encode_bgr(bgr, settings)
+    if isinstance(image, JpegImage) and not is_scaled:
+        return image.data
+    planes = image.to_planes()
+    if is_scaled:
+        planes = planes.resize(width, height)
+    return planes.to_jpeg(settings.jpeg_quality)
+
+
+def _resize(bgr: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    how = cv2.INTER_AREA if width < bgr.shape[1] else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(bgr, (width, height), interpolation=how), dtype=np.uint8)
 
 
 def _check_size(width: int, height: int, settings: CaptureSettings) -> None:
@@ -57,11 +80,8 @@ def _check_size(width: int, height: int, settings: CaptureSettings) -> None:
         )
 
 
-def _encode_jpeg(image: NDArray[np.uint8], quality: list[int]) -> bytes:
-    try:
-        done, data = cv2.imencode(".jpg", image, quality)
-    except cv2.error as error:
-        raise UnencodableFrame("it cannot be written as JPEG") from error
+def _encode_bgr(bgr: NDArray[np.uint8], settings: CaptureSettings) -> bytes:
+    done, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, settings.jpeg_quality])
     if not done:
-        raise UnencodableFrame("it cannot be written as JPEG")
+        raise ValueError("it cannot be written as JPEG")
     return data.tobytes()

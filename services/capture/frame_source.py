@@ -6,18 +6,33 @@ from typing import Final, Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from affectline.services.capture.frame_image import FrameImage
+
+Bgr = NDArray[np.uint8]
+"""``(H, W, 3)``."""
+
 NAMED: Final = 5
 """How many problems of a source are named; the others are only counted."""
 
 
 class SourceFrame(NamedTuple):
-    """One image, ``(H, W, 3) uint8`` BGR, and where it comes from."""
+    """One image, and where it comes from."""
 
-    image: NDArray[np.uint8]
+    content: Bgr | FrameImage
+    """The image as the source gives it."""
     media_time: int | None = None
     """Films: time of this frame from the beginning of the container in ns, as a player shows it."""
     file: str | None = None
     """Folders of pictures: the picture's path below the folder."""
+
+    @property
+    def image(self) -> Bgr:
+        """The image as ``(H, W, 3) uint8`` BGR, converted if it has another form.
+
+        Raises:
+            ValueError: It cannot be decoded.
+        """
+        return self.content if isinstance(self.content, np.ndarray) else self.content.to_bgr()
 
 
 class SourceEnd(NamedTuple):

@@ -311,7 +311,7 @@ class SourceReader(threading.Thread):
         return self._alignment.may_publish(event_time, monotonic())
 
     def _encode(self, frame: SourceFrame, captured_at: int, received_at: int) -> EncodedFrame:
-        data, width, height = encode(frame.image, self._settings)
+        data, width, height = encode(frame.content, self._settings)
         return EncodedFrame(
             data, width, height, captured_at, received_at, frame.media_time, frame.file,
             self.next_seq,

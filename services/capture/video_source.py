@@ -1,7 +1,8 @@
 """Cameras, and films that PyAV cannot open, read through OpenCV."""
 
+import contextlib
 import math
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -9,10 +10,15 @@ import numpy as np
 from affectline.common.errors import AffectlineError
 from affectline.common.settings.source_kind import kind_of
 from affectline.common.settings.sources import CaptureSettings
-from affectline.services.capture.frame_source import Notes, SourceEnd, SourceFrame
+from affectline.services.capture.frame_image import FrameImage, JpegImage, YuyvImage
+from affectline.services.capture.frame_source import Bgr, Notes, SourceEnd, SourceFrame
 
 DEFAULT_RATE: Final = 25.0
 """Frames a second of a file without times and without a rate."""
+NATIVE_BACKEND: Final = "V4L2"
+"""OpenCV's back end that can give frames as the camera sends them: that of Linux."""
+NATIVE_FORMATS: Final = ("MJPG", "JPEG", "YUYV")
+"""Formats of cameras that are taken as they are; OpenCV converts all others to BGR."""
 
 
 class VideoSource:
@@ -34,6 +40,8 @@ class VideoSource:
         if not self._capture.isOpened():
             self._capture.release()
             raise _cannot_open(source, is_camera=self.live)
+        if self.live:
+            request_native_frames(self._capture)
         claimed = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         self.frames = int(claimed) if math.isfinite(claimed) and 0 < claimed < 2**53 else None
@@ -55,10 +63,13 @@ class VideoSource:
         if self._first is not None:
             frame, self._first = self._first, None
             return frame
-        ok, image = self._capture.read()
-        if not ok or image is None:
-            return None
-        return SourceFrame(np.asarray(image, dtype=np.uint8), None if self.live else self._time())
+        while True:
+            ok, image = self._capture.read()
+            if not ok or image is None:
+                return None
+            with contextlib.suppress(ValueError):
+                return SourceFrame(_unpack(image), None if self.live else self._time())
+            self.damage.add("a frame that the camera has cut off")
 
     def _time(self) -> int:
         """Time of the frame just read; it always increases, even if the file's times do not."""
@@ -95,6 +106,29 @@ def request_format(camera: cv2.VideoCapture, settings: CaptureSettings) -> None:
         camera.set(cv2.CAP_PROP_FRAME_HEIGHT, round(settings.camera_width * 9 / 16))
     if settings.rate:
         camera.set(cv2.CAP_PROP_FPS, settings.rate)
+
+
+def request_native_frames(camera: cv2.VideoCapture) -> None:
+    """Take frames as the camera sends them, if it is one whose format is known."""
+    if camera.getBackendName() != NATIVE_BACKEND:
+        return
+    code = int(camera.get(cv2.CAP_PROP_FOURCC))
+    if code.to_bytes(4, "little").decode("ascii", "replace") in NATIVE_FORMATS:
+        camera.set(cv2.CAP_PROP_CONVERT_RGB, 0)
+
+
+def _unpack(image: Any) -> Bgr | FrameImage:
+    """A frame as OpenCV gives it: a JPEG file in one row, YUYV in two channels, or BGR.
+
+    Raises:
+        ValueError: It is not a whole JPEG file.
+    """
+    array = np.asarray(image, dtype=np.uint8)
+    if array.ndim == 3 and array.shape[2] == 3:
+        return array
+    if array.ndim == 3 and array.shape[2] == 2:
+        return YuyvImage(array)
+    return JpegImage(array.tobytes())
 
 
 def _cannot_open(source: str, *, is_camera: bool) -> AffectlineError:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectline.common.model.artifact import Artifact
-from affectline.common.model.litert import open_litert
+from affectline.common.model.litert import THREADS, open_litert
 from affectline.common.settings.pipeline import Backend
 from affectline.services.classifier.tensorflow_model import open_tensorflow
 
@@ -22,10 +22,15 @@ class EmotionModel(Protocol):
         """
 
 
-def open_model(artifact: Artifact, backend: Backend) -> EmotionModel:
+def open_model(artifact: Artifact, backend: Backend, threads: int = THREADS) -> EmotionModel:
     """Load an artifact's model after verifying its checksum.
+
+    Args:
+        artifact: The artifact.
+        backend: What runs it.
+        threads: Number of threads that LiteRT may use for one run; TensorFlow decides by itself.
 
     Raises:
         AffectlineError: The artifact lacks a file for this backend, or the file is damaged.
     """
-    return open_litert(artifact) if backend == "litert" else open_tensorflow(artifact)
+    return open_litert(artifact, threads) if backend == "litert" else open_tensorflow(artifact)

@@ -30,7 +30,7 @@ class Classifier(Stage):
     outputs: ClassVar[Mapping[type[Message], Route]] = {Scores: "bus"}
 
     def __init__(self, process: ClassifierProcess) -> None:
-        self._settings = process.settings
+        self._settings, self._threads = process.settings, process.threads
         self.measurements: Measurements | None = None
         """Earlier classifications, set before `setup` (decision 19)."""
 
@@ -39,7 +39,7 @@ class Classifier(Stage):
         loaded.require_label_set(self._settings.label_set)
         self._manifest = loaded.manifest
         self._model_id = loaded.model_id_for(self._settings.label_set)
-        self._model = open_model(loaded, self._settings.backend)
+        self._model = open_model(loaded, self._settings.backend, self._threads)
         size = (1, self._manifest.input_height, self._manifest.input_width)
         self._model.predict(np.zeros(size, np.uint8))  # the first run is slow: do it now
 
