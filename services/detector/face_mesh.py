@@ -33,6 +33,13 @@ _RIGHT_CORNERS: Final = (362, 263)
 _MOUTH_CORNERS: Final = (61, 291)
 _NOSE_TIP: Final = 4
 
+_MEANS_OF: Final = (BASIS, _LEFT_CORNERS, _RIGHT_CORNERS, _MOUTH_CORNERS, (_NOSE_TIP,))
+_FRAMING_POINTS: Final = np.array([point for group in _MEANS_OF for point in group])
+"""The landmarks that frame a face: those of the basis, eyes, mouth and nose."""
+_SIZES: Final = [len(group) for group in _MEANS_OF]
+_FRAMING_MEANS: Final = (np.eye(len(_SIZES)) / _SIZES).repeat(_SIZES, axis=1).astype(np.float32)
+"""Weights of these groups, ``(5, points)``: the product of both is the mean of each group."""
+
 # Where the basis points are in FER2013's images, fitted on 3,420 training faces (every eighth row
 # with a score above 0.9). docs/detection.md has the table.
 _SIZE: Final = 0.352 / 0.979
@@ -95,16 +102,16 @@ def frame_by_landmarks(points: NDArray[np.float32]) -> Detection:
     Args:
         points: ``(468, 3)``, as in `Landmarks`.
     """
-    basis = points[BASIS, :]
-    centre = basis.mean(axis=0)
-    side = math.sqrt(float(((basis - centre) ** 2).sum(axis=1).mean())) / _SIZE
-    left, right = points[_LEFT_CORNERS, :2].mean(axis=0), points[_RIGHT_CORNERS, :2].mean(axis=0)
-    mouth = points[_MOUTH_CORNERS, :2].mean(axis=0)
+    # One product for all means: each call of NumPy on a few numbers costs more than its arithmetic
+    placed = points[_FRAMING_POINTS]
+    centre, left, right, mouth, nose = (_FRAMING_MEANS @ placed).tolist()
+    spread = placed[: len(BASIS)] - np.float32(centre)
+    side = math.sqrt(float(np.vdot(spread, spread)) / len(BASIS)) / _SIZE
     angle = math.atan2(-(right[1] - left[1]), right[0] - left[0])
     cos, sin = math.cos(angle), math.sin(angle)
-    aside = points[_NOSE_TIP, :2] - (left + right) / 4 - mouth / 2
-    turn = _TURN * float(aside[0] * cos - aside[1] * sin)
+    aside_x, aside_y = (nose[i] - (left[i] + right[i]) / 4 - mouth[i] / 2 for i in (0, 1))
+    turn = _TURN * (aside_x * cos - aside_y * sin)
     below = _BASIS_ABOVE * side
-    x = float(centre[0]) - turn * cos + below * sin
-    y = float(centre[1]) + turn * sin + below * cos
+    x = centre[0] - turn * cos + below * sin
+    y = centre[1] + turn * sin + below * cos
     return Detection(x, y, max(side, 1.0), math.degrees(angle), STRONG_EVIDENCE, "any")

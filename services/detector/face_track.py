@@ -154,6 +154,16 @@ class FaceTrack:
         is_where_it_was = framed.distance_to(self.face) < _STILL * self.face.side
         return self._on_grid(self.face if is_where_it_was else framed)
 
+    def detection_of(self, landmarks: Landmarks) -> Detection | None:
+        """The detection that belongs to the face's landmarks in the next frame.
+
+        None if their score is low, they are another face's, or nothing relates the two yet.
+        """
+        framed = _frame(self.predict(), landmarks)
+        if framed is None or self.framing is None:
+            return None
+        return self.framing.undo(framed)._replace(view=self.face.view)
+
     def _on_grid(self, face: Detection) -> Detection:
         """Where to search for a face: on the grid, except before its track is confirmed."""
         return on_grid(face) if self.every_frame and self.number else face

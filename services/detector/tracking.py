@@ -20,7 +20,8 @@ from affectline.services.detector.face_mesh import SURE, FaceMesh, Landmarks
 from affectline.services.detector.face_track import FaceTrack
 
 _MEASURE_INTERVAL: Final = 12
-"""Frames between measurements of a steady face's size and roll, which cost two near searches."""
+"""Frames between measurements of a steady face's size and roll, which cost two near searches, and
+between searches for a face that its landmarks follow."""
 
 _LOOK_INTERVAL: Final = 48
 """Frames between searches for the landmarks of a steady face, unless every frame needs them."""
@@ -54,6 +55,14 @@ class TrackedFace(NamedTuple):
     """None if they were not searched for."""
 
 
+class _Found(NamedTuple):
+    """A known face in the next image."""
+
+    detection: Detection
+    landmarks: Landmarks | None = None
+    """Its landmarks, if they are how it was found."""
+
+
 class FaceTracker:
     """Finds the faces of successive images and gives each a lasting number.
 
@@ -83,6 +92,8 @@ class FaceTracker:
         first_frame: int = 0,
     ) -> None:
         self._detector = detector
+        # Asked once: asking whether a class implements a protocol takes longer than a small search
+        self._searcher = detector if isinstance(detector, IncrementalFaceDetector) else None
         self._mesh, self._every_frame = mesh, every_frame
         self._settings = settings
         self._tracks: list[FaceTrack] = []
@@ -101,9 +112,9 @@ class FaceTracker:
             track back if it returns within ``max_misses`` frames.
         """
         self._rescale((gray.shape[0], gray.shape[1]))
-        if isinstance(self._detector, IncrementalFaceDetector):
-            self._redetect(self._detector, gray)
-            self._scan(self._detector, gray)
+        if self._searcher is not None:
+            self._redetect(self._searcher, gray)
+            self._scan(self._searcher, gray)
         else:
             self._detect(gray)
         self._tracks = [t for t in self._tracks if t.misses <= self._max_misses(t)]
@@ -164,7 +175,7 @@ class FaceTracker:
         detections = sorted(self._detector.detect(gray), key=lambda one: -one.side)
         predicted = [track.predict() for track in self._tracks]
         claims = [
-            (i, detection)
+            (i, _Found(detection))
             for i, face in enumerate(predicted)
             for detection in detections
             if detection.overlaps(face)
@@ -177,21 +188,21 @@ class FaceTracker:
         """Search for every known face near its last place."""
         predicted = [track.predict() for track in self._tracks]
         found = [
-            self._redetect_one(detector, gray, track, place)
+            self._follow(gray, track, place) or self._redetect_one(detector, gray, track, place)
             for place, track in enumerate(self._tracks, start=1)
         ]
         claims = [
-            (i, detection)
+            (i, one)
             for i, face in enumerate(predicted)
-            for j, detection in enumerate(found)
-            if detection and (i == j or detection.overlaps(face))
+            for j, one in enumerate(found)
+            if one and (i == j or one.detection.overlaps(face))
         ]
         self._assign(gray, claims, predicted)
 
     def _assign(
         self,
         gray: NDArray[np.uint8],
-        claims: Sequence[tuple[int, Detection]],
+        claims: Sequence[tuple[int, "_Found"]],
         predicted: Sequence[Detection],
     ) -> None:
         """Assign each detection to one of the tracks that claim it.
@@ -201,28 +212,30 @@ class FaceTracker:
         that face's track nor loses its own.
         """
 
-        def priority(claim: tuple[int, Detection]) -> tuple[int, float, int]:
-            i, detection = claim
+        def priority(claim: tuple[int, _Found]) -> tuple[int, float, int]:
+            i, (detection, _) = claim
             return (
                 self._tracks[i].misses,
                 detection.distance_to(predicted[i]) / predicted[i].side,
                 i,
             )
 
-        assigned: dict[int, Detection] = {}
-        for i, detection in sorted(claims, key=priority):
-            if i not in assigned and not any(detection.overlaps(o) for o in assigned.values()):
-                assigned[i] = detection
+        assigned: dict[int, _Found] = {}
+        for i, one in sorted(claims, key=priority):
+            others = [other.detection for other in assigned.values()]
+            if i not in assigned and not any(map(one.detection.overlaps, others)):
+                assigned[i] = one
         for i, track in enumerate(self._tracks):
             self._update(gray, track, assigned.get(i))
 
     def _update(
-        self, gray: NDArray[np.uint8], track: FaceTrack, detection: Detection | None
+        self, gray: NDArray[np.uint8], track: FaceTrack, found: "_Found | None"
     ) -> None:
-        if detection is None:
+        if found is None:
             track.miss()
             return
-        landmarks = self._find_landmarks(gray, detection, track)
+        detection = found.detection
+        landmarks = found.landmarks or self._find_landmarks(gray, detection, track)
         if self._is_doubtful(track, detection, landmarks):
             track.miss()
             return
@@ -231,24 +244,42 @@ class FaceTracker:
         if not track.number and track.hits >= _PROBATION:
             track.miss()
 
+    def _follow(
+        self, gray: NDArray[np.uint8], track: FaceTrack, place: int
+    ) -> "_Found | None":
+        """Find a face by its landmarks alone, as MediaPipe's pipelines do.
+
+        None if its last landmarks were not sure, if these are not, or if a search is due.
+        """
+        may_follow = self._every_frame and track.number and track.is_visible and track.is_sure
+        if self._mesh is None or not may_follow or self._is_due(place):
+            return None
+        landmarks = self._mesh.find(gray, track.expect(track.predict_detection()))
+        detection = track.detection_of(landmarks)
+        return detection and _Found(detection, landmarks)
+
     def _redetect_one(
         self,
         detector: IncrementalFaceDetector,
         gray: NDArray[np.uint8],
         track: FaceTrack,
         place: int,
-    ) -> Detection | None:
+    ) -> "_Found | None":
         expected = track.predict_detection()
         found = detector.redetect(gray, expected, self._effort(track, place))
         if found is None and track.number:
-            return detector.redetect(gray, expected, "recover")
-        return found
+            found = detector.redetect(gray, expected, "recover")
+        return found and _Found(found)
+
+    def _is_due(self, place: int) -> bool:
+        """Whether it is the turn of the face at this place of the list to be searched for."""
+        return (self._frames + place) % _MEASURE_INTERVAL == 0
 
     def _effort(self, track: FaceTrack, place: int) -> SearchEffort:
         """How closely to search for a known face: what landmarks give need not be measured."""
         if not track.number:
             return "confirm"
-        is_due = (self._frames + place) % _MEASURE_INTERVAL == 0  # faces take turns
+        is_due = self._is_due(place)
         is_asked_again = track.face.view == "any" and is_due
         if track.framing and not is_asked_again:
             return "place" if self._every_frame else "fast"
