@@ -27,9 +27,7 @@ class LiteRtModel:
         AffectlineError: The file is not a LiteRT model.
     """
 
-    def __init__(
-        self, path: Path, preprocessing: Preprocessing, threads: int = THREADS
-    ) -> None:
+    def __init__(self, path: Path, preprocessing: Preprocessing, threads: int = THREADS) -> None:
         self._interpreter = open_interpreter(
             path, threads, "export it again with affectline-train export"
         )

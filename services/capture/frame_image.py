@@ -96,10 +96,10 @@ class YuyvImage:
     def to_planes(self) -> Planes:
         luma, chroma = cv2.split(self._packed)
         # Every second row is enough: JPEG has the colours at half the size
-        blue, red = cv2.split(np.ascontiguousarray(chroma[::2]).reshape(-(-self.size.height // 2), -1, 2))
-        return Planes(
-            lookup(luma, FULL_LUMA), lookup(blue, FULL_CHROMA), lookup(red, FULL_CHROMA)
+        blue, red = cv2.split(
+            np.ascontiguousarray(chroma[::2]).reshape(-(-self.size.height // 2), -1, 2)
         )
+        return Planes(lookup(luma, FULL_LUMA), lookup(blue, FULL_CHROMA), lookup(red, FULL_CHROMA))
 
 
 class JpegImage:

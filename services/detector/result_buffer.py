@@ -80,6 +80,11 @@ class ResultBuffer:
         sent = faces if message.faces else None
         self._pending[message.seq] = PendingFrame(message, sent, now, self._patience_s)
 
+    def complete(self, faces: Faces) -> None:
+        """Add the signs of a frame's faces that were sent to the classifiers without them."""
+        if entry := self._pending.get(faces.seq):
+            entry.frame = faces
+
     def skip(self, frame: FrameMessage, why: Missing) -> None:
         """Add a frame that is not analysed."""
         entry = self._pending.setdefault(frame.seq, PendingFrame(frame))

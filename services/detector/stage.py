@@ -1,6 +1,7 @@
 """The stage of the detector process: finds faces, has them classified, publishes the results."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Final
 
@@ -43,6 +44,19 @@ crop of 300 pixels costs as much as everything else about the frame."""
 MAX_PENDING: Final = 2
 """Live delivery: new frames are skipped while this many wait for a classifier, which keeps results
 recent when the classifiers cannot keep up."""
+
+
+@dataclass
+class _SeenFace:
+    """A face in the current frame."""
+
+    face: Face
+    parts: list[bytes]
+    """Its crops, and its landmarks if they are published."""
+    landmarks: Landmarks | None
+    """In pixels of ``image``; None if they are not wanted."""
+    image: NDArray[np.uint8]
+    """The image that it was cropped from."""
 
 
 class Detector(Stage):
@@ -134,12 +148,12 @@ class Detector(Stage):
             self._results.skip(frame, "behind")
         yield from self._results.publish(self.context.now())
 
-    def on_send_failed(self, packet: Packet) -> Iterator[Packet]:
+    def on_send_failed(self, packet: Packet) -> Iterable[Packet]:
         # In lossless delivery this happens only while stopping; the next process handles the frame
         if isinstance(packet.message, Faces) and not self._lossless:
             self.context.counters["skipped"] += 1
-            self._results.skip(packet.message, "behind")
-            yield from self._results.publish(self.context.now())
+            self._results.skip(packet.message, "behind")  # published with its signs
+        return ()
 
     def tick(self) -> Iterator[Packet]:
         for faces in list(self._results.overdue(monotonic_ns())):
@@ -176,43 +190,39 @@ class Detector(Stage):
             self.context.log.warning("the image of the frame cannot be decoded", extra=where)
             self._results.skip(frame, "invalid")
             return
-        faces = self._detect_faces(packet, image)
-        self.context.counters["faces"] += len(faces.message.faces)
-        self._results.add(faces, monotonic_ns())
-        if faces.parts:
-            yield faces
+        seen = self._detect_faces(packet, image)
+        self.context.counters["faces"] += len(seen)
+        faces = [self._with_signs(frame, one) if self._lossless else one.face for one in seen]
+        message = Faces(**frame.identity, detected_at=self.context.now(), faces=tuple(faces))
+        found = Packet(message, tuple(part for one in seen for part in one.parts))
+        self._results.add(found, monotonic_ns())
+        if found.parts:
+            yield found
+        if not self._lossless:
+            # Meanwhile a classifier is at work: the result is there when both have finished
+            signed = tuple(self._with_signs(frame, one) for one in seen)
+            self._results.complete(message.model_copy(update={"faces": signed}))
+        if frame.file is None:
+            self._signs.forget({self._first_track + number for number in self._tracker.numbers})
 
-    def _detect_faces(self, packet: Packet[Frame], image: NDArray[np.uint8]) -> Packet[Faces]:
+    def _detect_faces(self, packet: Packet[Frame], image: NDArray[np.uint8]) -> list["_SeenFace"]:
         frame = packet.message
-        faces: list[Face] = []
-        parts: list[bytes] = []
         if frame.file is None:
             tracked, first = self._tracker.track(image), self._first_track
         else:  # a single picture
             tracked, first = self._picture_tracker.search(image), 0
         sharp = self._sharpest(packet, image, tracked)
-        for found in tracked:
-            face, of_face = self._describe(frame, found, first + found.track, image, sharp)
-            faces.append(face)
-            parts += of_face
-        if frame.file is None:
-            self._signs.forget({first + number for number in self._tracker.numbers})
-        message = Faces(
-            **frame.identity,
-            detected_at=self.context.now(),
-            faces=tuple(faces),
-        )
-        return Packet(message, tuple(parts))
+        return [self._crop(frame, found, first + found.track, image, sharp) for found in tracked]
 
-    def _describe(
+    def _crop(
         self,
         frame: Frame,
         found: TrackedFace,
         track: int,
         image: NDArray[np.uint8],
         sharp: NDArray[np.uint8],
-    ) -> tuple[Face, list[bytes]]:
-        """A face and its message parts.
+    ) -> "_SeenFace":
+        """A face with its crops, and without its signs.
 
         Args:
             frame: The frame with the face.
@@ -228,8 +238,6 @@ class Detector(Stage):
         measured = measure_quality(small)
         quality = Quality(size=max(w, h), blur=measured.blur, brightness=measured.brightness)
         landmarks = self._scale_landmarks(found, more)
-        at = frame.captured_at if frame.file is None else None
-        signs = self._signs.read(sharp, landmarks, quality, track=track, at=at)
         parts = [crop.tobytes(), small.tobytes()]
         if self._settings.landmarks and landmarks:
             points = landmarks.points * np.float32(frame.width / sharp.shape[1])
@@ -241,9 +249,15 @@ class Detector(Stage):
             quality=quality,
             crop_side=crop.shape[0],
             landmarks=len(parts) > 2,
-            **dict(signs),
         )
-        return face, parts
+        return _SeenFace(face, parts, landmarks, sharp)
+
+    def _with_signs(self, frame: Frame, seen: "_SeenFace") -> Face:
+        """The face with its signs, which take longer to read than all the rest."""
+        at = frame.captured_at if frame.file is None else None
+        face = seen.face
+        signs = self._signs.read(seen.image, seen.landmarks, face.quality, track=face.track, at=at)
+        return face.model_copy(update=dict(signs))
 
     def _scale_landmarks(self, found: TrackedFace, scale: float) -> Landmarks | None:
         """A face's landmarks in the image that it is cropped from, if all faces have landmarks."""

@@ -228,9 +228,7 @@ class FaceTracker:
         for i, track in enumerate(self._tracks):
             self._update(gray, track, assigned.get(i))
 
-    def _update(
-        self, gray: NDArray[np.uint8], track: FaceTrack, found: "_Found | None"
-    ) -> None:
+    def _update(self, gray: NDArray[np.uint8], track: FaceTrack, found: "_Found | None") -> None:
         if found is None:
             track.miss()
             return
@@ -244,9 +242,7 @@ class FaceTracker:
         if not track.number and track.hits >= _PROBATION:
             track.miss()
 
-    def _follow(
-        self, gray: NDArray[np.uint8], track: FaceTrack, place: int
-    ) -> "_Found | None":
+    def _follow(self, gray: NDArray[np.uint8], track: FaceTrack, place: int) -> "_Found | None":
         """Find a face by its landmarks alone, as MediaPipe's pipelines do.
 
         None if its last landmarks were not sure, if these are not, or if a search is due.
