@@ -138,12 +138,17 @@ class FilmSource:
         return None
 
     def _pass_on(self) -> SourceFrame | None:
+        damaged = 0
         for packet in self._packets():
             if packet.size:
                 try:
                     image = JpegImage(bytes(packet))
                 except ValueError as error:
                     self.damage.add(f"frame {self._count} ({error})")
+                    damaged += 1
+                    if damaged == ERRORS_IN_A_ROW:
+                        self._broken = "only damaged frames"
+                        return None
                     continue
                 self._count += 1
                 return SourceFrame(image)

@@ -5,6 +5,7 @@ file contains. A frame that stays in this form is never converted to BGR and bac
 has compressed as JPEG is passed on as it is.
 """
 
+from collections.abc import Iterator
 from functools import cache
 from typing import Final, NamedTuple, Protocol
 
@@ -113,14 +114,16 @@ class JpegImage:
     """
 
     def __init__(self, data: bytes) -> None:
-        data = data.rstrip(b"\0")  # cameras fill their buffers up
         size = read_size(data)
         if size is None:
             raise ValueError("not a JPEG file")
-        if not data.endswith(_END_OF_IMAGE):
+        scan = next((at for kind, at in _find_segments(data) if kind == _START_OF_SCAN), len(data))
+        # The marker cannot occur in compressed data. Cameras fill their buffers up behind it.
+        end = data.rfind(_END_OF_IMAGE, scan)
+        if end < 0:
             raise ValueError("cut off")
         self.size = size
-        self.data = with_huffman_tables(data)
+        self.data = with_huffman_tables(data[: end + 2])
         """A complete JPEG file: with the tables that motion JPEG may leave out."""
 
     def to_bgr(self) -> NDArray[np.uint8]:
@@ -160,28 +163,40 @@ def with_huffman_tables(data: bytes) -> bytes:
 
     Motion JPEG leaves them out (ITU-T T.81, annex K.3, has them), and not every decoder adds them.
     """
-    at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        kind = data[at + 1]
+    for kind, at in _find_segments(data):
         if kind == _HUFFMAN_TABLES:
             return data
         if kind == _START_OF_SCAN:
             return data[:at] + _standard_tables() + data[at:]
-        at += 1 if kind == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
     return data
+
+
+def _find_segments(data: bytes) -> Iterator[tuple[int, int]]:
+    """Kinds and places of a JPEG file's segments, up to that of the first scan."""
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        kind = data[at + 1]
+        if kind == 0xFF:  # fills up
+            at += 1
+            continue
+        yield kind, at
+        if kind == _START_OF_SCAN:
+            return
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
 
 
 @cache
 def _standard_tables() -> bytes:
     """The segments with the standard tables, from a file of an encoder that uses them."""
     gray = np.zeros((8, 8), np.uint8)
-    data, at, found = encode_jpeg_yuv_planes(gray, gray[:4, :4], gray[:4, :4], 50), 2, b""
-    while data[at + 1] != _START_OF_SCAN:
-        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-        if data[at + 1] == _HUFFMAN_TABLES:
-            found += data[at:end]
-        at = end
-    return found
+    data = encode_jpeg_yuv_planes(gray, gray[:4, :4], gray[:4, :4], 50)
+    places = list(_find_segments(data))
+    ends = [at for _, at in places[1:]]
+    return b"".join(
+        data[at:end]
+        for (kind, at), end in zip(places, ends, strict=False)
+        if kind == _HUFFMAN_TABLES
+    )
 
 
 def _resize(plane: object, size: tuple[int, int]) -> NDArray[np.uint8]:

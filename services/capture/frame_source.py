@@ -55,6 +55,7 @@ class Notes:
         self.count = 0
         self._first: list[str] = []
         self._news: deque[str] = deque(maxlen=NAMED)
+        self._counted = 0
 
     def add(self, text: str) -> None:
         """Count a problem, named and explained: ``b.png (cut off)``."""
@@ -68,6 +69,11 @@ class Notes:
         news = [f"{text} {self._what}" for text in self._news]
         self._news.clear()
         return news
+
+    def pop_count(self) -> int:
+        """How many problems there are that have not been counted yet."""
+        new, self._counted = self.count - self._counted, self.count
+        return new
 
     def describe(self, unit: str, of: int | None = None) -> str:
         """All in one line, empty if there are none: ``2 of 9 pictures could not be read: a``."""

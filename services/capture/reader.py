@@ -213,8 +213,8 @@ class SourceReader(threading.Thread):
             for text in notes.pop_news():
                 level = logging.WARNING if notes.is_urgent else logging.INFO
                 self._context.log.log(level, "%s", text, extra={"stream": self._source.name})
-            if notes.count:
-                self._context.counters[name] = notes.count
+            if new := notes.pop_count():  # of this source: it may have been opened before
+                self._context.counters[name] += new
 
     def _delay_s(self, pacer: FramePacer, elapsed: int, captured_at: int) -> float:
         """Time to wait until a frame of a film is due, in s."""

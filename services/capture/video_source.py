@@ -19,6 +19,8 @@ NATIVE_BACKEND: Final = "V4L2"
 """OpenCV's back end that can give frames as the camera sends them: that of Linux."""
 NATIVE_FORMATS: Final = ("MJPG", "JPEG", "YUYV")
 """Formats of cameras that are taken as they are; OpenCV converts all others to BGR."""
+DAMAGED_IN_A_ROW: Final = 30
+"""A camera that gives so many damaged frames one after another counts as lost: about a second."""
 
 
 class VideoSource:
@@ -47,6 +49,7 @@ class VideoSource:
         self.frames = int(claimed) if math.isfinite(claimed) and 0 < claimed < 2**53 else None
         self.rate = rate if math.isfinite(rate) and 0 < rate <= 1000 else None
         self._last_time = -1
+        self._lost = f"{source} sends no more frames"
         self._first: SourceFrame | None = None
         self._first = self.read()
         if self._first is None:
@@ -63,13 +66,17 @@ class VideoSource:
         if self._first is not None:
             frame, self._first = self._first, None
             return frame
-        while True:
-            ok, image = self._capture.read()
-            if not ok or image is None:
+        for _ in range(DAMAGED_IN_A_ROW):
+            if not self._capture.grab():
+                return None
+            ok, image = self._capture.retrieve()
+            if not ok and not self.live:
                 return None
             with contextlib.suppress(ValueError):
                 return SourceFrame(_unpack(image), None if self.live else self._time())
             self.damage.add("a frame that the camera has cut off")
+        self._lost = f"{self._source} sends only damaged frames"
+        return None
 
     def _time(self) -> int:
         """Time of the frame just read; it always increases, even if the file's times do not."""
@@ -83,7 +90,7 @@ class VideoSource:
 
     def ending(self) -> SourceEnd:
         if self.live:
-            return SourceEnd("lost", f"{self._source} sends no more frames")
+            return SourceEnd("lost", self._lost)
         return SourceEnd("end")
 
     def close(self) -> None:
@@ -91,8 +98,10 @@ class VideoSource:
 
 
 def _open_capture(source: str, *, is_camera: bool) -> cv2.VideoCapture:
-    if is_camera:
-        return cv2.VideoCapture(int(source)) if source.isdecimal() else cv2.VideoCapture(source)
+    if is_camera and source.isdecimal():
+        return cv2.VideoCapture(int(source))
+    if is_camera:  # a device file: FFmpeg would open it as well, at a size of its own choice
+        return cv2.VideoCapture(source, cv2.CAP_V4L2)
     return cv2.VideoCapture(source)
 
 
@@ -121,8 +130,10 @@ def _unpack(image: Any) -> Bgr | FrameImage:
     """A frame as OpenCV gives it: a JPEG file in one row, YUYV in two channels, or BGR.
 
     Raises:
-        ValueError: It is not a whole JPEG file.
+        ValueError: It is empty, or not a whole JPEG file.
     """
+    if image is None or not image.size:
+        raise ValueError("empty")
     array = np.asarray(image, dtype=np.uint8)
     if array.ndim == 3 and array.shape[2] == 3:
         return array
