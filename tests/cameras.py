@@ -20,7 +20,7 @@ class HttpCamera:
     Args:
         admits: Whether a request may see it: by its path with the query, and its login
             (``user:password``, empty where none was sent).
-        draw: Makes a picture by its number.
+        draw: Makes a picture by its number, or the bytes that are sent for it.
         rate: Pictures a second.
     """
 
@@ -77,7 +77,8 @@ class HttpCamera:
     def _send_pictures(self, write: Callable[[bytes], Any]) -> None:
         due = time.monotonic()
         while not self._off.is_set():
-            data = cv2.imencode(".jpg", self._draw(self._number))[1].tobytes()
+            drawn = self._draw(self._number)
+            data = drawn if isinstance(drawn, bytes) else cv2.imencode(".jpg", drawn)[1].tobytes()
             self._number += 1
             head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}"
             write(head.encode() + b"\r\n\r\n" + data + b"\r\n")
