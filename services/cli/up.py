@@ -122,6 +122,14 @@ def up(
     bind: BindHub = None,
     port: HubPort = None,
     as_json: AsJson = False,
+    trace: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write what every process did and when, in Chrome's trace event format, and show "
+            "the slowest frames.",
+        ),
+    ] = None,
 ) -> None:
     """Run a whole pipeline until its sources end, or Ctrl-C.
 
@@ -174,7 +182,7 @@ def up(
     settings = plan.complete(plan.choose_display(settings, attended=not as_json))
     if done := apply_retention(settings.retention, settings.dashboard.sessions):
         typer.echo(f"affectline: retention: {done}", err=True)
-    code = run_pipeline(settings, as_json=as_json)
+    code = run_pipeline(settings, as_json=as_json, trace=trace)
     folder = settings.sink.out
     if settings.recording.report and folder and (folder / FILE).exists():
         from affectline.services.cli import report as report_command

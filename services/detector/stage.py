@@ -169,7 +169,8 @@ class Detector(Stage):
             return
         if self.measurements is not None:
             self.measurements.begin_frame(packet.parts[0])
-        image = decode_gray(packet.parts[0], frame)
+        with self.context.span("decode image", frame):
+            image = decode_gray(packet.parts[0], frame)
         if image is None:
             self.context.counters["invalid"] += 1
             where = {"stream": frame.stream, "seq": frame.seq}
@@ -186,15 +187,17 @@ class Detector(Stage):
         frame = packet.message
         faces: list[Face] = []
         parts: list[bytes] = []
-        if frame.file is None:
-            tracked, first = self._tracker.track(image), self._first_track
-        else:  # a single picture
-            tracked, first = self._picture_tracker.search(image), 0
-        sharp = self._sharpest(packet, image, tracked)
-        for found in tracked:
-            face, of_face = self._describe(frame, found, first + found.track, image, sharp)
-            faces.append(face)
-            parts += of_face
+        with self.context.span("track", frame):
+            if frame.file is None:
+                tracked, first = self._tracker.track(image), self._first_track
+            else:  # a single picture
+                tracked, first = self._picture_tracker.search(image), 0
+        with self.context.span("crops and signs", frame, count=len(tracked)):
+            sharp = self._sharpest(packet, image, tracked)
+            for found in tracked:
+                face, of_face = self._describe(frame, found, first + found.track, image, sharp)
+                faces.append(face)
+                parts += of_face
         if frame.file is None:
             self._signs.forget({first + number for number in self._tracker.numbers})
         message = Faces(
