@@ -17,7 +17,8 @@ import json
 import os
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic_ns, thread_time_ns
 from typing import IO, Any, Final, NamedTuple, Self
@@ -207,16 +208,12 @@ class Tracer:
         """Write the spans that have ended."""
         waiting = self._waiting
         batch = [waiting.popleft() for _ in range(len(waiting))]
-        names = {ident: thread for ident, thread in list(self._threads.items())}
+        names = self._threads.copy()
         if new := names.keys() - self._named:
             self._named |= new
             self._write_line({"threads": {number_of(names[i]): names[i].name for i in new}})
         if batch:
-            self._write_line([self._to_part(one, names) for one in batch])
-
-    def _to_part(self, span: Sequence[Any], threads: dict[int, threading.Thread]) -> Sequence[Any]:
-        *times, thread, about, count = span
-        return (*times, number_of(threads[thread]), *identity_of(about), count)
+            self._write_line([_to_part(one, names) for one in batch])
 
     def _write_line(self, content: Any) -> None:
         if self._file is None:
@@ -225,7 +222,14 @@ class Tracer:
             self._file.write(json.dumps(content, separators=(",", ":")) + "\n")
             self._file.flush()
         except OSError:  # a full disk must not disturb the run
+            with suppress(OSError):
+                self._file.close()
             self._file = None
+
+
+def _to_part(span: Sequence[Any], threads: Mapping[int, threading.Thread]) -> Sequence[Any]:
+    *times, thread, about, count = span
+    return (*times, number_of(threads[thread]), *identity_of(about), count)
 
 
 def number_of(thread: threading.Thread) -> int:

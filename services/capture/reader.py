@@ -197,8 +197,9 @@ class SourceReader(threading.Thread):
                 self._is_over = True
                 source.close()
                 return SourceEnd("end")
-            with self._context.span("wait until due", self._next_key):
-                self.stopping.wait(self._delay_s(pacer, elapsed, captured_at))
+            delay_s = self._delay_s(pacer, elapsed, captured_at)
+            with self._context.span("wait until due", self._next_key, count=round(1e6 * delay_s)):
+                self.stopping.wait(delay_s)
             last = captured_at
             self._enqueue(source, frame, last)
         if self._source.loop and last:

@@ -25,7 +25,6 @@ from affectline.services.sessions.run_summary import read_session, summarize_run
 from affectline.services.sessions.sign_figures import sign_lines
 from affectline.services.supervisor.process import ProcessSpec
 from affectline.services.supervisor.supervisor import Supervisor
-from affectline.services.supervisor.trace_file import TraceFile
 
 EXIT_INTERRUPTED: Final = 130
 """Exit code of a program that Ctrl-C interrupted."""
@@ -48,7 +47,7 @@ def run_pipeline(
             there is no summary.
         keys_help: What the keys do, printed at the beginning if standard input is a terminal;
             without it no keys are read.
-        trace: File for a trace of every frame; None: none is recorded.
+        trace: Folder for the parts of a trace; None: none is recorded.
 
     Raises:
         AffectlineError: It failed.
@@ -73,7 +72,6 @@ def run_pipeline(
         keys = stack.enter_context(Keyboard()) if keys_help and Keyboard.is_available() else None
         if keys:
             console.print(keys_help, highlight=False)
-        traced = stack.enter_context(TraceFile(trace)) if trace else None
         supervisor = Supervisor(
             settings,
             quiet=as_json,
@@ -81,7 +79,7 @@ def run_pipeline(
             processes=processes,
             keyboard=keys,
             on_over=on_over,
-            trace=traced.folder if traced else None,
+            trace=trace,
         )
         try:
             supervisor.run()

@@ -103,7 +103,7 @@ class TraceFile:
                 for event in events_of(part, self._started):
                     file.write(separator + json.dumps(event, separators=(",", ":")))
                     separator = ",\n"
-            about = {"started_at": self._started_at}
+            about = {"started_at": self._started_at, "started": self._started}
             file.write(f'\n],"displayTimeUnit":"ms","otherData":{json.dumps(about)}}}\n')
 
 
