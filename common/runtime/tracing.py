@@ -52,7 +52,7 @@ class PartSpan(NamedTuple):
     stream: str | None = None
     epoch: int | None = None
     seq: int | None = None
-    count: int | None = None
+    amount: int | None = None
     """How many things, such as faces, or bytes."""
 
 

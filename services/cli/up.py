@@ -186,7 +186,8 @@ def up(
     if done := apply_retention(settings.retention, settings.dashboard.sessions):
         typer.echo(f"affectline: retention: {done}", err=True)
     with TraceFile(trace) if trace else nullcontext() as traced:
-        code = run_pipeline(settings, as_json=as_json, trace=traced and traced.folder)
+        parts = None if traced is None else traced.folder
+        code = run_pipeline(settings, as_json=as_json, trace=parts)
     if trace and not as_json:
         typer.echo("\n".join(slow_frame_lines(find_slow_frames(lambda: read_events(trace)))))
     folder = settings.sink.out

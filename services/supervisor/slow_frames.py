@@ -2,9 +2,9 @@
 
 The input are the events of a trace, as `affectline.services.supervisor.trace_file.read_events`
 gives them; nothing else is read. A frame's time runs from its reception, when it is due or capture
-begins to encode it, to the publication of its result. It is divided among the spans that worked on it and the
-waits between them; during a wait it is said what the thread did that continued with the frame, and
-what else ran meanwhile.
+begins to encode it, to the publication of its result. It is divided among the spans that worked on
+it and the waits between them; for a wait, the thread that continued with the frame is named, with
+what it did meanwhile.
 """
 
 import bisect
@@ -24,7 +24,7 @@ PATH: Final = ("capture", "hub", "detector", "classifier")
 RECEIVED: Final = ("encode", "send Frame")
 """Spans of capture whose beginning is a frame's reception."""
 DUE: Final = "wait until due"
-"""Span of capture in which a frame of a film waits for its time; ``count`` has the µs until then."""
+"""Span of capture in which a frame of a film waits for its time; ``count``: for how many µs."""
 PUBLISHED: Final = "send Emotion"
 """Span of the detector that publishes a frame's result."""
 SETTLING_US: Final = 1e6
@@ -81,7 +81,7 @@ class SlowFrames(NamedTuple):
 
     frames: tuple[FrameTrace, ...]
     """The slowest first."""
-    count: int
+    total: int
     """How many frames were compared."""
     p50_us: float
     p99_us: float
@@ -155,7 +155,7 @@ def _find_times(
         key = _key(event)
         if key is not None:
             found = published if event["name"] == PUBLISHED else received
-            at = event["ts"] + (event["args"]["count"] if event["name"] == DUE else 0)
+            at = event["ts"] + (event["args"].get("count", 0) if event["name"] == DUE else 0)
             found[key] = min(at, found.get(key, math.inf))
     first: dict[str, float] = {}
     for (stream, _, _), begin in received.items():
@@ -331,16 +331,13 @@ def slow_frame_lines(slow: SlowFrames) -> list[str]:
     if not slow.frames:
         return ["The trace has no frame after the first second of its stream."]
     lines = [
-        f"The {len(slow.frames)} slowest of {slow.count} frames after the first second of each "
+        f"The {len(slow.frames)} slowest of {slow.total} frames after the first second of each "
         f"stream, reception to result (p50 {_ms(slow.p50_us)}, p99 {_ms(slow.p99_us)}, largest "
         f"{_ms(slow.largest_us)} ms):"
     ]
     for frame in slow.frames:
-        at = frame.began_us / 1e6
-        lines.append(
-            f"{_ms(frame.latency_us):>7} ms  {frame.stream} frame {frame.seq}, {at:.2f} s after the "
-            "start"
-        )
+        at = f"{frame.began_us / 1e6:.2f} s after the start"
+        lines.append(f"{_ms(frame.latency_us):>7} ms  {frame.stream} frame {frame.seq}, {at}")
         lines += [f"            {_text_of(s)}" for s in frame.steps if s.wall_us >= LEAST_SHOWN_US]
         others = [f"{w.process} {w.name} {_ms(w.cpu_us)}" for w in frame.others[:5]]
         total = sum(work.cpu_us for work in frame.others)

@@ -148,10 +148,10 @@ def _name_event(kind: str, name: str, pid: int, thread: int) -> Event:
 
 
 def _to_events(span: PartSpan, pid: int, process: str, started: int) -> Iterator[Event]:
-    """The event of a span and, for a step of a frame's path, the arrow to it."""
+    """The event of a span and, for a step of a frame's path, the arrow to its beginning."""
     begin = (span.began - started) / 1000
     frame = {"stream": span.stream, "epoch": span.epoch, "seq": span.seq}
-    args = {k: v for k, v in {**frame, "count": span.count}.items() if v is not None}
+    args = {k: v for k, v in {**frame, "count": span.amount}.items() if v is not None}
     place = {"pid": pid, "tid": span.thread}
     yield {
         "name": span.name,
@@ -172,8 +172,7 @@ def _to_events(span: PartSpan, pid: int, process: str, started: int) -> Iterator
         "cat": "frame",
         "ph": phase,
         "id": f"{span.stream}/{span.epoch}/{span.seq}",
-        # Arrows begin and end at the span that contains this time
-        "ts": begin + span.wall / 2000,
+        "ts": begin,
         **place,
     }
     yield arrow | ({"bp": "e"} if phase == "f" else {})

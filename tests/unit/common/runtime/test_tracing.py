@@ -70,7 +70,7 @@ def test_spans_have_wall_and_cpu_time_and_stand_inside_each_other(
     assert inner.began + inner.wall <= outer.began + outer.wall
     assert 0 < inner.cpu <= outer.cpu
     assert (outer.stream, outer.epoch, outer.seq) == (FRAME.stream, FRAME.epoch, FRAME.seq)
-    assert (inner.stream, inner.seq, inner.count) == (None, None, 4)
+    assert (inner.stream, inner.seq, inner.amount) == (None, None, 4)
     waited = span_named(tmp_path, "poll")
     assert waited.wall >= 20_000_000 > 2 * waited.cpu, "it waited, and did not run"
 
@@ -126,7 +126,7 @@ def test_a_forced_garbage_collection_is_a_span(tracer: Tracer, tmp_path: Path) -
     tracer.stop()
     spans = [one for one in read_spans(tmp_path) if one.name == "gc 2"]
     assert spans
-    assert all(one.wall > 0 and one.count is not None for one in spans)
+    assert all(one.wall > 0 and one.amount is not None for one in spans)
     assert not [one for one in gc.callbacks if getattr(one, "__self__", None) is tracer]
 
 

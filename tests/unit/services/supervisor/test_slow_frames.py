@@ -126,7 +126,7 @@ def test_the_slowest_come_first_and_are_compared_with_all() -> None:
         events += frame_of(seq, 1000 * seq)
     slow = find_slow_frames(lambda: iter(events), count=3)
     assert [frame.seq for frame in slow.frames] == [100, 99, 98]
-    assert (slow.count, slow.p50_us, slow.p99_us, slow.largest_us) == (
+    assert (slow.total, slow.p50_us, slow.p99_us, slow.largest_us) == (
         100, 51_000, 100_000, 100_000,
     )  # fmt: skip
 
@@ -143,7 +143,7 @@ def test_a_film_waits_for_its_time_not_for_us() -> None:
 def test_frames_of_the_first_second_and_without_a_result_do_not_count() -> None:
     unfinished = [span("capture/drive", "encode", 0, 10, 10, 1)]
     slow = find_slow_frames(lambda: iter([*name_processes(), *first_frame(), *unfinished]))
-    assert (slow.frames, slow.count) == ((), 0)
+    assert (slow.frames, slow.total) == ((), 0)
     assert math.isnan(slow.p50_us)
     assert slow_frame_lines(slow) == [
         "The trace has no frame after the first second of its stream."

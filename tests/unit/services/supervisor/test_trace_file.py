@@ -16,7 +16,7 @@ START = 5_000_000_000
 
 
 def span(name: str, at_us: int, wall_us: int, seq: int | None = None, **more: Any) -> PartSpan:
-    about = {} if seq is None else {"stream": "drive", "epoch": 9, "seq": seq}
+    about: dict[str, Any] = {} if seq is None else {"stream": "drive", "epoch": 9, "seq": seq}
     began, wall = START + 1000 * at_us, 1000 * wall_us
     return PartSpan(name, began, wall, 7000, wall // 2, 41, **about, **more)
 
@@ -39,7 +39,7 @@ def trace(path: Path, *parts: tuple[int, str, list[PartSpan]]) -> dict[str, Any]
 
 
 def test_a_span_becomes_an_event_with_wall_and_cpu_time(tmp_path: Path) -> None:
-    part = write_part(tmp_path, 12, "classifier/1", [span("classify", 250, 80, seq=3, count=2)])
+    part = write_part(tmp_path, 12, "classifier/1", [span("classify", 250, 80, seq=3, amount=2)])
     process, thread, event = events_of(part, START)
     assert process == {
         "name": "process_name", "ph": "M", "pid": 12, "tid": 12, "args": {"name": "classifier/1"},
@@ -90,9 +90,8 @@ def test_the_file_is_one_object_and_arrows_follow_a_frame(tmp_path: Path) -> Non
 
 def test_the_launcher_has_a_part_and_no_part_is_left(tmp_path: Path) -> None:
     path = tmp_path / "trace.json"
-    with TraceFile(path):
-        with TRACE.span("check"):
-            pass
+    with TraceFile(path), TRACE.span("check"):
+        pass
     assert "check" in {event["name"] for event in read_events(path)}
     assert list(tmp_path.iterdir()) == [path]
     assert not TRACE.on
@@ -118,9 +117,14 @@ def test_a_process_killed_before_its_first_line_adds_nothing(tmp_path: Path) -> 
 
 def test_a_failed_run_leaves_its_trace_and_its_own_error(tmp_path: Path) -> None:
     path = tmp_path / "trace.json"
-    with pytest.raises(AffectlineError, match="camera"), TraceFile(path) as file:
-        write_part(file.folder, 11, "sink", [span("write", 0, 30, 3)])
-        raise AffectlineError("camera 0 is gone", "")
+
+    def fail() -> None:
+        with TraceFile(path) as file:
+            write_part(file.folder, 11, "sink", [span("write", 0, 30, 3)])
+            raise AffectlineError("camera 0 is gone", "")
+
+    with pytest.raises(AffectlineError, match="camera"):
+        fail()
     assert "write" in {event["name"] for event in read_events(path)}
     assert list(tmp_path.iterdir()) == [path]
 
