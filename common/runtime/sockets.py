@@ -177,7 +177,7 @@ class Receiver:
                 with TRACE.span("receive") as span:
                     packet = codec.decode(parts[1:] if is_sent_again else parts)
                     self._screen.check(packet.message)
-                    span.tell(packet.message, type(packet.message).__name__)
+                    span.describe(packet.message, type(packet.message).__name__)
             except InvalidMessage as error:
                 self._refuse(error)
                 continue

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final, Literal, TypeVar
 from affectline.common.clock import now_ns
 from affectline.common.logs import ServiceLogger
 from affectline.common.runtime.keeping import Keeper, Outbox
-from affectline.common.runtime.tracing import TRACE, About, Span
+from affectline.common.runtime.tracing import TRACE, About, TraceSpan
 from affectline.common.settings.hub import Delivery
 from affectline.common.wire.base import Message
 from affectline.common.wire.messages import Packet, StreamMessage
@@ -129,7 +129,7 @@ class StageContext:
 
     def span(
         self, name: str, about: About = None, kind: str = "", count: int | None = None
-    ) -> Span:
+    ) -> TraceSpan:
         """A part of the stage's work, for ``affectline up --trace``; use it in a ``with`` block.
 
         Without a trace it costs nothing worth mentioning.

@@ -56,7 +56,7 @@ class PartSpan(NamedTuple):
     """How many things, such as faces, or bytes."""
 
 
-class Span:
+class TraceSpan:
     """A stretch of work, from the beginning of a ``with`` block to its end."""
 
     __slots__ = ("_about", "_began", "_count", "_cpu_began", "_kind", "_name", "_tracer")
@@ -67,7 +67,7 @@ class Span:
         self._tracer: Tracer | None = tracer
         self._name, self._about, self._kind, self._count = name, about, kind, count
 
-    def tell(self, about: About = None, kind: str = "", count: int | None = None) -> None:
+    def describe(self, about: About = None, kind: str = "", count: int | None = None) -> None:
         """Say what the span is about once that is known: the arguments of `Tracer.span`."""
         self._about, self._kind, self._count = about, kind, count
 
@@ -90,13 +90,13 @@ class Span:
             )
 
 
-class _NoSpan(Span):
+class _NoSpan(TraceSpan):
     """Stands for all spans while the tracer is off."""
 
     def __init__(self) -> None:
         """Keep nothing."""
 
-    def tell(self, about: About = None, kind: str = "", count: int | None = None) -> None:
+    def describe(self, about: About = None, kind: str = "", count: int | None = None) -> None:
         """Ignore it."""
 
     def drop(self) -> None:
@@ -129,7 +129,7 @@ class Tracer:
 
     def span(
         self, name: str, about: About = None, kind: str = "", count: int | None = None
-    ) -> Span:
+    ) -> TraceSpan:
         """A span of the calling thread, for a ``with`` block.
 
         Args:
@@ -138,7 +138,7 @@ class Tracer:
             kind: Follows the name: the kind of message, for example.
             count: How many things it is done with, or bytes.
         """
-        return Span(self, name, about, kind, count) if self.on else NO_SPAN
+        return TraceSpan(self, name, about, kind, count) if self.on else NO_SPAN
 
     def start(self, folder: Path, name: str) -> None:
         """Begin to record.

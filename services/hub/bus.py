@@ -430,7 +430,7 @@ class Bus:
 
 
 def describe(parts: Parts) -> tuple[bytes | None, str, int]:
-    """What `affectline.common.runtime.tracing.Span.tell` takes about a message."""
+    """What `affectline.common.runtime.tracing.TraceSpan.describe` takes about a message."""
     topic, header = parts[1:3] if parts[0].startswith(SENT_TO.encode()) else parts[:2]
     is_about_frame = topic.startswith(FRAME_TOPICS)
     text = topic.decode(errors="replace")

@@ -26,7 +26,7 @@ from affectline.common.runtime.keys import KeyStore, fingerprint
 from affectline.common.runtime.service import HEALTH_S
 from affectline.common.runtime.sockets import address_to
 from affectline.common.runtime.supervision import EXIT_GIVEN_UP, SupervisorLink
-from affectline.common.runtime.tracing import TRACE, Span
+from affectline.common.runtime.tracing import TRACE, TraceSpan
 from affectline.common.runtime.wakeup import WakeupPipe
 from affectline.common.settings.hub import Delivery, HubSettings
 from affectline.common.wire import codec
@@ -207,7 +207,7 @@ class Hub:
             if not may_continue:
                 return
 
-    def _forward_one(self, source: zmq.Socket[bytes], span: Span) -> bool:
+    def _forward_one(self, source: zmq.Socket[bytes], span: TraceSpan) -> bool:
         """Forward one message; False if there is none, or consumers have no room for it."""
         if not self.pending:
             parts = self.bus.forward_message(source)
@@ -217,7 +217,7 @@ class Hub:
             self._read(parts)
             self.pending.append(parts)
         if TRACE.on:
-            span.tell(*describe(self.pending[0]))
+            span.describe(*describe(self.pending[0]))
         if not self.bus.deliver(self.pending[0]) and self.bus.lossless:
             return False  # a consumer's queue is full, so everybody waits
         self.pending.popleft()

@@ -154,7 +154,7 @@ class WorkQueue(threading.Thread):
                 with TRACE.span("pass on") as span:
                     parts = entrances[entrance].receive()
                     if TRACE.on:
-                        span.tell(*describe(parts))
+                        span.describe(*describe(parts))
                     if self._has_crop_subscribers.is_set():  # before their result is published
                         with contextlib.suppress(zmq.Again):  # tools never block the pipeline
                             self._tap.send_multipart(parts, zmq.DONTWAIT)

@@ -46,7 +46,7 @@ class Work(NamedTuple):
     """How long it ran in the meantime; the rest of the wall time it waited or was not scheduled."""
 
 
-class Step(NamedTuple):
+class FrameStep(NamedTuple):
     """A part of a frame's time: work on it, or a wait for the thread that continued with it."""
 
     process: str
@@ -70,7 +70,7 @@ class FrameTrace(NamedTuple):
     began_us: float
     """Since the beginning of the trace."""
     latency_us: float
-    steps: tuple[Step, ...]
+    steps: tuple[FrameStep, ...]
     """In order; their wall times add up to the latency."""
     others: tuple[Work, ...]
     """Everything else that ran at the same time, in any process, by CPU time."""
@@ -262,14 +262,14 @@ def _divide(
     end: float,
     own: Iterable[_Piece],
     timelines: dict[tuple[int, int], list[_Piece]],
-) -> list[Step]:
+) -> list[FrameStep]:
     """Divide a frame's time among the stretches that worked on it and the waits between them.
 
     Where two of them overlap, the later one counts: it is further on the frame's way.
     """
     # The span that publishes the result begins at the end
     pieces = sorted((p for p in own if p.ended > begin and p.began <= end), key=lambda p: p.began)
-    steps: list[Step] = []
+    steps: list[FrameStep] = []
     at = begin
     for piece, following in itertools.zip_longest(pieces, pieces[1:]):
         until = min(piece.ended, end, following.began if following else math.inf)
@@ -279,27 +279,29 @@ def _divide(
         if until > since:
             share = (until - since) / (piece.ended - piece.began)
             steps.append(
-                Step(piece.span.process, piece.span.name, since, until - since, piece.cpu * share)
+                FrameStep(
+                    piece.span.process, piece.span.name, since, until - since, piece.cpu * share
+                )
             )
         at = max(at, until)
     if end > at:
-        steps.append(Step("", "", at, end - at, 0.0))
+        steps.append(FrameStep("", "", at, end - at, 0.0))
     return _joined(steps)
 
 
 def _wait(
     begin: float, end: float, piece: _Piece, timelines: dict[tuple[int, int], list[_Piece]]
-) -> Step:
+) -> FrameStep:
     meanwhile = _add_up(timelines[piece.span.thread], begin, end, by_cpu=False)
     untraced = end - begin - sum(work.wall_us for work in meanwhile)
     if untraced > LEAST_SHOWN_US:
         meanwhile.append(Work(piece.span.process, UNTRACED, untraced, 0.0))
-    return Step(piece.span.process, "", begin, end - begin, 0.0, tuple(meanwhile))
+    return FrameStep(piece.span.process, "", begin, end - begin, 0.0, tuple(meanwhile))
 
 
-def _joined(steps: Iterable[Step]) -> list[Step]:
+def _joined(steps: Iterable[FrameStep]) -> list[FrameStep]:
     """Join neighbouring steps of one span, which others inside it had divided."""
-    joined: list[Step] = []
+    joined: list[FrameStep] = []
     for step in steps:
         last = joined[-1] if joined else None
         if last and step.name and (last.process, last.name) == (step.process, step.name):
@@ -347,7 +349,7 @@ def slow_frame_lines(slow: SlowFrames) -> list[str]:
     return lines
 
 
-def _text_of(step: Step) -> str:
+def _text_of(step: FrameStep) -> str:
     if step.name:
         return f"{_ms(step.wall_us):>6}  {step.process} {step.name} (CPU {_ms(step.cpu_us)})"
     doing = ", ".join(

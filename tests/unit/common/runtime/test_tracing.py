@@ -48,7 +48,7 @@ def test_an_idle_tracer_makes_no_objects_and_no_thread() -> None:
     for span in (TRACE.span("track", FRAME, "steady", 1), context.span("track", FRAME)):
         assert span is NO_SPAN
         with span as entered:
-            entered.tell(FRAME, "Frame", 3)
+            entered.describe(FRAME, "Frame", 3)
             entered.drop()
     assert not vars(TRACE)["_waiting"]
     assert not hasattr(NO_SPAN, "_about")
@@ -110,7 +110,7 @@ def test_what_is_told_later_counts_and_what_is_dropped_does_not(
     tracer: Tracer, tmp_path: Path
 ) -> None:
     with tracer.span("receive") as span:
-        span.tell(FRAME, "Frame", 2)
+        span.describe(FRAME, "Frame", 2)
     with tracer.span("forward") as span:
         span.drop()
     tracer.stop()

@@ -8,8 +8,8 @@ import pytest
 
 from affectline.services.supervisor.slow_frames import (
     SETTLING_US,
+    FrameStep,
     FrameTrace,
-    Step,
     find_slow_frames,
     slow_frame_lines,
 )
@@ -72,7 +72,7 @@ def find(*groups: Iterable[Event], count: int = 10) -> tuple[FrameTrace, ...]:
     return find_slow_frames(lambda: iter(events), count).frames
 
 
-def of(step: Step) -> tuple[str, str, float, float]:
+def of(step: FrameStep) -> tuple[str, str, float, float]:
     return step.process, step.name, round(step.wall_us), round(step.cpu_us)
 
 
