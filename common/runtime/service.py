@@ -17,6 +17,7 @@ from affectline.common.runtime.keeping import Outbox
 from affectline.common.runtime.sockets import Publisher, Receiver, WorkQueueClient
 from affectline.common.runtime.stage import Stage, StageContext
 from affectline.common.runtime.supervision import EXIT_GIVEN_UP, SupervisorLink
+from affectline.common.runtime.tracing import TRACE
 from affectline.common.runtime.wakeup import WakeupPipe
 from affectline.common.settings.hub import Delivery, HubSettings
 from affectline.common.wire.base import Message
@@ -182,7 +183,8 @@ class ServiceRunner:
     def _loop(self) -> None:
         while not (self.wakeup.stopping or self._is_done()):
             pause_s = min(self._next_tick, self.link.next_beat) - monotonic()
-            ready = dict(self._poller.poll(max(0, int(pause_s * 1000) + 1)))
+            with TRACE.span("poll"):
+                ready = dict(self._poller.poll(max(0, int(pause_s * 1000) + 1)))
             if self.wakeup.receiver.fileno() in ready:
                 self.wakeup.drain()
             if self.publisher.socket in ready:
@@ -193,9 +195,10 @@ class ServiceRunner:
             self.publisher.check_hub()
             self._say_whether_connected()
             self.clock_sync.probe()
-            self._send_all(self.stage.tick())
-            self._send_receipts()
-            self._send_overdue()
+            with TRACE.span("tick"):
+                self._send_all(self.stage.tick())
+                self._send_receipts()
+                self._send_overdue()
             self._next_tick = monotonic() + self.stage.tick_ms / 1000
             self._beat()
 
@@ -258,7 +261,8 @@ class ServiceRunner:
         for packet in packets:
             if self.context.outbox and isinstance(packet.message, Kept):
                 self.context.outbox.on_kept(packet.message)
-            self._send_all(self.stage.handle(packet))
+            with TRACE.span("handle", packet.message, type(packet.message).__name__):
+                self._send_all(self.stage.handle(packet))
             if self.stage.measures_latency and isinstance(packet.message, FrameMessage):
                 self.context.record_latency(packet.message.received_at)
             self._beat()
@@ -299,7 +303,9 @@ class ServiceRunner:
 
     def _send_all(self, packets: Iterable[Packet]) -> None:
         for packet in packets:
-            if self._send(packet):
+            with TRACE.span("send", packet.message, type(packet.message).__name__):
+                is_sent = self._send(packet)
+            if is_sent:
                 self.context.counters["out"] += 1
             else:
                 self.context.counters["unsent"] += 1
@@ -348,7 +354,8 @@ class ServiceRunner:
         now = monotonic()
         if now >= self._next_health:
             self._next_health = now + HEALTH_S
-            self.publisher.send(Packet(self._health()), wait=False)
+            with TRACE.span("health"):
+                self.publisher.send(Packet(self._health()), wait=False)
         return self.wakeup.stopping
 
     def _health(self) -> Health:

@@ -19,6 +19,7 @@ from affectline.common.runtime.allowance import Pace
 from affectline.common.runtime.endpoints import Endpoint, outlet_at, reach
 from affectline.common.runtime.handshakes import HandshakeMonitor
 from affectline.common.runtime.keeping import Keeper
+from affectline.common.runtime.tracing import TRACE
 from affectline.common.settings.hub import HubSettings
 from affectline.common.wire import codec
 from affectline.common.wire.messages import READY, SENT_TO, Packet
@@ -173,8 +174,10 @@ class Receiver:
                 return
             is_sent_again = parts[0].startswith(SENT_TO.encode())
             try:
-                packet = codec.decode(parts[1:] if is_sent_again else parts)
-                self._screen.check(packet.message)
+                with TRACE.span("receive") as span:
+                    packet = codec.decode(parts[1:] if is_sent_again else parts)
+                    self._screen.check(packet.message)
+                    span.describe(packet.message, type(packet.message).__name__)
             except InvalidMessage as error:
                 self._refuse(error)
                 continue

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Final, Literal, TypeVar
 from affectline.common.clock import now_ns
 from affectline.common.logs import ServiceLogger
 from affectline.common.runtime.keeping import Keeper, Outbox
+from affectline.common.runtime.tracing import TRACE, About, TraceSpan
 from affectline.common.settings.hub import Delivery
 from affectline.common.wire.base import Message
 from affectline.common.wire.messages import Packet, StreamMessage
@@ -125,6 +126,21 @@ class StageContext:
     def __post_init__(self) -> None:
         self.log = ServiceLogger(self.service)
         """Pass stream and seq as ``extra={"stream": ..., "seq": ...}``."""
+
+    def span(
+        self, name: str, about: About = None, kind: str = "", count: int | None = None
+    ) -> TraceSpan:
+        """A part of the stage's work, for ``affectline up --trace``; use it in a ``with`` block.
+
+        Without a trace it costs nothing worth mentioning.
+
+        Args:
+            name: What is done, in a word or two.
+            about: The message that it is done for, or ``(stream, epoch, seq)`` of a frame.
+            kind: Follows the name, to tell different cases apart.
+            count: How many things it is done with.
+        """
+        return TRACE.span(name, about, kind, count)
 
     def record_latency(self, received_at: int) -> None:
         """Record the age of a frame that this process has just handled.

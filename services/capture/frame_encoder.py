@@ -4,7 +4,6 @@ from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from affectline.common.settings.sources import CaptureSettings
 from affectline.services.capture.frame_image import FrameImage, JpegImage
@@ -38,38 +37,25 @@ def encode(image: Bgr | FrameImage, settings: CaptureSettings) -> Encoded:
     """
     height, width = image.shape[:2] if isinstance(image, np.ndarray) else image.size[::-1]
     wanted = settings.width
-    is_scaled = wanted is not None and wanted != width
-    if wanted is not None and is_scaled:
+    if wanted is not None and wanted != width:
         height, width = max(1, round(height * wanted / width)), wanted
     _check_size(width, height, settings)
     try:
-        data = _encode(image, width, height, settings, is_scaled=is_scaled)
+        data = _encode(image, width, height, settings)
     except (cv2.error, ValueError) as error:
         reason = str(error) if isinstance(error, ValueError) else "it cannot be written as JPEG"
         raise UnencodableFrame(reason) from error
     return Encoded(data, width, height)
 
 
-def _encode(
-    image: Bgr | FrameImage, width: int, height: int, settings: CaptureSettings, *, is_scaled: bool
-) -> bytes:
-    is_array = isinstance(image, np.ndarray)
-    if settings.encoding == "raw" or is_array:
-        bgr = image if isinstance(image, np.ndarray) else image.to_bgr()
-        if is_scaled:
-            bgr = _resize(bgr, width, height)
-        return bgr.tobytes() if settings.encoding == "raw" else _encode_bgr(bgr, settings)
-    if isinstance(image, JpegImage) and not is_scaled:
+def _encode(image: Bgr | FrameImage, width: int, height: int, settings: CaptureSettings) -> bytes:
+    if isinstance(image, np.ndarray):
+        return _encode_bgr(image, width, height, settings)
+    if settings.encoding == "raw":
+        return _encode_bgr(image.to_bgr(), width, height, settings)
+    if isinstance(image, JpegImage) and image.size == (width, height):
         return image.data
-    planes = image.to_planes()
-    if is_scaled:
-        planes = planes.resize(width, height)
-    return planes.to_jpeg(settings.jpeg_quality)
-
-
-def _resize(bgr: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    how = cv2.INTER_AREA if width < bgr.shape[1] else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(bgr, (width, height), interpolation=how), dtype=np.uint8)
+    return image.to_planes().resize(width, height).to_jpeg(settings.jpeg_quality)
 
 
 def _check_size(width: int, height: int, settings: CaptureSettings) -> None:
@@ -80,7 +66,12 @@ def _check_size(width: int, height: int, settings: CaptureSettings) -> None:
         )
 
 
-def _encode_bgr(bgr: NDArray[np.uint8], settings: CaptureSettings) -> bytes:
+def _encode_bgr(bgr: Bgr, width: int, height: int, settings: CaptureSettings) -> bytes:
+    if bgr.shape[1] != width:
+        how = cv2.INTER_AREA if width < bgr.shape[1] else cv2.INTER_LINEAR
+        bgr = np.asarray(cv2.resize(bgr, (width, height), interpolation=how), dtype=np.uint8)
+    if settings.encoding == "raw":
+        return bgr.tobytes()
     done, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, settings.jpeg_quality])
     if not done:
         raise ValueError("it cannot be written as JPEG")

@@ -40,6 +40,8 @@ class Planes(NamedTuple):
 
     def resize(self, width: int, height: int) -> "Planes":
         """Scale to another size in pixels; the colours get half of it both ways."""
+        if (height, width) == self.luma.shape:
+            return self
         half = -(-width // 2), -(-height // 2)
         return Planes(
             _resize(self.luma, (width, height)), _resize(self.blue, half), _resize(self.red, half)
@@ -62,7 +64,8 @@ class Planes(NamedTuple):
         Raises:
             ValueError: The frame is larger than JPEG allows.
         """
-        return encode_jpeg_yuv_planes(self.luma, self.blue, self.red, quality)
+        data: bytes = encode_jpeg_yuv_planes(self.luma, self.blue, self.red, quality)
+        return data
 
 
 class FrameImage(Protocol):

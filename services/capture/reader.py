@@ -106,6 +106,8 @@ class SourceReader(threading.Thread):
         self._skip = self.next_seq = skip
         self._consumers = consumers
         self._lossless = context.delivery == "lossless"
+        self.epoch = 0
+        """Epoch of its frames, for traces."""
         self.stopping = threading.Event()
         self.queue: deque[EncodedFrame] = deque()
         self.opened: Source | None = None
@@ -176,7 +178,7 @@ class SourceReader(threading.Thread):
             return SourceEnd("lost", f"{redact(self._source.source)} does not open")
         pacer = FramePacer(self._settings.rate, self._pace, self._timing.speed)
         pictures = last = 0
-        while not self.stopping.is_set() and (frame := source.read()) is not None:
+        while not self.stopping.is_set() and (frame := self._read(source)) is not None:
             self._report_notes(source)
             if frame.media_time is None and frame.file is None:
                 self._enqueue(source, frame, None)
@@ -195,7 +197,9 @@ class SourceReader(threading.Thread):
                 self._is_over = True
                 source.close()
                 return SourceEnd("end")
-            self.stopping.wait(self._delay_s(pacer, elapsed, captured_at))
+            delay_s = self._delay_s(pacer, elapsed, captured_at)
+            with self._context.span("wait until due", self._next_key, count=round(1e6 * delay_s)):
+                self.stopping.wait(delay_s)
             last = captured_at
             self._enqueue(source, frame, last)
         if self._source.loop and last:
@@ -258,7 +262,9 @@ class SourceReader(threading.Thread):
         """Encode and queue a frame; ``captured_at`` is None for cameras, which capture it now."""
         received_at = self._context.now()
         if self._lossless:
-            if not self._wait_for_room(captured_at):
+            with self._context.span("wait for room", self._next_key):
+                has_room = self._wait_for_room(captured_at)
+            if not has_room:
                 return
             if captured_at is not None:  # a film waits in its file, not in the pipeline
                 received_at = self._context.now()
@@ -280,7 +286,7 @@ class SourceReader(threading.Thread):
         self._context.wake()
         if self._pace == "realtime":
             # PyAV holds the GIL while it converts: publish this frame before the next one is read
-            with self._window.changed:
+            with self._context.span("wait until published"), self._window.changed:
                 self._window.changed.wait_for(lambda: self._is_published, PUBLISH_S)
 
     def _wait_for_room(self, event_time: int | None) -> bool:
@@ -310,8 +316,18 @@ class SourceReader(threading.Thread):
             return True
         return self._alignment.may_publish(event_time, monotonic())
 
+    @property
+    def _next_key(self) -> tuple[str, int, int]:
+        """The next frame to publish, for traces."""
+        return self._source.name, self.epoch, self.next_seq
+
+    def _read(self, source: Source) -> SourceFrame | None:
+        with self._context.span("read", self._next_key):
+            return source.read()
+
     def _encode(self, frame: SourceFrame, captured_at: int, received_at: int) -> EncodedFrame:
-        data, width, height = encode(frame.content, self._settings)
+        with self._context.span("encode", self._next_key):
+            data, width, height = encode(frame.content, self._settings)
         return EncodedFrame(
             data, width, height, captured_at, received_at, frame.media_time, frame.file,
             self.next_seq,

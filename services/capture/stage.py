@@ -89,6 +89,7 @@ class Capture(Stage):
             self._source, self._settings, self._pace, self._window, self.context, self._first_seq,
             self._consumers, self._begin, self._alignment, self.open_source,
         )  # fmt: skip
+        self._reader.epoch = self._epoch
         self._reader.open(patient=self._patient)
         self._reader.start()
 

@@ -51,7 +51,8 @@ class Classifier(Stage):
         if self.context.delivery == "live" and age_ms > self._settings.max_age_ms:
             yield self._decline(faces, "stale")
             return
-        distributions = self._classify(packet) if faces.faces else ()
+        with self.context.span("classify", faces, count=len(faces.faces)):
+            distributions = self._classify(packet) if faces.faces else ()
         self.context.counters["faces"] += len(distributions)
         yield self._scores_of(faces, distributions)
 

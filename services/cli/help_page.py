@@ -65,7 +65,7 @@ LEFT_OUT: Final = "affectline.left_out"
 RARE: Final = frozenset({
     "as_film", "as_json", "backend", "bind", "classifiers", "group_access", "insecure",
     "label_set", "log_format", "log_level", "model", "no_open", "pace", "run", "session", "stats",
-    "task", "topics",
+    "task", "topics", "trace",
 })  # fmt: skip
 """Options that ``--help`` of a command with many options only names."""
 PLAIN_NAMES: Final = {Path: "PATH", str: "TEXT", int: "N", float: "NUMBER"}

@@ -36,6 +36,7 @@ def run_pipeline(
     as_json: bool,
     processes: list[ProcessSpec] | None = None,
     keys_help: str = "",
+    trace: Path | None = None,
 ) -> int:
     """Run a pipeline and print its results; return the exit code.
 
@@ -46,6 +47,7 @@ def run_pipeline(
             there is no summary.
         keys_help: What the keys do, printed at the beginning if standard input is a terminal;
             without it no keys are read.
+        trace: Folder for the parts of a trace; None: none is recorded.
 
     Raises:
         AffectlineError: It failed.
@@ -77,6 +79,7 @@ def run_pipeline(
             processes=processes,
             keyboard=keys,
             on_over=on_over,
+            trace=trace,
         )
         try:
             supervisor.run()

@@ -1,5 +1,6 @@
 """``affectline up``: run a whole pipeline."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -122,6 +123,14 @@ def up(
     bind: BindHub = None,
     port: HubPort = None,
     as_json: AsJson = False,
+    trace: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write what every process did and when, in Chrome's trace event format, and show "
+            "the slowest frames.",
+        ),
+    ] = None,
 ) -> None:
     """Run a whole pipeline until its sources end, or Ctrl-C.
 
@@ -132,6 +141,8 @@ def up(
     from affectline.services.cli.run import run_pipeline
     from affectline.services.sessions.removal import apply_retention
     from affectline.services.supervisor import plan
+    from affectline.services.supervisor.slow_frames import find_slow_frames, slow_frame_lines
+    from affectline.services.supervisor.trace_file import TraceFile, read_events
 
     settings = read_settings(config_file)
     sources = name_sources(source) if source else settings.sources
@@ -174,7 +185,11 @@ def up(
     settings = plan.complete(plan.choose_display(settings, attended=not as_json))
     if done := apply_retention(settings.retention, settings.dashboard.sessions):
         typer.echo(f"affectline: retention: {done}", err=True)
-    code = run_pipeline(settings, as_json=as_json)
+    with TraceFile(trace) if trace else nullcontext() as traced:
+        parts = None if traced is None else traced.folder
+        code = run_pipeline(settings, as_json=as_json, trace=parts)
+    if trace and not as_json:
+        typer.echo("\n".join(slow_frame_lines(find_slow_frames(lambda: read_events(trace)))))
     folder = settings.sink.out
     if settings.recording.report and folder and (folder / FILE).exists():
         from affectline.services.cli import report as report_command

@@ -183,7 +183,8 @@ class Detector(Stage):
             return
         if self.measurements is not None:
             self.measurements.begin_frame(packet.parts[0])
-        image = decode_gray(packet.parts[0], frame)
+        with self.context.span("decode image", frame):
+            image = decode_gray(packet.parts[0], frame)
         if image is None:
             self.context.counters["invalid"] += 1
             where = {"stream": frame.stream, "seq": frame.seq}
@@ -192,27 +193,34 @@ class Detector(Stage):
             return
         seen = self._detect_faces(packet, image)
         self.context.counters["faces"] += len(seen)
-        faces = [self._with_signs(frame, one) if self._lossless else one.face for one in seen]
-        message = Faces(**frame.identity, detected_at=self.context.now(), faces=tuple(faces))
+        plain = tuple(one.face for one in seen)
+        faces = self._read_signs(frame, seen) if self._lossless else plain
+        message = Faces(**frame.identity, detected_at=self.context.now(), faces=faces)
         found = Packet(message, tuple(part for one in seen for part in one.parts))
         self._results.add(found, monotonic_ns())
         if found.parts:
             yield found
         if not self._lossless:
             # Meanwhile a classifier is at work: the result is there when both have finished
-            signed = tuple(self._with_signs(frame, one) for one in seen)
-            self._results.complete(message.model_copy(update={"faces": signed}))
+            faces = self._read_signs(frame, seen)
+            self._results.complete(message.model_copy(update={"faces": faces}))
         if frame.file is None:
             self._signs.forget({self._first_track + number for number in self._tracker.numbers})
 
     def _detect_faces(self, packet: Packet[Frame], image: NDArray[np.uint8]) -> list["_SeenFace"]:
         frame = packet.message
-        if frame.file is None:
-            tracked, first = self._tracker.track(image), self._first_track
-        else:  # a single picture
-            tracked, first = self._picture_tracker.search(image), 0
-        sharp = self._sharpest(packet, image, tracked)
-        return [self._crop(frame, found, first + found.track, image, sharp) for found in tracked]
+        with self.context.span("track", frame):
+            if frame.file is None:
+                tracked, first = self._tracker.track(image), self._first_track
+            else:  # a single picture
+                tracked, first = self._picture_tracker.search(image), 0
+        with self.context.span("crops", frame, count=len(tracked)):
+            sharp = self._sharpest(packet, image, tracked)
+            return [self._crop(frame, one, first + one.track, image, sharp) for one in tracked]
+
+    def _read_signs(self, frame: Frame, seen: Sequence["_SeenFace"]) -> tuple[Face, ...]:
+        with self.context.span("signs", frame, count=len(seen)):
+            return tuple(self._with_signs(frame, one) for one in seen)
 
     def _crop(
         self,

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from affectline.common.runtime.tracing import TRACE
 from affectline.common.settings.detector import DetectorSettings
 from affectline.services.detector.detection import (
     Detection,
@@ -323,7 +324,9 @@ class FaceTracker:
         if scope not in ("first", "lost") and self._frames % interval:
             return
         turn = self._frames // interval + 1  # the first image used two
-        for detection in detector.scan(gray, known, scope, turn):
+        with TRACE.span("scan", kind=scope):
+            found = detector.scan(gray, known, scope, turn)
+        for detection in found:
             self._add(gray, detection)
 
     def _scope(self) -> ScanScope:

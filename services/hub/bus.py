@@ -60,6 +60,8 @@ everything up; a frame of 640x360 takes about 40 kB."""
 OUTSIDER_HWM: Final = 128
 """Messages that may wait for one outside tool before it loses some."""
 CROPS: Final = b"faces/"
+FRAME_TOPICS: Final = (b"frame/", CROPS, b"scores/", b"emotion/")
+"""Topics of the messages about frames, which a trace follows."""
 SETTLE_MS: Final = 5
 """Wait before checking which consumers have no room: fast ones have read everything by then."""
 KEEPALIVE: Final = {
@@ -425,6 +427,14 @@ class Bus:
     def _tell_publishers(self, event: bytes) -> None:
         for socket in self._publishers:
             socket.send(event)
+
+
+def describe(parts: Parts) -> tuple[bytes | None, str, int]:
+    """What `affectline.common.runtime.tracing.TraceSpan.describe` takes about a message."""
+    topic, header = parts[1:3] if parts[0].startswith(SENT_TO.encode()) else parts[:2]
+    is_about_frame = topic.startswith(FRAME_TOPICS)
+    text = topic.decode(errors="replace")
+    return header if is_about_frame else None, text, sum(map(len, parts))
 
 
 def _is_told_by_others(parts: Parts) -> bool:

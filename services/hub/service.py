@@ -26,6 +26,7 @@ from affectline.common.runtime.keys import KeyStore, fingerprint
 from affectline.common.runtime.service import HEALTH_S
 from affectline.common.runtime.sockets import address_to
 from affectline.common.runtime.supervision import EXIT_GIVEN_UP, SupervisorLink
+from affectline.common.runtime.tracing import TRACE, TraceSpan
 from affectline.common.runtime.wakeup import WakeupPipe
 from affectline.common.settings.hub import Delivery, HubSettings
 from affectline.common.wire import codec
@@ -34,7 +35,7 @@ from affectline.common.wire.kept import Kept
 from affectline.common.wire.messages import Marker, Packet
 from affectline.services.hub.access import AccessControl
 from affectline.services.hub.authenticator import Authenticator
-from affectline.services.hub.bus import Bus, Parts
+from affectline.services.hub.bus import Bus, Parts, describe
 from affectline.services.hub.prometheus import HealthMetrics
 from affectline.services.hub.refusals import Refusals
 from affectline.services.hub.spec import HubProcess
@@ -165,7 +166,8 @@ class Hub:
             pause = (
                 0 if self.pending else max(0, int((self.link.next_beat - monotonic()) * 1000) + 1)
             )
-            ready = dict(poller.poll(min(pause, round(1000 * HEALTH_S))))
+            with TRACE.span("poll"):
+                ready = dict(poller.poll(min(pause, round(1000 * HEALTH_S))))
             bus.watch_connections()
             if came := bus.forward_subscriptions():
                 self._hand_over(self.markers.on_ready(came, monotonic()))
@@ -200,17 +202,26 @@ class Hub:
         for _ in range(64):
             if monotonic() > until:
                 return  # long messages take long to check, and other sources wait
-            if not self.pending:
-                parts = self.bus.forward_message(source)
-                if parts is None:
-                    return
-                if not parts:
-                    continue
-                self._read(parts)
-                self.pending.append(parts)
-            if not self.bus.deliver(self.pending[0]) and self.bus.lossless:
-                return  # a consumer's queue is full, so everybody waits
-            self.pending.popleft()
+            with TRACE.span("forward") as span:
+                may_continue = self._forward_one(source, span)
+            if not may_continue:
+                return
+
+    def _forward_one(self, source: zmq.Socket[bytes], span: TraceSpan) -> bool:
+        """Forward one message; False if there is none, or consumers have no room for it."""
+        if not self.pending:
+            parts = self.bus.forward_message(source)
+            if not parts:
+                span.drop()
+                return parts is not None
+            self._read(parts)
+            self.pending.append(parts)
+        if TRACE.on:
+            span.describe(*describe(self.pending[0]))
+        if not self.bus.deliver(self.pending[0]) and self.bus.lossless:
+            return False  # a consumer's queue is full, so everybody waits
+        self.pending.popleft()
+        return True
 
     def _read(self, parts: Parts) -> None:
         """Handle messages that concern the hub itself."""

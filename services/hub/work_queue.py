@@ -12,9 +12,10 @@ from affectline.common.errors import AffectlineError
 from affectline.common.logs import ServiceLogger
 from affectline.common.runtime.endpoints import HubEndpoints
 from affectline.common.runtime.sockets import bind, new_socket
+from affectline.common.runtime.tracing import TRACE
 from affectline.services.hub.access import AccessControl
 from affectline.services.hub.authenticator import REBIND_S, RETRY_S, Authenticator
-from affectline.services.hub.bus import OUTSIDER_HWM, TAP, Context, Parts
+from affectline.services.hub.bus import OUTSIDER_HWM, TAP, Context, Parts, describe
 from affectline.services.hub.connections import MOST_PARTS, Connections, ConnectionWatch
 from affectline.services.hub.outlet import connection_of, user_of
 
@@ -147,17 +148,23 @@ class WorkQueue(threading.Thread):
             room.register(ends.way_out, zmq.POLLOUT)
         patience_ms = None if self._network is None else LOOK_MS
         while not self._renewal.is_set():
-            for entrance, _ in arrivals.poll(patience_ms):
-                parts = entrances[entrance].receive()
-                if self._has_crop_subscribers.is_set():  # before their result is published
-                    with contextlib.suppress(zmq.Again):  # tools never block the pipeline
-                        self._tap.send_multipart(parts, zmq.DONTWAIT)
-                self._pass_on(parts, room, patience_ms)
+            with TRACE.span("poll"):
+                arrived = arrivals.poll(patience_ms)
+            for entrance, _ in arrived:
+                with TRACE.span("pass on") as span:
+                    parts = entrances[entrance].receive()
+                    if TRACE.on:
+                        span.describe(*describe(parts))
+                    if self._has_crop_subscribers.is_set():  # before their result is published
+                        with contextlib.suppress(zmq.Again):  # tools never block the pipeline
+                            self._tap.send_multipart(parts, zmq.DONTWAIT)
+                    self._pass_on(parts, room, patience_ms)
 
     def _pass_on(self, parts: Parts, room: zmq.Poller, patience_ms: int | None) -> None:
         """Send to a classifier once one has room; local and network classifiers take turns."""
         while not self._renewal.is_set():
-            with_room = dict(room.poll(patience_ms))
+            with TRACE.span("wait for room"):
+                with_room = dict(room.poll(patience_ms))
             for ends in list(self._ends):
                 if ends.way_out in with_room:
                     with contextlib.suppress(zmq.Again):

@@ -26,6 +26,7 @@ from affectline.common.recording.writer import SessionWriter, is_empty
 from affectline.common.runtime.event_time import EventTimeMerger, RepeatFilter
 from affectline.common.runtime.keeping import Keeper
 from affectline.common.runtime.stage import Route, Stage, on
+from affectline.common.runtime.tracing import TRACE
 from affectline.common.settings.recording import Privacy
 from affectline.common.vision.anonymize import Anonymizer, DetectorLimits
 from affectline.common.wire import codec
@@ -314,7 +315,8 @@ class Recorder(Stage):
         self._write_in_order(self._pop_ready())
         self._write_anonymized()
         try:
-            self._writer.flush()
+            with self.context.span("flush", count=self._writer.pending):
+                self._writer.flush()
         except OSError as error:
             raise self._cannot_write(error) from error
         self._confirm()
@@ -342,7 +344,8 @@ class Recorder(Stage):
         try:
             kind = type(message).__name__
             publish_time = log_time if message.time is None else message.time
-            self._writer.add(kind, codec.encode(packet), log_time, publish_time)
+            with self.context.span("write", message, kind):
+                self._writer.add(kind, codec.encode(packet), log_time, publish_time)
             self._unflushed.append(message)
             self._notes.observe(message, log_time)
         except OSError as error:
@@ -380,7 +383,8 @@ class FsyncThread(threading.Thread):
         """Sync until told to stop."""
         try:
             while not self._stopping.wait(SYNC_S):
-                os.fsync(self._descriptor)
+                with TRACE.span("fsync"):
+                    os.fsync(self._descriptor)
         except OSError as error:
             self.failure = error
         finally:

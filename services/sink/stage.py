@@ -221,7 +221,8 @@ class Sink(Stage):
                 yield packet
             self._quit = self._display.closed
         if self._writer:
-            self._writer.flush()
+            with self.context.span("flush"):
+                self._writer.flush()
             if monotonic() >= self._next_checkpoint:
                 self._checkpoint()
 
@@ -277,7 +278,8 @@ class Sink(Stage):
             self._unconfirmed.append(packet.message)
             match packet.message:
                 case Emotion() as emotion:
-                    self._write_emotion(emotion)
+                    with self.context.span("write", emotion):
+                        self._write_emotion(emotion)
                 case Samples() as samples:
                     self._write_samples(samples)
                 case State() as state:
@@ -332,7 +334,8 @@ class Sink(Stage):
         self._next_checkpoint = monotonic() + CHECKPOINT_S
         if self._writer is None:
             return
-        self._writer.checkpoint()
+        with self.context.span("checkpoint", count=len(self._unconfirmed)):
+            self._writer.checkpoint()
         self._keeper.kept(self._unconfirmed)
         self._unconfirmed.clear()
         for stream, summary in self._writer.streams.items():

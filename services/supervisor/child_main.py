@@ -9,6 +9,7 @@ import gc
 import json
 import sys
 from importlib import import_module
+from pathlib import Path
 
 gc.disable()  # imports leave no garbage: collecting it takes a tenth of the start
 
@@ -16,6 +17,7 @@ from affectline.common import logs
 from affectline.common.errors import explain_import
 from affectline.common.runtime.spec import ServiceSpec
 from affectline.common.runtime.supervision import EXIT_GIVEN_UP, SupervisorLink
+from affectline.common.runtime.tracing import TRACE
 from affectline.common.settings.hub import HubSettings
 
 
@@ -32,13 +34,18 @@ def main() -> None:
     settings = spec.settings.model_validate(task["settings"])
     hub = HubSettings.model_validate(task["hub"])
     logs.configure(is_supervised=True)
+    if task["trace"]:
+        TRACE.start(Path(task["trace"]), settings.process_name)
     try:
-        import_module(spec.stage.partition(":")[0])
+        with TRACE.span("import"):
+            import_module(spec.stage.partition(":")[0])
         gc.freeze()
         gc.enable()
         code = spec.run(settings, hub, task["delivery"])
     except ImportError as error:
         code = SupervisorLink().report_fatal(explain_import(error)) and EXIT_GIVEN_UP
+    finally:
+        TRACE.stop()
     sys.exit(code)
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import deque
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any, Final
 
 from affectline.common import logs
@@ -56,13 +57,20 @@ class ManagedProcess:
         hub: Address of its hub.
         delivery: Delivery of the pipeline.
         stdout: Where its standard output goes; None: where ours goes.
+        trace: Folder for its part of a trace; None: it records none.
     """
 
     def __init__(
-        self, process: ProcessSpec, hub: HubSettings, delivery: Delivery, stdout: IO[Any] | None
+        self,
+        process: ProcessSpec,
+        hub: HubSettings,
+        delivery: Delivery,
+        stdout: IO[Any] | None,
+        trace: Path | None = None,
     ) -> None:
         self.process = process
         self._hub, self._delivery, self._stdout = hub, delivery, stdout
+        self._trace = trace
         self._restarts: deque[float] = deque()
         self.restarts = 0
         """How often it has been restarted."""
@@ -81,6 +89,7 @@ class ManagedProcess:
             "hub": self._hub.model_dump(),
             "delivery": self._delivery,
             "settings": self.process.settings.model_dump(mode="json"),
+            "trace": None if self._trace is None else str(self._trace),
         }
         self._popen = subprocess.Popen(
             # -P: never import a folder called affectline in the user's working directory

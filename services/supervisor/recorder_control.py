@@ -45,11 +45,17 @@ class RecorderControl:
         settings: The pipeline's settings as far as they are known here; recorded with the session.
         delivery: The pipeline's delivery.
         folder_of: Returns the session folder for a name; raises `AffectlineError` for a bad name.
+        trace: Folder for the parts of a trace; None: none is recorded.
     """
 
     def __init__(
-        self, settings: PipelineSettings, delivery: Delivery, folder_of: Callable[[str], Path]
+        self,
+        settings: PipelineSettings,
+        delivery: Delivery,
+        folder_of: Callable[[str], Path],
+        trace: Path | None = None,
     ) -> None:
+        self._trace = trace
         self._settings = settings.model_copy(update={"delivery": delivery})
         self._delivery, self._folder_of = delivery, folder_of
         self.current: ActiveRecording | None = None
@@ -107,7 +113,7 @@ class RecorderControl:
             name=f"recorder/{name}",  # the pipeline may have its own recorder
         )
         process = ManagedProcess(
-            ProcessSpec(SPEC, recorder), self._settings.hub, self._delivery, None
+            ProcessSpec(SPEC, recorder), self._settings.hub, self._delivery, None, self._trace
         )
         self.problem = ""
         self.current = ActiveRecording(name, privacy, monotonic(), process)

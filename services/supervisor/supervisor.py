@@ -3,6 +3,7 @@
 import signal
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, Final
 
 from affectline.common.clock import monotonic, now_ns
@@ -14,6 +15,7 @@ from affectline.common.runtime.sockets import OutletSubscriber, taken_ports
 from affectline.common.runtime.spec import Run
 from affectline.common.runtime.stage import Handlers, on
 from affectline.common.runtime.supervision import EXIT_GIVEN_UP
+from affectline.common.runtime.tracing import TRACE
 from affectline.common.runtime.wakeup import WakeupPipe
 from affectline.common.settings.pipeline import PipelineSettings
 from affectline.common.wire.control import (
@@ -75,6 +77,7 @@ class Supervisor(Handlers):
         processes: The processes to run, if not those of `plan`.
         keyboard: Keys that control a replay.
         on_over: Called when everything is written, and the run continues only for open pages.
+        trace: Folder for the parts of a trace; None: none is recorded.
     """
 
     def __init__(
@@ -86,7 +89,9 @@ class Supervisor(Handlers):
         processes: list[ProcessSpec] | None = None,
         keyboard: Keyboard | None = None,
         on_over: Callable[[], None] = lambda: None,
+        trace: Path | None = None,
     ) -> None:
+        self._trace = trace
         self._settings, self._quiet, self._observe = settings, quiet, observe
         self._on_over = on_over
         self._viewers = 0
@@ -126,6 +131,7 @@ class Supervisor(Handlers):
             settings,
             settings.delivery or "lossless",
             lambda name: (settings.dashboard.sessions / name).absolute(),
+            trace,
         )
         """Recordings that commands start, besides the run's own."""
         self.failure: AffectlineError | None = None
@@ -157,9 +163,11 @@ class Supervisor(Handlers):
                 while self._children:
                     self._wait()
                     for packet in self._outlet.receive():
-                        self._presence.observe(packet, monotonic())
-                        self.handle(packet)
-                    self._check()
+                        with TRACE.span("handle", packet.message, type(packet.message).__name__):
+                            self._presence.observe(packet, monotonic())
+                            self.handle(packet)
+                    with TRACE.span("check"):
+                        self._check()
             finally:
                 for child in self._children.values():
                     child.kill()
@@ -182,13 +190,14 @@ class Supervisor(Handlers):
     def _start(self, process: ProcessSpec) -> None:
         delivery = self._settings.delivery or "lossless"
         stdout = sys.stderr if self._quiet else None
-        child = ManagedProcess(process, self._settings.hub, delivery, stdout)
+        child = ManagedProcess(process, self._settings.hub, delivery, stdout, self._trace)
         self._children[process.name] = child
 
     def _wait(self) -> None:
         others: list[Any] = [one for child in self._children.values() for one in child.waitables]
         others += [self._wakeup.receiver, *((self._keyboard,) if self._keyboard else ())]
-        self._outlet.wait(others, CHECK_S)
+        with TRACE.span("poll"):
+            self._outlet.wait(others, CHECK_S)
         self._wakeup.drain()
         for action in self._keyboard.read() if self._keyboard else ():
             if isinstance(action, Quit):
