@@ -66,7 +66,9 @@ def planned(run: Run) -> Iterator[ClassifierProcess]:
         return
     settings = run.settings.classifier
     is_alone = run.settings.delivery == "live" and len(run.settings.sources) == 1
-    threads = 2 if is_alone and settings.instances == 1 else 1
+    # While it works, the stream's capture and detector need a core each
+    has_cores = (os.cpu_count() or 1) >= 4
+    threads = 2 if is_alone and has_cores and settings.instances == 1 else 1
     for number in range(1, settings.instances + 1):
         yield ClassifierProcess(name=str(number), settings=settings, threads=threads)
 

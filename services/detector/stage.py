@@ -160,6 +160,8 @@ class Detector(Stage):
             self.context.counters["asked_again"] += 1
             yield faces
         yield from self._results.publish(self.context.now())
+        if not self._results.unresolved_count:
+            self._tracker.look_around()
 
     def _enter_epoch(self, frame: Frame) -> bool:
         """Begin a newer epoch; False for a frame of an older one."""
@@ -181,6 +183,7 @@ class Detector(Stage):
             self.context.counters["skipped"] += 1
             self._results.skip(frame, "behind")
             return
+        self._tracker.look_around()  # before the measurements of the last frame are over
         if self.measurements is not None:
             self.measurements.begin_frame(packet.parts[0])
         with self.context.span("decode image", frame):

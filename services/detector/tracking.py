@@ -101,6 +101,10 @@ class FaceTracker:
         self._last_number = 0
         self._first = self._frames = self._last_seen = first_frame
         self._shape = (0, 0)
+        self._deferred: tuple[IncrementalFaceDetector, NDArray[np.uint8], ScanScope, int] | None = (
+            None
+        )
+        """A scan that is still to be done: the arguments of `_run_scan`."""
 
     def track(self, gray: NDArray[np.uint8]) -> list[TrackedFace]:
         """Find the faces of the next image.
@@ -110,8 +114,10 @@ class FaceTracker:
 
         Returns:
             The faces visible in this image, by track. A missing face is left out, and gets its
-            track back if it returns within ``max_misses`` frames.
+            track back if it returns within ``max_misses`` frames. Faces that appear beside known
+            ones are among those of the next image: see `look_around`.
         """
+        self.look_around()
         self._rescale((gray.shape[0], gray.shape[1]))
         if self._searcher is not None:
             self._redetect(self._searcher, gray)
@@ -127,6 +133,16 @@ class FaceTracker:
             _describe(track.number or 0, track.face, track.landmarks, self._shape)
             for track in sorted(seen, key=lambda track: track.number or 0)
         ]
+
+    def look_around(self) -> None:
+        """Do the scan that the last image left for later, if it did.
+
+        While all known faces are visible, nothing waits for a scan: it may be done when the last
+        image has been answered. Otherwise `track` does it before the next image.
+        """
+        if self._deferred is not None:
+            scan, self._deferred = self._deferred, None
+            self._run_scan(*scan)
 
     @property
     def numbers(self) -> list[int]:
@@ -318,12 +334,24 @@ class FaceTracker:
     def _scan(self, detector: IncrementalFaceDetector, gray: NDArray[np.uint8]) -> None:
         """Scan a part of the image when it is due, and all sizes in the first image."""
         scope = self._scope()
-        known = [track.face for track in self._tracks if track.is_visible]
         steady = scope == "steady"
         interval = self._settings.scan_interval if steady else self._settings.search_interval
         if scope not in ("first", "lost") and self._frames % interval:
             return
         turn = self._frames // interval + 1  # the first image used two
+        if steady:
+            self._deferred = detector, gray, scope, turn
+        else:
+            self._run_scan(detector, gray, scope, turn)
+
+    def _run_scan(
+        self,
+        detector: IncrementalFaceDetector,
+        gray: NDArray[np.uint8],
+        scope: ScanScope,
+        turn: int,
+    ) -> None:
+        known = [track.face for track in self._tracks if track.is_visible]
         with TRACE.span("scan", kind=scope):
             found = detector.scan(gray, known, scope, turn)
         for detection in found:
