@@ -160,6 +160,8 @@ class Hub:
         clock = ClockServer(bus.clock, heard=bus.on_question) if bus.clock else None
         for socket in (*bus.sockets, self.wakeup.receiver):
             poller.register(socket, zmq.POLLIN)
+        for one in bus.connections:
+            poller.register(one.descriptor, zmq.POLLIN)
         if self.link.socket:
             poller.register(self.link.socket, zmq.POLLIN)
         while not self.wakeup.stopping:
@@ -168,11 +170,11 @@ class Hub:
             )
             with TRACE.span("poll"):
                 ready = dict(poller.poll(min(pause, round(1000 * HEALTH_S))))
-            bus.watch_connections()
-            if came := bus.forward_subscriptions():
+            bus.watch_connections(ready)
+            if came := bus.forward_subscriptions(ready):
                 self._hand_over(self.markers.on_ready(came, monotonic()))
             self._hand_over(self.markers.overdue(bus.ready, monotonic()))
-            bus.update_outsiders()
+            bus.update_outsiders(ready)
             if self.authenticator:
                 self._authenticate(self.authenticator)
             if clock and bus.clock in ready:

@@ -310,6 +310,7 @@ def run_bus(
             named=[named],
         )  # fmt: skip
         stack.callback(bus.close)
+        everything = {*bus.sockets, *(one.descriptor for one in bus.connections)}
 
         def read(name: str, peer: RawPeer) -> None:
             with contextlib.suppress(OSError):
@@ -323,13 +324,13 @@ def run_bus(
                 peer.send(b"\x01" + topic)
             threads.append(threading.Thread(target=read, args=(name, peer)))
             while name not in bus.ready:
-                bus.watch_connections()
-                bus.forward_subscriptions()
+                bus.watch_connections(everything)
+                bus.forward_subscriptions(everything)
         for thread in threads:
             thread.start()
         until, delivered = monotonic() + seconds, 0
         while monotonic() < until:
-            bus.watch_connections()
+            bus.watch_connections(everything)
             delivered += bus.deliver([b"x", bytes(20_000)])
             stopping.wait(0 if counters["slow_peers_cut"] else 0.002)
             if counters[last]:
