@@ -9,7 +9,8 @@ time, a span has the CPU time of its thread: where that is much less, the thread
 scheduled.
 
 A part file has JSON lines: first an object with ``pid`` and ``name``, then arrays of spans, each an
-array in the order of `PartSpan`, and objects with the names of ``threads`` by number.
+array in the order of `PartSpan`, and objects with the names of ``threads`` by number. That of the
+launcher also has objects with how many ``cores`` of the machine were busy, by whatever program.
 """
 
 import gc
@@ -29,6 +30,9 @@ WRITE_S: Final = 0.25
 """Interval of the writing thread: a killed process loses this much of its trace."""
 MOST_WAITING: Final = 100_000
 """How many spans may wait to be written; if a disk does not accept them, the oldest are dropped."""
+
+STAT: Final = Path("/proc/stat")
+"""Linux: how long all cores have been busy; other systems have no such file."""
 
 About = Any
 """What a span is about: a message; its header as bytes; ``(stream, epoch, seq)``; None: nothing."""
@@ -54,6 +58,34 @@ class PartSpan(NamedTuple):
     seq: int | None = None
     amount: int | None = None
     """How many things, such as faces, or bytes."""
+
+
+class CoreUse:
+    """How many of the machine's cores are busy, from the kernel's counters."""
+
+    def __init__(self) -> None:
+        self._before = self._read()
+
+    @staticmethod
+    def _read() -> tuple[int, float, float]:
+        """The time in ns, and the CPU time so far in s: that was used, and that the host took."""
+        fields = [int(text) for text in STAT.read_text().split("\n", 1)[0].split()[1:9]]
+        user, nice, system, _, _, interrupts, soft_interrupts, stolen = fields
+        per_s = os.sysconf("SC_CLK_TCK")
+        busy = user + nice + system + interrupts + soft_interrupts
+        return monotonic_ns(), busy / per_s, stolen / per_s
+
+    def measure(self) -> tuple[int, int, float, float]:
+        """The time since the last call, from and to, in ns, and the cores in use and stolen."""
+        before, self._before = self._before, self._read()
+        (since, busy, stolen), (until, busy_now, stolen_now) = before, self._before
+        passed_s = max(1, until - since) / 1e9
+        return (
+            since,
+            until,
+            round((busy_now - busy) / passed_s, 2),
+            round((stolen_now - stolen) / passed_s, 2),
+        )
 
 
 class TraceSpan:
@@ -124,6 +156,7 @@ class Tracer:
         """Threads whose names are in the part file."""
         self._gc_began = self._gc_cpu_began = 0
         self._file: IO[str] | None = None
+        self._cores: CoreUse | None = None
         self._stopping = threading.Event()
         self._writing: threading.Thread | None = None
 
@@ -140,18 +173,20 @@ class Tracer:
         """
         return TraceSpan(self, name, about, kind, count) if self.on else NO_SPAN
 
-    def start(self, folder: Path, name: str) -> None:
+    def start(self, folder: Path, name: str, *, with_cores: bool = False) -> None:
         """Begin to record.
 
         Args:
             folder: Where the part file is created; it must exist.
             name: Name of the process.
+            with_cores: Whether to record how many cores of the machine are busy.
 
         Raises:
             OSError: The part file cannot be written.
         """
         self._file = (folder / f"{os.getpid()}.jsonl").open("w", encoding="utf-8")
         self._write_line({"pid": os.getpid(), "name": name})
+        self._cores = CoreUse() if with_cores and STAT.exists() else None
         self._stopping.clear()
         self._writing = threading.Thread(target=self._write_repeatedly, name="trace", daemon=True)
         self._writing.start()
@@ -200,6 +235,8 @@ class Tracer:
 
     def _write_repeatedly(self) -> None:
         while not self._stopping.wait(WRITE_S):
+            if self._cores:
+                self._write_line({"cores": self._cores.measure()})
             if self._waiting:
                 with self.span("write trace", count=len(self._waiting)):
                     self._write()

@@ -13,6 +13,7 @@ import itertools
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from statistics import fmean
 from typing import Any, Final, NamedTuple
 
 Event = dict[str, Any]
@@ -34,6 +35,8 @@ IDLE: Final = ("poll", "wait")
 UNTRACED: Final = "untraced"
 """Work of a traced thread outside all of its spans."""
 LEAST_SHOWN_US: Final = 500.0
+LEAST_STOLEN: Final = 0.05
+"""Cores taken by the host that are worth a word."""
 
 
 class Work(NamedTuple):
@@ -73,7 +76,10 @@ class FrameTrace(NamedTuple):
     steps: tuple[FrameStep, ...]
     """In order; their wall times add up to the latency."""
     others: tuple[Work, ...]
-    """Everything else that ran at the same time, in any process, by CPU time."""
+    """Everything else that ran at the same time, in any process of the run, by CPU time."""
+    cores: tuple[float, float] | None = None
+    """Cores of the machine that were busy with any program, and that its host took; None: unknown.
+    They were measured over a longer time, of a quarter of a second."""
 
 
 class SlowFrames(NamedTuple):
@@ -98,6 +104,13 @@ class _Span(NamedTuple):
     key: Key | None
 
 
+class _Cores(NamedTuple):
+    began: float
+    ended: float
+    busy: float
+    stolen: float
+
+
 class _Piece(NamedTuple):
     """A stretch of a thread in which one span was the innermost."""
 
@@ -119,9 +132,9 @@ def find_slow_frames(read: Callable[[], Iterable[Event]], count: int = 10) -> Sl
     latencies = {key: end - begin for key, (begin, end) in times.items()}
     slowest = heapq.nlargest(count, latencies, key=lambda key: (latencies[key], key))
     windows = {key: times[key] for key in slowest}
-    spans = _collect(read(), names, sorted(windows.values()))
+    spans, cores = _collect(read(), names, sorted(windows.values()))
     ordered = sorted(latencies.values())
-    frames = tuple(_describe(key, *windows[key], spans) for key in slowest)
+    frames = tuple(_describe(key, *windows[key], spans, cores) for key in slowest)
     return SlowFrames(
         frames,
         len(ordered),
@@ -169,8 +182,8 @@ def _find_times(
 
 def _collect(
     events: Iterable[Event], names: dict[int, str], windows: Sequence[tuple[float, float]]
-) -> list[_Span]:
-    """All spans that overlap or touch one of the windows, which are in order."""
+) -> tuple[list[_Span], list[_Cores]]:
+    """All spans and figures about cores that overlap or touch a window; windows are in order."""
     joined: list[tuple[float, float]] = []
     for since, until in windows:
         if joined and since <= joined[-1][1]:
@@ -178,13 +191,16 @@ def _collect(
         else:
             joined.append((since, until))
     ends = [until for _, until in joined]
-    spans = []
+    spans, cores = [], []
     for event in events:
-        if event["ph"] != "X":
+        if event["ph"] not in "XC":
             continue
         begin, end = event["ts"], event["ts"] + event["dur"]
         following = bisect.bisect_left(ends, begin)
         if following == len(joined) or joined[following][0] > end:
+            continue
+        if event["ph"] == "C":
+            cores.append(_Cores(begin, end, event["args"]["busy"], event["args"]["stolen"]))
             continue
         pid = event["pid"]
         spans.append(
@@ -193,10 +209,12 @@ def _collect(
                 event["tdur"], _key(event),
             )
         )  # fmt: skip
-    return spans
+    return spans, cores
 
 
-def _describe(key: Key, begin: float, end: float, spans: Iterable[_Span]) -> FrameTrace:
+def _describe(
+    key: Key, begin: float, end: float, spans: Iterable[_Span], cores: Iterable[_Cores]
+) -> FrameTrace:
     threads: dict[tuple[int, int], list[_Span]] = defaultdict(list)
     for span in spans:
         if span.began <= end and span.ended > begin:
@@ -211,9 +229,10 @@ def _describe(key: Key, begin: float, end: float, spans: Iterable[_Span]) -> Fra
             (own if is_own else others).append(piece)
     steps = _divide(begin, end, own, timelines)
     running = [piece for piece in others if not piece.span.name.startswith(IDLE)]
-    return FrameTrace(
-        *key, begin, end - begin, tuple(steps), tuple(_add_up(running, begin, end, by_cpu=True))
-    )
+    beside = tuple(_add_up(running, begin, end, by_cpu=True))
+    use = [one for one in cores if one.began < end and one.ended > begin]
+    means = (fmean(one.busy for one in use), fmean(one.stolen for one in use)) if use else None
+    return FrameTrace(*key, begin, end - begin, tuple(steps), beside, means)
 
 
 def _is_on_path(span: _Span) -> bool:
@@ -343,8 +362,9 @@ def slow_frame_lines(slow: SlowFrames) -> list[str]:
         lines += [f"            {_text_of(s)}" for s in frame.steps if s.wall_us >= LEAST_SHOWN_US]
         others = [f"{w.process} {w.name} {_ms(w.cpu_us)}" for w in frame.others[:5]]
         total = sum(work.cpu_us for work in frame.others)
+        cores = _text_of_cores(*frame.cores) if frame.cores else ""
         lines.append(
-            f"            beside it, {_ms(total)} ms of CPU time: {', '.join(others) or '-'}"
+            f"            beside it, {_ms(total)} ms of CPU time: {', '.join(others) or '-'}{cores}"
         )
     return lines
 
@@ -359,6 +379,11 @@ def _text_of(step: FrameStep) -> str:
         if w.wall_us >= 100
     )
     return f"{_ms(step.wall_us):>6}  wait for {step.process}, which did: {doing or '-'}"
+
+
+def _text_of_cores(busy: float, stolen: float) -> str:
+    taken = f", {stolen:.1f} taken by its host" if stolen >= LEAST_STOLEN else ""
+    return f"; all programs kept {busy:.1f} cores busy{taken}"
 
 
 def _ms(us: float) -> str:

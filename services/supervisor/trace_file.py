@@ -23,6 +23,8 @@ from affectline.common.runtime.tracing import TRACE, PartSpan
 
 LAUNCHER: Final = "supervisor"
 """Name of the launcher's own process in the trace."""
+CORES: Final = "cores"
+"""Name of the counter of the machine's cores: busy with any program, or taken by its host."""
 BEGIN: Final = '{"traceEvents":['
 PATH_STEPS: Final = {
     "capture": "send Frame",
@@ -62,7 +64,7 @@ class TraceFile:
             folder = tempfile.mkdtemp(prefix=f".{self.path.name}-", dir=self.path.parent)
             self.folder = Path(folder).absolute()
             self._started, self._started_at = monotonic_ns(), now_ns()
-            TRACE.start(self.folder, LAUNCHER)
+            TRACE.start(self.folder, LAUNCHER, with_cores=True)
         except OSError as error:
             raise self._cannot_write(error) from error
         return self
@@ -138,6 +140,8 @@ def events_of(part: Path, started: int) -> Iterator[Event]:
             elif content and "pid" in content:
                 pid, kind = content["pid"], content["name"].split("/")[0]
                 yield _name_event("process_name", content["name"], pid, pid)
+            elif content and "cores" in content:
+                yield _core_event(content["cores"], pid, started)
             elif content:
                 for thread, name in content["threads"].items():
                     yield _name_event("thread_name", name, pid, int(thread))
@@ -145,6 +149,14 @@ def events_of(part: Path, started: int) -> Iterator[Event]:
 
 def _name_event(kind: str, name: str, pid: int, thread: int) -> Event:
     return {"name": kind, "ph": "M", "pid": pid, "tid": thread, "args": {"name": name}}
+
+
+def _core_event(use: list[float], pid: int, started: int) -> Event:
+    since, until, busy, stolen = use
+    return {
+        "name": CORES, "ph": "C", "pid": pid, "tid": pid, "ts": (since - started) / 1000,
+        "dur": (until - since) / 1000, "args": {"busy": busy, "stolen": stolen},
+    }  # fmt: skip
 
 
 def _to_events(span: PartSpan, pid: int, process: str, started: int) -> Iterator[Event]:

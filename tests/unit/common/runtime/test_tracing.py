@@ -4,6 +4,7 @@ import gc
 import json
 import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 
 from affectline.common.runtime import tracing
 from affectline.common.runtime.stage import StageContext
-from affectline.common.runtime.tracing import NO_SPAN, TRACE, PartSpan, Tracer
+from affectline.common.runtime.tracing import NO_SPAN, TRACE, CoreUse, PartSpan, Tracer
 from affectline.common.wire import codec
 from affectline.common.wire.health import Health
 from tests.samples import FRAME, PACKETS
@@ -187,3 +188,31 @@ def test_a_full_disk_does_not_stop_the_process(tmp_path: Path) -> None:
     assert span is not NO_SPAN
     tracer.stop()
     assert not tracer.on
+
+
+@pytest.mark.skipif(not tracing.STAT.exists(), reason="the kernel has no such counters")
+def test_the_use_of_the_machines_cores_is_measured() -> None:
+    use = CoreUse()
+    until = time.monotonic() + 0.05
+    while time.monotonic() < until:
+        pass
+    since, to, busy, stolen = use.measure()
+    assert to - since >= 50_000_000
+    assert 0 < busy <= 1.5 * (os.cpu_count() or 1)
+    assert stolen >= 0
+    assert use.measure()[0] == to
+
+
+@pytest.mark.skipif(not tracing.STAT.exists(), reason="the kernel has no such counters")
+def test_the_launcher_writes_the_use_of_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracing, "WRITE_S", 0.001)
+    tracer, written = Tracer(), threading.Event()
+    tracer.start(tmp_path, "supervisor", with_cores=True)
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and not written.wait(0.001):
+        if any("cores" in line for line in read_part(tmp_path)):
+            written.set()
+    tracer.stop()
+    assert written.is_set()

@@ -159,3 +159,17 @@ def test_the_text_names_what_took_long() -> None:
     assert "8.0  detector/drive scan steady (CPU 4.0)" in text
     assert "11.5  wait for detector/drive, which did: gc 2 10.5 (CPU 3.8), handle Frame 0.5" in text
     assert "classifier/1 classify 4.5" in lines[-1]
+
+
+def test_other_programs_are_seen_in_the_use_of_cores() -> None:
+    def cores(at: float, busy: float, stolen: float) -> Event:
+        place = {"pid": 1, "tid": 1, "ts": LATER + at, "dur": 20_000.0}
+        return {"name": "cores", "ph": "C", "args": {"busy": busy, "stolen": stolen}, **place}
+
+    figures = [cores(-25_000, 0.1, 0.0), cores(-5000, 1.5, 0.0), cores(15_000, 1.9, 0.2)]
+    events = [*name_processes(), *first_frame(), *slow_frame(), *figures]
+    slow = find_slow_frames(lambda: iter(events))
+    assert slow.frames[0].cores == pytest.approx((1.7, 0.1))
+    assert slow_frame_lines(slow)[-1].endswith(
+        "; all programs kept 1.7 cores busy, 0.1 taken by its host"
+    )

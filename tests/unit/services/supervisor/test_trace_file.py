@@ -61,6 +61,19 @@ def test_waits_and_collections_have_categories_of_their_own(tmp_path: Path) -> N
     assert [event["cat"] for event in spans] == ["wait", "wait", "gc", "detector"]
 
 
+def test_the_use_of_cores_becomes_a_counter(tmp_path: Path) -> None:
+    part = tmp_path / "12.jsonl"
+    use = [START + 1_000_000, START + 3_000_000, 1.5, 0.25]
+    part.write_text(
+        json.dumps({"pid": 12, "name": "supervisor"}) + "\n" + json.dumps({"cores": use})
+    )
+    _, counter = events_of(part, START)
+    assert counter == {
+        "name": "cores", "ph": "C", "pid": 12, "tid": 12, "ts": 1000.0, "dur": 2000.0,
+        "args": {"busy": 1.5, "stolen": 0.25},
+    }  # fmt: skip
+
+
 def test_the_file_is_one_object_and_arrows_follow_a_frame(tmp_path: Path) -> None:
     path = tmp_path / "trace.json"
     content = trace(
