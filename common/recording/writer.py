@@ -49,8 +49,9 @@ from affectline.common.wire.kinds import message_kinds
 
 CHUNK_BYTES: Final = 1 << 20
 """Size at which a chunk is written, if it was not flushed before."""
-ZSTD_LEVEL: Final = 1
-"""JPEG files do not shrink at any level; the fastest level shrinks the rest enough."""
+ZSTD_LEVEL: Final = -1
+"""JPEG files do not shrink at any level, and level 1 takes four times as long to find that out; the
+rest shrinks enough."""
 
 
 class SessionWriter:
@@ -79,6 +80,7 @@ class SessionWriter:
         self._summary = FileSummary()
         self._channels: dict[tuple[str, str], Channel] = {}
         self._sequences: Counter[int] = Counter()
+        self._compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True)
         self._crc: int | None = 0
         """CRC-32 of the data section; None (unknown) if the file was continued."""
         self._end = 0
@@ -158,7 +160,7 @@ class SessionWriter:
         if not self._pending:
             return
         content = pop_bytes(self._builder)
-        data = zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True).compress(content)
+        data = self._compressor.compress(content)
         chunk = Chunk(
             "zstd", data, self._end_time, self._start_time, zlib.crc32(content), len(content)
         )

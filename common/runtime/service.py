@@ -294,12 +294,16 @@ class ServiceRunner:
             for index, packet in enumerate(waiting)
             if isinstance(packet.message, newest_only)
         }
+        work = []
         for index, packet in enumerate(waiting):
             message = packet.message
-            if isinstance(message, newest_only) and index < newest[message.topic]:
+            if not isinstance(message, newest_only):
+                yield packet
+            elif index < newest[message.topic]:
                 self._send_all(self.stage.on_superseded(packet))
             else:
-                yield packet
+                work.append(packet)
+        yield from work  # takes longest: the results of earlier frames must not wait for it
 
     def _send_all(self, packets: Iterable[Packet]) -> None:
         for packet in packets:
