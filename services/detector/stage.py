@@ -35,12 +35,18 @@ from affectline.services.detector.signs_reader import SignsReader
 from affectline.services.detector.spec import DetectorProcess
 from affectline.services.detector.tracking import FaceTracker, TrackedFace
 
-FULL_DECODE_WIDTH: Final = 960
-"""Wider JPEGs are decoded at half or a quarter of their size, which costs less; a face that fills
+SEARCH_WIDTH: Final = 960
+"""Wider images are searched at half or a quarter of their size, which costs less; a face that fills
 a tenth of the frame's width still has 48 pixels then."""
+DECODE_WIDTH: Final = 1920
+"""Wider JPEGs are decoded at half or a quarter of their size: faces are cropped from what is
+decoded, and at this width all but the smallest have more pixels than a crop."""
 LARGEST_CROP: Final = 160
 """Larger crops are scaled down to this side in pixels: no included model uses more, and sending a
 crop of 300 pixels costs as much as everything else about the frame."""
+_REDUCED: Final = {
+    1: cv2.IMREAD_GRAYSCALE, 2: cv2.IMREAD_REDUCED_GRAYSCALE_2, 4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
+}  # fmt: skip
 MAX_PENDING: Final = 2
 """Live delivery: new frames are skipped while this many wait for a classifier, which keeps results
 recent when the classifiers cannot keep up."""
@@ -187,14 +193,14 @@ class Detector(Stage):
         if self.measurements is not None:
             self.measurements.begin_frame(packet.parts[0])
         with self.context.span("decode image", frame):
-            image = decode_gray(packet.parts[0], frame)
-        if image is None:
+            sharp = decode_gray(packet.parts[0], frame)
+        if sharp is None:
             self.context.counters["invalid"] += 1
             where = {"stream": frame.stream, "seq": frame.seq}
             self.context.log.warning("the image of the frame cannot be decoded", extra=where)
             self._results.skip(frame, "invalid")
             return
-        seen = self._detect_faces(packet, image)
+        seen = self._detect_faces(packet, sharp)
         self.context.counters["faces"] += len(seen)
         plain = tuple(one.face for one in seen)
         faces = self._read_signs(frame, seen) if self._lossless else plain
@@ -210,15 +216,16 @@ class Detector(Stage):
         if frame.file is None:
             self._signs.forget({self._first_track + number for number in self._tracker.numbers})
 
-    def _detect_faces(self, packet: Packet[Frame], image: NDArray[np.uint8]) -> list["_SeenFace"]:
+    def _detect_faces(self, packet: Packet[Frame], sharp: NDArray[np.uint8]) -> list["_SeenFace"]:
         frame = packet.message
         with self.context.span("track", frame):
+            image = reduce_for_search(sharp)
             if frame.file is None:
                 tracked, first = self._tracker.track(image), self._first_track
             else:  # a single picture
                 tracked, first = self._picture_tracker.search(image), 0
         with self.context.span("crops", frame, count=len(tracked)):
-            sharp = self._sharpest(packet, image, tracked)
+            sharp = self._sharpest(packet, sharp, image.shape[1], tracked)
             return [self._crop(frame, one, first + one.track, image, sharp) for one in tracked]
 
     def _read_signs(self, frame: Frame, seen: Sequence["_SeenFace"]) -> tuple[Face, ...]:
@@ -277,19 +284,29 @@ class Detector(Stage):
         return found.landmarks._replace(points=found.landmarks.points * np.float32(scale))
 
     def _sharpest(
-        self, packet: Packet[Frame], image: NDArray[np.uint8], tracked: Sequence[TrackedFace]
+        self,
+        packet: Packet[Frame],
+        sharp: NDArray[np.uint8],
+        width: int,
+        tracked: Sequence[TrackedFace],
     ) -> NDArray[np.uint8]:
         """The image to crop from.
 
         If a face has too few pixels in an image that was decoded at a fraction of its size, the
         frame is decoded again at full size.
+
+        Args:
+            packet: The frame.
+            sharp: The image as it was decoded.
+            width: Width of the image in which the faces were found.
+            tracked: The faces.
         """
-        frame = packet.message
-        is_small = any(found.face.side < FER_SIZE for found in tracked)
-        if not is_small or image.shape[1] == frame.width:
-            return image
-        whole = decode_gray(packet.parts[0], frame, largest=2 * frame.width)
-        return image if whole is None else whole
+        frame, scale = packet.message, sharp.shape[1] / width
+        is_small = any(found.face.side * scale < FER_SIZE for found in tracked)
+        if not is_small or sharp.shape[1] == frame.width:
+            return sharp
+        whole = decode_gray(packet.parts[0], frame, largest=frame.width)
+        return sharp if whole is None else whole
 
 
 def crop_tracked(
@@ -332,33 +349,51 @@ def make_detector(settings: DetectorSettings) -> FaceDetector:
     return detector
 
 
+def reduce_for_search(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Reduce an image to the size that face detection needs.
+
+    Args:
+        image: ``(H, W) uint8``.
+
+    Returns:
+        The image itself up to `SEARCH_WIDTH`, wider ones at half or a quarter of their size.
+    """
+    height, width = image.shape
+    divisor = _divisor(width, SEARCH_WIDTH)
+    if divisor == 1:
+        return image
+    size = -(-width // divisor), -(-height // divisor)
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def _divisor(width: int, largest: int) -> int:
+    """By how much to reduce an image: half up to twice the largest width, a quarter beyond."""
+    return 1 if width <= largest else 2 if width <= 2 * largest else 4
+
+
 def decode_gray(
-    data: bytes | memoryview, frame: Frame, largest: int = 2 * FULL_DECODE_WIDTH
+    data: bytes | memoryview, frame: Frame, largest: int = DECODE_WIDTH
 ) -> NDArray[np.uint8] | None:
-    """Decode a frame to grayscale, directly at the size that face detection needs.
+    """Decode a frame to grayscale, a very large one directly at a fraction of its size.
 
     Args:
         data: The frame's image part.
         frame: The frame's header.
-        largest: Wider frames are decoded at a quarter of their size, and frames wider than half
-            of it at half.
+        largest: Frames up to this width are decoded at full size, up to twice of it at half, and
+            wider ones at a quarter.
 
     Returns:
-        ``(H, W) uint8``, at full size, half or a quarter of it; None if the bytes are not an image
-        of the size in the header, or the image is too large.
+        ``(H, W) uint8``; None if the bytes are not an image of the size in the header, or the image
+        is too large.
     """
     if not is_decodable(frame, data):
         return None
     if frame.encoding == "raw":
         bgr = np.frombuffer(data, np.uint8).reshape(frame.height, frame.width, 3)
         return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
-    how, divisor = cv2.IMREAD_GRAYSCALE, 1
-    if frame.width > largest:
-        how, divisor = cv2.IMREAD_REDUCED_GRAYSCALE_4, 4
-    elif 2 * frame.width > largest:
-        how, divisor = cv2.IMREAD_REDUCED_GRAYSCALE_2, 2
+    divisor = _divisor(frame.width, largest)
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), how)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), _REDUCED[divisor])
     except cv2.error:
         return None
     expected = (-(-frame.height // divisor), -(-frame.width // divisor))
