@@ -218,6 +218,9 @@ class Faces(FacesMessage):
     gray values. The crop has the face's size in the frame, but at most 160 pixels. If the detector
     was asked for landmarks, a third part has x, y and z of the 468 points of MediaPipe's face mesh,
     in pixels of the frame (z: depth, smaller is nearer), as little-endian 32-bit floats.
+
+    In live delivery the crops are sent before the signs are read, so that both happen at the same
+    time: the signs are then in the frame's `Emotion` alone.
     """
 
     topic_prefix: ClassVar[str] = "faces"

@@ -6,10 +6,10 @@ meant to find or say something else writes it again:
 ``python -m tests.integration.test_same_results FOLDER``, with the folder of the clips.
 
 They are not the same to the last digit: a frame's JPEG differs by a level or two of brightness, a
-crop by a fraction of a pixel, and other processors round differently. The limits are about those of
-the former pipeline against itself, with its JPEG quality at 91 instead of 90: probabilities differed
-by 0.0124, 0.0036 and 0.0029 on average, and 4 of 76, 2 of 415 and none of 71 clear labels (carphone,
-which has 56 pixels a face, expressive_woman, smiling_man).
+crop by a fraction of a pixel, and other processors round differently. The limits are about those
+of the former pipeline against itself, with its JPEG quality at 91 instead of 90: probabilities
+differed by 0.0124, 0.0036 and 0.0029 on average, and 4 of 76, 2 of 415 and none of 71 clear labels
+(carphone, which has 56 pixels a face, expressive_woman, smiling_man).
 """
 
 import csv
