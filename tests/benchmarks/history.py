@@ -70,15 +70,15 @@ def draw_history(entries: Sequence[HistoryEntry]) -> str:
     shown = list(entries)[-SHOWN:]
     names = [one.commit.split(" ")[0] for one in shown]
     kinds = list(dict.fromkeys(one.machine for one in shown))
-    panels = [
-        Panel("Ratios, all machines", "commit", [
-            Line(name, _values(shown, key), colour=number)
-            for number, (key, name) in enumerate(RATIOS)
-        ], x_names=names),
-    ]  # fmt: skip
+    ratios = [
+        _line(shown, key, kind, name, number)
+        for number, (key, name) in enumerate(RATIOS)
+        for kind in kinds
+    ]
+    panels = [Panel("Ratios, all machines", "commit", ratios, x_names=names)]
     for number, kind in enumerate(kinds):
         for key, name in ABSOLUTE:
-            line = Line(kind, _values(shown, key, kind), colour=number + len(RATIOS))
+            line = _line(shown, key, kind, kind, number + len(RATIOS))
             panels.append(Panel(f"{name}: machine {number + 1}", "commit", [line], x_names=names))
     return draw_panels(panels, columns=3)
 
@@ -89,9 +89,13 @@ def describe_machines(entries: Sequence[HistoryEntry]) -> str:
     return "; ".join(f"machine {number}: {kind}" for number, kind in enumerate(kinds, start=1))
 
 
-def _values(entries: Sequence[HistoryEntry], key: str, kind: str = "") -> list[tuple[float, float]]:
-    return [
-        (float(number), one.figures[key])
+def _line(entries: Sequence[HistoryEntry], key: str, kind: str, name: str, colour: int) -> Line:
+    """A figure on one kind of machine; what was disturbed is hollow."""
+    there = [
+        (float(number), one)
         for number, one in enumerate(entries)
-        if key in one.figures and kind in ("", one.machine)
+        if key in one.figures and one.machine == kind
     ]
+    doubtful = frozenset(at for at, one in there if key in one.disturbed)
+    points = [(at, one.figures[key]) for at, one in there]
+    return Line(name, points, colour=colour, doubtful=doubtful)

@@ -24,7 +24,7 @@ STOLEN_PERCENT: Final = 5.0
 """Part of the cores' time that the host gave to other guests, above which it proves little."""
 DRIFT_PERCENT: Final = 15.0
 """By how much the calibration beside a part may be slower than the fastest one of the run."""
-_TURNS: Final = 15
+_TURNS: Final = 31
 _SIDE: Final = 384
 
 

@@ -104,16 +104,23 @@ def _targets(results: Results) -> str:
         )
     if open_ones := [t for t in measured if t.verdict in ("missed", "undecided")]:
         parts.append("What limits those that are not met:")
-        parts.append("\n".join(_explain(t) for t in open_ones))
+        parts.append("\n".join(_explain(open_ones)))
     if lacking := [target for target in targets if target.met is None]:
         parts.append("Not measured:")
         parts.append("\n".join(_format_reasons(lacking)))
     return "\n\n".join(parts)
 
 
-def _explain(target: Target) -> str:
-    why = f" Undecided: {target.disturbed}." if target.verdict == "undecided" else ""
-    return f"* **{target.name}**: {target.gap}. {target.limit}".rstrip() + why
+def _explain(targets: Sequence[Target]) -> Iterator[str]:
+    """Targets that are not met, those with one limit in one line, and why some are undecided."""
+    for limit in dict.fromkeys(target.limit for target in targets):
+        alike = [target for target in targets if target.limit == limit]
+        names = "; ".join(f"**{target.name}** ({target.gap})" for target in alike)
+        yield f"* {names}: {limit}".rstrip(": ")
+    undecided = [target for target in targets if target.verdict == "undecided"]
+    for reason in dict.fromkeys(target.disturbed for target in undecided):
+        names = "; ".join(target.name for target in undecided if target.disturbed == reason)
+        yield f"* Undecided, because {reason}: {names}."
 
 
 def _format_reasons(targets: Sequence[Target]) -> Iterator[str]:
@@ -367,8 +374,8 @@ def _history(history: Sequence[HistoryEntry]) -> Iterator[str]:
     if history:
         yield (
             "## Earlier runs\n\n![Figures over commits](benchmarks-history.svg)\n\n"
-            "Machines differ, so only ratios are compared across them; "
-            f"{describe_machines(history)}."
+            "Machines differ, so only ratios are compared across them; hollow marks are of runs that "
+            f"other work disturbed; {describe_machines(history)}."
         )
 
 

@@ -29,6 +29,8 @@ class Line(NamedTuple):
     """Whether a line joins them, in the order of their x."""
     colour: int = -1
     """Number of its colour; -1: its place among the lines."""
+    doubtful: frozenset[float] = frozenset()
+    """Where points prove little: they are hollow."""
 
 
 class Panel(NamedTuple):
@@ -109,11 +111,12 @@ def _draw_panel(panel: Panel, left: float, top: float) -> Iterator[str]:
             f'<path d="M{left + _LEFT} {y:.1f}H{left + _WIDTH - _RIGHT}" stroke="#c33" '
             'stroke-dasharray="4 3"/>'
         )
-    place = left + _LEFT
+    place, named = left + _LEFT, set[str]()
     for number, line in enumerate(panel.lines):
         colour = _COLOURS[(number if line.colour < 0 else line.colour) % len(_COLOURS)]
         yield from _draw_line(line, scale, colour)
-        if len(panel.lines) > 1 and line.points:
+        if len(panel.lines) > 1 and line.points and line.name not in named:
+            named.add(line.name)
             yield f'<rect x="{place:.1f}" y="{top + 26}" width="9" height="9" fill="{colour}"/>'
             yield _text(place + 13, top + 34, line.name)
             place += 26 + _LETTER * len(line.name)
@@ -129,7 +132,7 @@ def _draw_axes(
         yield _text(left - 6, y + 4, f"{tick:g}", anchor="end")
     bottom, last = scale.y(0), -math.inf
     places = [(scale.x(float(at)), name) for at, name in enumerate(panel.x_names)] or [
-        (scale.x(x), f"{x:.3g}") for x in xs
+        (scale.x(x), f"{x:.0f}" if x >= 100 else f"{x:.3g}") for x in xs
     ]
     for x, name in places:
         if x - last >= _LETTER * (len(name) + 1):
@@ -146,7 +149,8 @@ def _draw_line(line: Line, scale: _Scale, colour: str) -> Iterator[str]:
         yield f'<path d="M{path}" fill="none" stroke="{colour}" stroke-width="2"/>'
     for (x, y), (at, value) in zip(places, ordered, strict=True):
         title = f"<title>{escape(line.name)}: {at:.4g}, {value:.4g}</title>"
-        yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}">{title}</circle>'
+        fill = f'fill="{"#fff" if at in line.doubtful else colour}" stroke="{colour}"'
+        yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" {fill}>{title}</circle>'
 
 
 def _text(x: float, y: float, text: str, anchor: str = "start", weight: str = "normal") -> str:

@@ -2,7 +2,8 @@
 
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from affectline.common.wire.messages import Emotion
 from tests.benchmarks.clips import Clip
@@ -29,9 +30,14 @@ def summarise_live(
         beside: What else the pipeline did.
         rate: Frames a second of each stream.
         memory: Whether memory was read.
+
+    Raises:
+        RuntimeError: No frame was classified.
     """
     emotions = list(recording.emotions.values())
     seen = [one for one in emotions if is_classified(one)]
+    if not seen:
+        raise RuntimeError("no frame was classified")
     lead = find_lead(emotions)
     taken = {id(one): latency_ms(one, lead[one.stream]) for one in seen}
     latencies = sorted(taken.values())
@@ -39,7 +45,8 @@ def summarise_live(
     at_first = [one for one in seen if one.captured_at < earliest + 1e9]
     later = [taken[id(one)] for one in seen if one.captured_at >= earliest + 1e9]
     first, last, frames = recording.steady()
-    offered = streams * clip.frames
+    offered, tables = streams * clip.frames, recording.summary["streams"]
+    reasons = count_reasons(tables, offered)
     # In the steady state as many frames are offered as the rate says, with a result or not
     share = frames / (rate * streams * (last.at - first.at) / 1e9)
     parts = {stage: sorted(times) for stage, times in stages(seen, lead).items() if times}
@@ -48,8 +55,8 @@ def summarise_live(
         streams=streams,
         classifiers=classifiers,
         offered=offered,
-        answered=len(emotions),
-        skipped=offered - len(seen),
+        answered=sum(one["frames"] for one in tables.values()),
+        skipped=sum(reasons.values()),
         slow=sum(ms > slow_ms for ms in latencies),
         slow_at_first=sum(taken[id(one)] > slow_ms for one in at_first),
         p50=quantile(latencies, 0.5),
@@ -64,8 +71,8 @@ def summarise_live(
         beside=beside,
         size=clip.size,
         rate=rate,
-        shares=classified_shares(emotions, streams, clip.frames),
-        reasons=count_reasons(emotions, offered),
+        shares=classified_shares(tables, streams, clip.frames),
+        reasons=reasons,
         rss_mb=max(rss for rss, _ in totals) if memory else None,
         pss_mb=max(pss for _, pss in totals) if memory else None,
     )
@@ -89,21 +96,32 @@ def latency_ms(emotion: Emotion, lead: int) -> float:
     return (emotion.published_at - emotion.captured_at - lead) / 1e6
 
 
-def classified_shares(emotions: Iterable[Emotion], streams: int, frames: int) -> list[float]:
-    """Part of each stream's frames that were classified, in the order of the streams' names."""
-    seen = Counter(one.stream for one in emotions if is_classified(one))
-    shares = [seen[name] / frames for name in sorted(seen)]
+def classified_shares(tables: Mapping[str, Any], streams: int, frames: int) -> list[float]:
+    """Part of each stream's frames that were classified, in the order of the streams' names.
+
+    Args:
+        tables: What the run wrote of each stream, by its name. Results that only the benchmark did
+            not receive are there: an outlet drops what its subscriber does not take in time.
+        streams: How many there were.
+        frames: What each of them offered.
+    """
+    shares = [
+        (one["frames"] - sum(one["skipped"].values())) / frames for _, one in sorted(tables.items())
+    ]
     return [0.0] * (streams - len(shares)) + shares
 
 
-def count_reasons(emotions: Sequence[Emotion], offered: int) -> dict[str, int]:
-    """Frames that were not classified, by reason, the most frequent first."""
+def count_reasons(tables: Mapping[str, Any], offered: int) -> dict[str, int]:
+    """Frames that were not classified, by reason, the most frequent first.
+
+    Args:
+        tables: What the run wrote of each stream, by its name.
+        offered: Frames of all streams together.
+    """
     reasons: Counter[str] = Counter()
-    for one in emotions:
-        missing = one.missing or next((face.missing for face in one.faces if face.missing), None)
-        if missing:
-            reasons[missing] += 1
-    if lost := offered - len(emotions):
+    for one in tables.values():
+        reasons.update(one["skipped"])
+    if lost := offered - sum(one["frames"] for one in tables.values()):
         reasons[LOST] += lost
     return dict(reasons.most_common())
 

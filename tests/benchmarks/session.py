@@ -1,7 +1,6 @@
 """One session of all measurements, each made of a few runs."""
 
 import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +12,6 @@ from typing import Any, Final, NamedTuple, TypeVar
 import psutil
 import yaml
 
-from affectline.common.errors import AffectlineError
 from tests.benchmarks import (
     dashboard_load,
     detector_times,
@@ -77,11 +75,6 @@ LENGTHS: Final = ((7200.0, 1800),)
 """Seconds and frames of films that are long for another reason than their number of frames."""
 MAX_IDLE_WAIT_S: Final = 60.0
 """How long to wait in all for the machine to be idle."""
-FAILURES: Final = (
-    RuntimeError, AssertionError, AffectlineError, OSError, ValueError, ArithmeticError,
-    LookupError, TypeError, subprocess.SubprocessError,
-)  # fmt: skip
-"""What ends a part of the run and not the others."""
 Part = TypeVar("Part")
 Step = Callable[[str], None]
 """Called with the name of each measurement as it begins."""
@@ -143,7 +136,7 @@ class Session:
         """Measure a part; None where that failed, and why is noted."""
         try:
             return self.needed(name, measure)
-        except FAILURES as error:
+        except Exception as error:  # whatever it is, the other parts count
             self.not_measured[name] = describe_failure(error)
             return None
 
@@ -280,7 +273,7 @@ class Session:
             with opener(clip, self._folder) as camera:
                 observer = Observer(self._out(), *camera.arguments, environment=camera.environment)
                 recording = observer.run()
-        except FAILURES as error:
+        except Exception as error:  # the film counts without the camera
             return FullHdSource(name=name, reason=describe_failure(error))
         live = summarise_live(recording, clip, 1, 1, slow_ms=P99_MS, rate=RATE)
         return FullHdSource(name=name, live=live)

@@ -5,7 +5,7 @@ integers; ratios hold on every machine.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, NamedTuple, Self
+from typing import Final, Literal, NamedTuple, Required, Self, TypedDict, Unpack
 
 from tests.benchmarks.noise import explain_noise
 from tests.benchmarks.results import (
@@ -106,6 +106,26 @@ class Target(NamedTuple):
         return "met" if self.met else "missed"
 
 
+class Facts(TypedDict, total=False):
+    """What is known of a target beside its value; texts that are missing have defaults."""
+
+    unit: Required[str]
+    part: Required[str]
+    """The part of the run that measured it."""
+    limit: str
+    """What limits it."""
+    measured: str
+    """The value in words."""
+    required: str
+    """What is wanted, in words."""
+    reason: str
+    """Why there is no value."""
+    other_cores: float
+    """Cores of other work, where the part's runs have counted them by themselves."""
+    kind: Literal["time", "ratio", "memory"]
+    """Other work changes times and rates, and ratios of them, but no memory."""
+
+
 class Judge:
     """Makes targets of measurements.
 
@@ -130,53 +150,40 @@ class Judge:
         has_vnni = results.machine.has_vnni
         return cls(results.noise, results.not_measured, has_vnni=has_vnni)
 
-    def at_most(self, key: str, name: str, value: float | None, most: float, **more: str) -> Target:
-        """A target that is met by values up to one."""
-        return self._judge(key, name, value, most, value is not None and value <= most, **more)
+    def at_most(
+        self, key: str, name: str, value: float | None, most: float, **facts: Unpack[Facts]
+    ) -> Target:
+        """A target that is met by values up to one; None: there is no value."""
+        met = value is not None and value <= most
+        return self._judge(key, name, value, most, f"at most {_with_unit(most, facts)}", met, facts)
 
     def at_least(
-        self, key: str, name: str, value: float | None, least: float, **more: str
+        self, key: str, name: str, value: float | None, least: float, **facts: Unpack[Facts]
     ) -> Target:
-        """A target that is met by values from one on."""
+        """A target that is met by values from one on; None: there is no value."""
         met = value is not None and value >= least
-        return self._judge(key, name, value, least, met, least="yes", **more)
+        bound = f"at least {_with_unit(least, facts)}"
+        return self._judge(key, name, value, least, bound, met, facts)
 
     def _judge(
-        self, key: str, name: str, value: float | None, wanted: float, met: bool, *,
-        unit: str, part: str, limit: str = "", measured: str = "", required: str = "",
-        cores: str = "", ratio: str = "", least: str = "", reason: str = "",
+        self, key: str, name: str, value: float | None, wanted: float, bound: str, met: bool,
+        facts: Facts,
     ) -> Target:  # fmt: skip
-        """Make one of them; texts that are empty have defaults.
-
-        Args:
-            key: Its name in the history.
-            name: Its name.
-            value: What was measured.
-            wanted: What is wanted.
-            met: Whether it is there.
-            unit: Of both.
-            part: The part of the run that measured it.
-            limit: What limits it.
-            measured: The value in words.
-            required: What is wanted, in words.
-            cores: Cores of other work, where the part's runs have counted them by themselves.
-            ratio: Not empty: it is a ratio.
-            least: Not empty: values below are too low.
-            reason: Why there is no value.
-        """
-        bound = f"{'at least' if least else 'at most'} {format_figure(wanted, unit)}"
+        part, unit, required = facts["part"], facts["unit"], facts.get("required", bound)
         if value is None:
-            reason = reason or self._not_measured.get(part, EARLIER)
-            return Target(key, name, required or bound, "", None, "", reason, unit=unit)
+            reason = facts.get("reason") or self._not_measured.get(part, EARLIER)
+            return Target(key, name, required, "", None, "", reason, unit=unit)
+        kind = facts.get("kind", "time")
         return Target(
-            key, name, required or bound, measured or format_figure(value, unit), met,
-            _gap(value, wanted, unit), limit, value, unit, self._disturbance(part, cores),
-            bool(ratio), self._has_vnni,
+            key, name, required, facts.get("measured") or format_figure(value, unit), met,
+            _gap(value, wanted, unit), facts.get("limit", ""), value, unit,
+            "" if kind == "memory" else self._disturbance(part, facts.get("other_cores", 0.0)),
+            kind == "ratio", self._has_vnni,
         )  # fmt: skip
 
-    def _disturbance(self, part: str, cores: str) -> str:
+    def _disturbance(self, part: str, other_cores: float) -> str:
         noise = self._noise.get(part) or Noise()
-        most = max(noise.other_cores, float(cores or 0.0))
+        most = max(noise.other_cores, other_cores)
         return explain_noise(noise.model_copy(update={"other_cores": most}))
 
 
@@ -185,6 +192,10 @@ def format_figure(value: float, unit: str) -> str:
     digits = 2 if unit in ("s", "times") or abs(value) < 1 else 1 if abs(value) < 100 else 0
     text = f"{value:.{digits}f}"
     return f"{text.rstrip('0').rstrip('.') if '.' in text else text} {unit}".strip()
+
+
+def _with_unit(value: float, facts: Facts) -> str:
+    return format_figure(value, facts["unit"])
 
 
 def _gap(value: float, wanted: float, unit: str) -> str:
@@ -255,7 +266,8 @@ def _throughput(
         f"times_{key}", f"throughput against {name}", ours / rate, times,
         required=f"at least {times} times {rate:.1f} = {wanted:.0f} frames/s",
         measured=f"{ours:.1f} frames/s, {ours / rate:.1f} times", unit="times", part="throughput",
-        limit=limit, cores=str(max(best.other_cores.median, base.other_cores.median)), ratio="yes",
+        other_cores=max(best.other_cores.median, base.other_cores.median), limit=limit,
+        kind="ratio",
     )  # fmt: skip
 
 
@@ -265,19 +277,25 @@ def ceiling_rate(results: Results, one: Throughput) -> float:
 
 
 def _frame_cost(judge: Judge, results: Results) -> Target:
-    dearest = sorted(results.best.cpu_ms.items(), key=lambda item: -item[1].median)
+    cpu_ms = {kind: spread.median for kind, spread in results.best.cpu_ms.items()}
     return judge.at_most(
         "frame_cpu_ms", "CPU time of a frame of 640x360, all processes", results.best.frame_ms,
-        FRAME_MS, unit="ms", part="throughput", cores=str(results.best.other_cores.median),
-        limit=", ".join(f"{kind} {ms.median:.1f} ms" for kind, ms in dearest) + ".",
+        FRAME_MS, unit="ms", part="throughput", other_cores=results.best.other_cores.median,
+        limit=_list_costs(cpu_ms),
     )  # fmt: skip
+
+
+def _list_costs(cpu_ms: Mapping[str, float]) -> str:
+    """CPU time of a frame by process, the dearest first."""
+    dearest = sorted(cpu_ms.items(), key=lambda item: -item[1])
+    return ", ".join(f"{kind} {ms:.1f} ms" for kind, ms in dearest) + "."
 
 
 def _whole_command(judge: Judge, results: Results) -> Iterator[Target]:
     film = results.long_film
     yield judge.at_most(
         "long_film_loss_percent", "film of 10 minutes: whole command behind the steady rate",
-        film.loss_percent if film else None, LONG_PERCENT, unit="%", part="long film", ratio="yes",
+        film.loss_percent if film else None, LONG_PERCENT, unit="%", part="long film", kind="ratio",
         measured=f"{film.loss_percent:.1f} % ({film.whole_rate:.0f} of {film.rate:.0f} frames/s)"
         if film
         else "",
@@ -287,7 +305,7 @@ def _whole_command(judge: Judge, results: Results) -> Iterator[Target]:
     extra_s = best.frames / whole - best.frames / best.rate.median
     yield judge.at_least(
         "short_film_rate", "clip of 20 s, whole command", whole, SHORT_RATE, unit="frames/s",
-        part="throughput", cores=str(best.other_cores.median),
+        part="throughput", other_cores=best.other_cores.median,
         limit=f"Starting and ending take {extra_s:.1f} s, frames "
         f"{best.frames / best.rate.median:.1f} s.",
     )  # fmt: skip
@@ -298,17 +316,17 @@ def _latencies(judge: Judge, results: Results) -> Iterator[Target]:
         live = find_live(results, beside)
         what = f"live, one stream at {RATE} frames/s" + (f", with {beside}" if beside else "")
         if live is None:
-            live_limit, p50, p99, longest, cores = "", None, None, None, ""
+            live_limit, p50, p99, longest, cores = "", None, None, None, 0.0
         else:
             live_limit, p50, p99, longest = _explain_latency(live), live.p50, live.p99, live.max_ms
-            cores = str(live.other_cores)
+            cores = live.other_cores
         for name, value, most in (
             ("p50", p50, P50_MS), ("p99", p99, P99_MS), ("longest after 1 s", longest, MAX_MS),
         ):  # fmt: skip
             short = name.split(" ")[0]
             yield judge.at_most(
                 f"live_{key}{short}_ms", f"{what}: {name}", value, most, unit="ms", part="live",
-                limit=live_limit, cores=cores,
+                limit=live_limit, other_cores=cores,
             )  # fmt: skip
 
 
@@ -326,28 +344,28 @@ def _explain_latency(live: Live) -> str:
 def _streams(judge: Judge, results: Results) -> Iterator[Target]:
     four, six = least_skipping(results), least_skipping(results, MOST_STREAMS)
     what = f"live, {STREAMS} streams at {RATE} frames/s"
-    cores = str(four.other_cores) if four else ""
+    cores = four.other_cores if four else 0.0
     limit = _explain_skips(results, four) if four else ""
     yield judge.at_most(
         "four_skipped_percent", f"{what}: skipped", four.skipped_percent if four else None,
-        SKIPPED_PERCENT, unit="%", part="live", limit=limit, cores=cores,
+        SKIPPED_PERCENT, unit="%", part="live", limit=limit, other_cores=cores,
     )  # fmt: skip
     yield judge.at_most(
         "four_p99_ms", f"{what}: p99", four.p99 if four else None, SEVERAL_P99_MS, unit="ms",
-        part="live", limit=_explain_latency(four) if four else "", cores=cores,
+        part="live", limit=_explain_latency(four) if four else "", other_cores=cores,
     )  # fmt: skip
     what = f"live, {MOST_STREAMS} streams at {RATE} frames/s"
     shares = ", ".join(f"{share:.0%}" for share in six.shares) if six else ""
     yield judge.at_most(
         "six_fairness", f"{what}: largest share of a stream in the smallest",
-        six.fairness if six else None, FAIR_TIMES, unit="times", part="live", ratio="yes",
+        six.fairness if six else None, FAIR_TIMES, unit="times", part="live", kind="ratio",
         limit=f"Classified: {shares}.",
     )  # fmt: skip
-    reasons = describe_reasons(six) if six else ""
+    reasons = f"{describe_reasons(six)}." if six else ""
     yield judge.at_most(
         "six_unexplained", f"{what}: skips without a reason",
         float(six.reasons.get(LOST, 0)) if six and six.shares else None, 0, unit="frames",
-        part="live", limit=reasons, ratio="yes",
+        part="live", limit=reasons, kind="ratio",
     )  # fmt: skip
 
 
@@ -373,7 +391,7 @@ def _full_hd(judge: Judge, results: Results) -> Iterator[Target]:
     yield judge.at_least(
         "full_hd_rate", "film of 1920x1080, lossless", fast.rate if fast else None, FULL_HD_RATE,
         unit="frames/s", part="full HD",
-        limit=", ".join(f"{kind} {ms:.1f} ms" for kind, ms in fast.cpu_ms.items()) if fast else "",
+        limit=_list_costs(fast.cpu_ms) if fast else "",
     )  # fmt: skip
     names = ("film", "camera, YUYV", "camera, MJPEG")
     by_name: dict[str, FullHdSource] = {one.name: one for one in results.full_hd}
@@ -383,7 +401,7 @@ def _full_hd(judge: Judge, results: Results) -> Iterator[Target]:
         key = name.split(" ")[-1].lower()
         yield judge.at_most(
             f"full_hd_{key}_skipped_percent",
-            f"live, {name} of 1920x1080 at {RATE} frames/s: skipped",
+            f"live, 1920x1080 at {RATE} frames/s, {name}: skipped",
             live.skipped_percent if live else None, SKIPPED_PERCENT, unit="%", part="full HD",
             limit=_explain_skips(results, live) if live else "",
             reason=source.reason if source else "",
@@ -406,7 +424,7 @@ def _faces(judge: Judge, results: Results) -> Iterator[Target]:
         yield judge.at_most(
             f"eight_faces_{'cpu' if key == 'cpu_ms' else 'wall'}",
             f"eight faces in a frame against one: {name}", ratio, FACES_TIMES, unit="times",
-            part="faces", ratio="yes", limit=_compare_points(one, eight) if one and eight else "",
+            part="faces", kind="ratio", limit=_compare_points(one, eight) if one and eight else "",
         )  # fmt: skip
 
 
@@ -428,13 +446,13 @@ def _memory(judge: Judge, results: Results) -> Iterator[Target]:
     processes = ", ".join(f"{kind} {use[0]:.0f}" for kind, use in largest_first)
     yield judge.at_most(
         "memory_mb", "resident memory of all processes, one stream", memory.rss, MEMORY_MB,
-        unit="MB", part="memory", measured=f"{memory.rss:.0f} MB (PSS: {memory.pss:.0f} MB)",
-        limit=f"MB by process: {processes}.",
+        measured=f"{memory.rss:.0f} MB (PSS: {memory.pss:.0f} MB)", unit="MB", part="memory",
+        limit=f"MB by process: {processes}.", kind="memory",
     )  # fmt: skip
     more = stream_memory(results)
     yield judge.at_most(
         "stream_mb", "resident memory of each further stream", more[0] if more else None, STREAM_MB,
-        unit="MB", part="streams",
+        unit="MB", part="streams", kind="memory",
         measured=f"{more[0]:.0f} MB (PSS: {more[1]:.0f} MB)" if more else "",
         limit="A capture and a detector process.",
     )  # fmt: skip
@@ -496,7 +514,7 @@ def _recordings(judge: Judge, results: Results) -> Iterator[Target]:
     )  # fmt: skip
     yield judge.at_most(
         "report_mb", "report of an hour: memory", report.peak_mb if report else None, REPORT_MB,
-        unit="MB", part="report",
+        unit="MB", part="report", kind="memory",
     )  # fmt: skip
 
 
@@ -541,8 +559,9 @@ def _net_ratio(judge: Judge, clip: ClipTimes) -> Target:
         "net_times", "CPU time of the detector, `haar+net` against `haar`, farthest clip",
         ratio.median, NET_TIMES, unit="times", measured=f"{ratio.median:.2f} times ({clip.clip})",
         limit=f"{net:.2f} ms a frame instead of {haar:.2f}; {ratio.low:.2f} to {ratio.high:.2f} "
-        f"times in {clip.rounds} rounds.", part="detector", cores=str(clip.other_cores),
-        ratio="yes",
+        f"times in {clip.rounds} rounds.", part="detector",
+        other_cores=clip.other_cores,
+        kind="ratio",
     )  # fmt: skip
 
 
@@ -553,5 +572,5 @@ def _signs(judge: Judge, clip: ClipTimes) -> Target:
         "signs_ms", "CPU time that landmarks, pose and eyes add to a face, farthest clip", ms,
         SIGNS_MS, unit="ms", measured=f"{ms:.1f} ms ({clip.clip})", part="detector",
         limit=f"Landmarks {landmarks:.1f} ms, pose {pose - landmarks:.1f} ms, eyes "
-        f"{ms - pose:.1f} ms.", cores=str(clip.other_cores),
+        f"{ms - pose:.1f} ms.", other_cores=clip.other_cores,
     )  # fmt: skip

@@ -55,8 +55,17 @@ def test_only_ratios_are_drawn_across_machines() -> None:
     assert "CPU, ms a frame: machine 1" in said
     assert "CPU, ms a frame: machine 2" in said
     assert {"aaa", "bbb", "ccc"} <= set(said)
+    assert said.count("times the paper's way") == 1
     assert not any("memory" in text for text in said)  # which no run has measured
     assert history.describe_machines(runs) == "machine 1: Abacus; machine 2: Babbage"
+
+
+def test_what_was_disturbed_is_drawn_hollow() -> None:
+    quiet, noisy = entry("aaa", "1", first_s=1.0), entry("bbb", "2", first_s=1.0)
+    noisy.disturbed.append("first_s")
+    svg = history.draw_history([quiet, noisy])
+    assert svg.count("<circle") == 2
+    assert svg.count('r="3.5" fill="#fff"') == 1
 
 
 def test_the_chart_shows_the_last_runs() -> None:

@@ -49,7 +49,8 @@ def test_the_page_says_what_limits_targets_and_why_some_are_undecided() -> None:
         results(live=runs, full_hd=[camera], noise={"live": Noise(other_cores=1.0)}), []
     )
     assert "| **undecided** |" in text
-    assert "Undecided: 1.00 cores were busy with other work." in text
+    assert "* Undecided, because 1.00 cores were busy with other work: throughput" not in text
+    assert "* Undecided, because 1.00 cores were busy with other work: live, one stream" in text
     assert "* no camera here gives MJPEG: " in text
     assert "| camera, MJPEG |  |  |  |  | no camera here gives MJPEG |" in text
     assert "3 of 2832 skipped: stale 2, no result 1" in text

@@ -57,6 +57,7 @@ def recording(emotions: list[Emotion]) -> Recording:
     ]
     run = Recording(started=first - 1000 * MS, seconds=(last - first) / 1e9 + 2, samples=samples)
     run.emotions = {(one.stream, one.seq): one for one in emotions}
+    run.summary = {"streams": {"s1": {"frames": len(emotions), "skipped": {}}}}
     return run
 
 
@@ -87,18 +88,25 @@ def test_films_that_begin_at_different_times_have_leads_of_their_own() -> None:
 
 
 def test_every_skip_has_a_reason() -> None:
-    unseen = FaceEmotion(track=1, box=(0, 0, 9, 9), quality=QUALITY, missing="stale")
-    results = [
-        emotion(0), emotion(1, missing="behind", faces=()), emotion(2, faces=(unseen,)),
-        emotion(3, missing="behind", faces=()),
-    ]  # fmt: skip
-    assert count_reasons(results, 5) == {"behind": 2, "stale": 1, LOST: 1}
-    assert count_reasons(results[:1], 1) == {}
+    tables = {
+        "a": {"frames": 100, "skipped": {"behind": 4, "stale": 1}},
+        "b": {"frames": 97, "skipped": {"stale": 5}},
+    }
+    assert count_reasons(tables, 200) == {"stale": 6, "behind": 4, LOST: 3}
+    assert count_reasons({"a": {"frames": 100, "skipped": {}}}, 100) == {}
 
 
 def test_shares_include_streams_without_any_result() -> None:
-    results = [emotion(0, "a"), emotion(1, "a"), emotion(0, "b")]
-    assert classified_shares(results, 3, 2) == [0.0, 1.0, 0.5]
+    tables = {
+        "b": {"frames": 100, "skipped": {}},
+        "a": {"frames": 100, "skipped": {"behind": 50}},
+    }
+    assert classified_shares(tables, 3, 100) == [0.0, 0.5, 1.0]
+
+
+def test_a_run_in_which_nothing_was_classified_has_no_latency() -> None:
+    with pytest.raises(RuntimeError, match="no frame was classified"):
+        live([emotion(n, missing="behind", faces=()) for n in range(FRAMES)])
 
 
 def test_a_process_that_does_not_say_what_it_is_counts_as_well() -> None:

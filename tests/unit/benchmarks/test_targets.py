@@ -71,6 +71,12 @@ def test_a_noisy_machine_is_not_judged(noise: Noise) -> None:
     assert find("first_s", noise=disturbed).verdict == "met"
 
 
+def test_other_work_changes_no_memory() -> None:
+    disturbed = {"memory": Noise(other_cores=1.0)}
+    memory = results().memory.model_copy(update={"rss": 451.0})
+    assert find("memory_mb", memory=memory, noise=disturbed).verdict == "missed"
+
+
 def test_runs_that_counted_other_work_by_themselves_are_undecided() -> None:
     assert find("live_p99_ms", live=[live(p99=80.0, other_cores=0.5)]).verdict == "undecided"
 
