@@ -19,6 +19,7 @@ from affectline.common.wire.health import Health
 from affectline.common.wire.messages import Emotion
 from tests.benchmarks.environment import IdleGate, cpu_busy_s
 from tests.benchmarks.results import DashboardLoad
+from tests.benchmarks.run_figures import find_lead, latency_ms
 from tests.browsers import ARGUMENTS, CHROMIUM, free_web_port
 from tests.pipelines import Pipeline
 
@@ -200,7 +201,8 @@ def _observe(
     last = [page.evaluate(READ_COUNTER) for page in active]
     rates = [(b - a) / seconds for a, b in zip(shown, last, strict=True)]
     classified = [one for one in emotions if one.classified_at]
-    latencies = sorted((one.published_at - one.captured_at) / 1e6 for one in classified)
+    lead = find_lead(emotions)
+    latencies = sorted(latency_ms(one, lead[one.stream]) for one in classified)
     return DashboardLoad(
         dashboard=True, pages=len(pages), stalled=stalled, drawn=drawn,
         server_percent=percent,

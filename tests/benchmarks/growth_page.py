@@ -21,7 +21,7 @@ def draw_growth(results: Results) -> str:
     growth = results.growth
     return draw_panels(
         [
-            Panel("CPU, ms a frame offered, by streams", "streams", [_line(growth, "streams", "cpu_ms")]),
+            Panel("CPU, ms a frame, by streams", "streams", [_line(growth, "streams", "cpu_ms")]),
             Panel(
                 "Latency, ms, by streams", "streams",
                 [_line(growth, "streams", "p50_ms"), _line(growth, "streams", "p99_ms")],

@@ -346,8 +346,8 @@ def _dashboard(results: Results) -> Iterable[str]:
     yield (
         "## Dashboard\n\n"
         "The clip, live at 640x360 and 25 frames/s, with simulated heart rate and skin "
-        "conductance. Server: CPU time of the dashboard's process. p50 and p95: ms from "
-        "`captured_at` to `published_at`. Sockets exchange the same messages as "
+        "conductance. Server: CPU time of the dashboard's process. p50 and p95: ms from when "
+        "a frame is due to its result. Sockets exchange the same messages as "
         "pages, as if those were on another machine. Pages are in a Chromium on this "
         "one, which renders without a graphics card and competes for the same cores, "
         "though at the lowest priority. The last column includes it.\n\n" + format_table(head, rows)
@@ -374,8 +374,8 @@ def _history(history: Sequence[HistoryEntry]) -> Iterator[str]:
     if history:
         yield (
             "## Earlier runs\n\n![Figures over commits](benchmarks-history.svg)\n\n"
-            "Machines differ, so only ratios are compared across them; hollow marks are of runs that "
-            f"other work disturbed; {describe_machines(history)}."
+            "Machines differ, so only ratios are compared across them; hollow marks are of "
+            f"runs that other work disturbed; {describe_machines(history)}."
         )
 
 

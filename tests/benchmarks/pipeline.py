@@ -17,7 +17,6 @@ from affectline.common.runtime.sockets import OutletSubscriber
 from affectline.common.settings.hub import HubSettings
 from affectline.common.wire.health import Health
 from affectline.common.wire.messages import Emotion
-from affectline.services.supervisor.process import CHILD_MAIN
 from tests.benchmarks.environment import cpu_busy_s
 from tests.pipelines import AFFECTLINE, free_port
 
@@ -28,6 +27,8 @@ QUIET_S: Final = 3.0
 PATIENCE_S: Final = 120.0
 """How long a run may take by default."""
 MB: Final = 1e6
+CHILD_MAIN: Final = "affectline.services.supervisor.child_main"
+"""Module of a process of the pipeline, in its command line, whose last word is its name."""
 OTHER: Final = "other"
 """The kind of a process that has not said what it is."""
 
