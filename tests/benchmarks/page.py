@@ -388,5 +388,17 @@ def _machine(results: Results) -> str:
         f"{machine.cpu}, {machine.cores} cores, {machine.memory_gb:.0f} GB; instructions: {simd}; "
         f"{machine.kernel}; Python {machine.python}; {packages}. Load average before the run "
         f"{machine.load_before:.2f}; {machine.stolen_percent:.1f} % of the cores' time went to "
-        "other guests of the host during it."
+        "other guests of the host during it." + _part_times(results)
+    )
+
+
+def _part_times(results: Results) -> str:
+    """What the run spent most of its time on; empty where that is not known."""
+    longest_first = sorted(results.part_s.items(), key=lambda item: -item[1])
+    if not longest_first:
+        return ""
+    parts = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in longest_first[:8])
+    return (
+        f" The run itself took {results.duration_s / 60:.1f} minutes, without the films that it is "
+        f"made with, which are kept in `.cache/bench`: {parts}, ..."
     )

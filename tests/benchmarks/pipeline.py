@@ -21,6 +21,8 @@ from tests.benchmarks.environment import cpu_busy_s
 from tests.pipelines import AFFECTLINE, free_port
 
 SAMPLE_S: Final = 0.25
+MEMORY_SAMPLE_S: Final = 1.0
+"""From one reading of PSS and USS to the next, which pause each process for a few milliseconds."""
 SETTLED_S: Final = 0.5
 """From the first emotion to the beginning of the steady state whose CPU time is counted."""
 QUIET_S: Final = 3.0
@@ -183,7 +185,7 @@ class Observer:
         self._root = psutil.Process(self._process.pid)
         self._processes: dict[int, psutil.Process] = {}
         self._names: dict[int, str] = {}
-        self._heard_at = 0.0
+        self._heard_at = self._next_memory = 0.0
 
     def run(self, *, only_first: bool = False, until: int | None = None) -> Recording:
         """Sample until it ends, or interrupt it earlier.
@@ -256,20 +258,27 @@ class Observer:
         first = self.recording.first_received_at
         if not first or time.time_ns() - first < SETTLED_S * 1e9:
             self._discover()
+        is_due = self._memory and time.monotonic() >= self._next_memory
+        if is_due:
+            self._next_memory = time.monotonic() + MEMORY_SAMPLE_S
         usage: dict[int, Usage] = {}
         for pid, process in self._processes.items():
             with contextlib.suppress(psutil.Error):
-                usage[pid] = self._measure(process)
+                usage[pid] = self._measure(process, is_due=is_due)
         self.recording.samples.append(
             Sample(time.time_ns(), usage, self._names, cpu_busy_s(), time.process_time())
         )
 
-    def _measure(self, process: psutil.Process) -> Usage:
+    def _measure(self, process: psutil.Process, *, is_due: bool) -> Usage:
         times = process.cpu_times()
-        if self._memory:
+        cpu_s = times.user + times.system
+        if is_due:
             full = process.memory_full_info()
-            return Usage(times.user + times.system, full.rss, getattr(full, "pss", 0), full.uss)
-        return Usage(times.user + times.system, process.memory_info().rss, 0, 0)
+            return Usage(cpu_s, full.rss, getattr(full, "pss", 0), full.uss)
+        samples = self.recording.samples
+        last = samples[-1].usage.get(process.pid) if samples else None
+        pss, uss = (last.pss, last.uss) if last else (0, 0)
+        return Usage(cpu_s, process.memory_info().rss, pss, uss)
 
     def _discover(self) -> None:
         with contextlib.suppress(psutil.Error):

@@ -34,12 +34,14 @@ def test_the_results_survive_a_round_trip() -> None:
 
 
 def test_the_page_begins_with_targets_and_ends_with_the_machine() -> None:
-    text = page.format_page(results(), [])
+    text = page.format_page(results(part_s={"memory": 9.0, "throughput": 130.0}), [])
     heads = [line for line in text.splitlines() if line.startswith("## ")]
     assert heads[:3] == ["## Targets", "## Growth", "## Floor"]
     assert heads[-1] == "## Machine"
     assert "## Dashboard" in heads  # docs/dashboard.md links to it
     assert "What limits" not in text
+    assert "took 11.0 minutes" in text
+    assert ": throughput 130 s, memory 9 s, ..." in text
 
 
 def test_the_page_says_what_limits_targets_and_why_some_are_undecided() -> None:
