@@ -55,7 +55,8 @@ def main() -> None:
     for line in format_comparison(runs.figures):
         console.print(line, highlight=False, soft_wrap=True)
     if why := explain_noise(meter.noise()["all"]):
-        console.print(f"Undecided, the machine was not quiet: {why}.", highlight=False)
+        said = f"The machine was not quiet, so small differences are undecided: {why}."
+        console.print(said, highlight=False, soft_wrap=True)
     console.print(f"{runs.rounds} rounds, {time.monotonic() - started:.0f} s")
 
 
