@@ -273,9 +273,11 @@ class Session:
             with opener(clip, self._folder) as camera:
                 observer = Observer(self._out(), *camera.arguments, environment=camera.environment)
                 recording = observer.run()
+                offered = 1 + max(seq for _, seq in recording.emotions) + camera.count_lost()
+            shown = clip._replace(frames=offered)
+            live = summarise_live(recording, shown, 1, 1, slow_ms=P99_MS, rate=RATE)
         except Exception as error:  # the film counts without the camera
             return FullHdSource(name=name, reason=describe_failure(error))
-        live = summarise_live(recording, clip, 1, 1, slow_ms=P99_MS, rate=RATE)
         return FullHdSource(name=name, live=live)
 
     def faces(self) -> list[GrowthPoint]:

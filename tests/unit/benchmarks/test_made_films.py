@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from tests.benchmarks.clips import Clip, read_rate
-from tests.benchmarks.full_hd_cameras import FORMATS, PROVIDED, CameraRun, find_camera
 from tests.benchmarks.made_films import (
     CANVAS,
     MOST_FACES,
@@ -67,20 +66,3 @@ def test_faces_are_shown_in_cells_of_their_own() -> None:
 def test_a_film_of_faces_has_the_size_of_its_canvas(clip: Clip, tmp_path: Path) -> None:
     found = FilmShelf(clip, tmp_path / "films").faces(2, 3)
     assert [one.shape for one in read_pictures(found.path)] == [(720, 1280, 3)] * 3
-
-
-def test_cameras_are_those_that_are_named(
-    clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    yuyv, mjpeg = FORMATS
-    assert find_camera(yuyv) == "no camera here gives YUYV; AFFECTLINE_BENCH_YUYV=INDEX names one"
-    monkeypatch.setenv(yuyv.variable, "7")
-    opener = find_camera(yuyv)
-    assert not isinstance(opener, str)
-    with opener(clip, tmp_path) as camera:
-        assert isinstance(camera, CameraRun)
-        config, duration = camera.arguments
-    assert "source: '7'" in Path(config.removeprefix("--config=")).read_text(encoding="utf-8")
-    assert duration.startswith("--duration=")
-    monkeypatch.setitem(PROVIDED, mjpeg.name, opener)
-    assert find_camera(mjpeg) is opener
