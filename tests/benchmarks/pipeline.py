@@ -208,7 +208,9 @@ class Observer:
             self._stop()
         recording.seconds = (time.time_ns() - recording.started) / 1e9
         recording.observer_cpu_s = time.process_time() - cpu
-        if self._process.returncode != (130 if last else 0) or not recording.emotions:
+        # It may have ended by itself, and have stayed for its page only
+        expected = {130} if only_first else {0, 130} if until else {0}
+        if self._process.returncode not in expected or not recording.emotions:
             raise RuntimeError(f"affectline up failed: {self._log_tail}")
         recording.summary = json.loads(out)
         if recording.summary["restarts"]:
