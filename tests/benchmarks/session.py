@@ -71,14 +71,14 @@ GROWTH_STREAMS: Final = (1, 2, 3)
 """Short runs, in which memory is read; the other numbers have runs of their own."""
 GROWTH_FRAMES: Final = 180
 FACES: Final = (1, 2, 4, 8)
-FACES_FRAMES: Final = 300
+FACES_FRAMES: Final = 240
 SIZES: Final = (((1280, 720), 210), ((3840, 2160), 100))
 """Frame sizes and numbers of frames, beside those of the clip and of full HD."""
 FULL_HD: Final = (1920, 1080)
 FULL_HD_FRAMES: Final = 300
 LONG_S: Final = 600.0
 LONG_PATIENCE_S: Final = 420.0
-LENGTHS: Final = ((7200.0, 1800),)
+LENGTHS: Final = ((7200.0, 1200),)
 """Seconds and frames of films that are long for another reason than their number of frames."""
 MAX_IDLE_WAIT_S: Final = 60.0
 """How long to wait in all for the machine to be idle."""
