@@ -9,10 +9,10 @@ SIDE_BY_SIDE := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 # Long tests that coverage includes: archives and the booth are run by no other.
 MEASURED := tests/integration/test_archive.py tests/integration/test_keys.py tests/e2e/test_collect.py
 
-.PHONY: help demo test test-long again test-unit coverage check format bench chaos docs fuzz lock site sbom clean
+.PHONY: help demo test test-long again test-unit coverage check format bench bench-quick chaos docs fuzz lock site sbom clean
 
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/runtime ## Run the whole pipeline on the sample clip and write a report
 	$(BIN)/affectline up --config configs/demo.yaml
@@ -51,8 +51,11 @@ format: .venv/dev ## Format the code and fix what ruff can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: .venv/dev ## Run the benchmarks and write docs/benchmarks.md (needs ../shared/data)
+bench: .venv/dev ## Run the benchmarks and write docs/benchmarks.md: twelve minutes (needs ../shared/data)
 	$(BIN)/python -m tests.benchmarks
+
+bench-quick: .venv/dev ## Compare speed and memory with another commit: two minutes (BASE=HEAD~1)
+	$(BIN)/python -m tests.benchmarks.quick $(BASE)
 
 fuzz: .venv/dev ## Fuzz every decoder, a minute each
 	-$(INSTALL) --requirement tests/fuzzing/requirements.txt # if this fails, fuzzing runs without it

@@ -38,12 +38,20 @@ def choose_clip() -> Clip:
     return Clip(path, size, frames)
 
 
-def write_live_clip(clip: Clip, path: Path) -> Clip:
-    """Write the clip at 640x360 and 30 frames a second, repeated to `LIVE_FRAMES` frames."""
+def read_rate(path: Path) -> float:
+    """Return the frames a second of a film."""
+    video = cv2.VideoCapture(str(path))
+    rate = float(video.get(cv2.CAP_PROP_FPS))
+    video.release()
+    return rate
+
+
+def write_live_clip(clip: Clip, path: Path, frames: int = LIVE_FRAMES) -> Clip:
+    """Write the clip at 640x360 and 30 frames a second, repeated to so many frames."""
     codec = cv2.VideoWriter.fourcc(*"mp4v")
     writer = cv2.VideoWriter(str(path), codec, LIVE_RATE, LIVE_SIZE)
     video = cv2.VideoCapture(str(clip.path))
-    for _ in range(LIVE_FRAMES):
+    for _ in range(frames):
         ok, picture = video.read()
         if not ok:
             video.release()
@@ -52,7 +60,7 @@ def write_live_clip(clip: Clip, path: Path) -> Clip:
         writer.write(_resize_and_pad(picture))
     video.release()
     writer.release()
-    return Clip(path, LIVE_SIZE, LIVE_FRAMES)
+    return Clip(path, LIVE_SIZE, frames)
 
 
 def _resize_and_pad(picture: cv2.typing.MatLike) -> cv2.typing.MatLike:

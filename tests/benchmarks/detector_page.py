@@ -4,14 +4,14 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from tests.benchmarks.results import ClipTimes, OptionTimes, Spread
-from tests.benchmarks.targets import SIGNS_MS, judge_ratio, judge_signs
+from tests.benchmarks.targets import SIGNS_MS, Judge, judge_ratio, judge_signs
 from tests.markdown import format_table
 
 _SIGNS: Final = ("landmarks", "landmarks + pose", "landmarks + pose + eyes")
 """What is told of each face, more and more."""
 
 
-def format_detector(clips: Sequence[ClipTimes]) -> Iterable[str]:
+def format_detector(clips: Sequence[ClipTimes], judge: Judge | None = None) -> Iterable[str]:
     """Yield the section; nothing where no clip was at hand."""
     if not clips:
         return
@@ -37,7 +37,7 @@ def format_detector(clips: Sequence[ClipTimes]) -> Iterable[str]:
     yield format_table(
         "clip | `haar+net` / `haar`: | | landmarks: | pose: | eyes: | together: | "
         "| other work, cores:",
-        [_compare(clip) for clip in clips],
+        [_compare(clip, judge) for clip in clips],
     )
 
 
@@ -47,16 +47,16 @@ def _row(clip: ClipTimes, one: OptionTimes) -> tuple[str, ...]:
     return size, f"`{one.backend}`", one.signs or "nothing", *times, f"{one.found} of {clip.frames}"
 
 
-def _compare(clip: ClipTimes) -> tuple[str, ...]:
+def _compare(clip: ClipTimes, judge: Judge | None) -> tuple[str, ...]:
     less = ("", *_SIGNS)
     steps = [clip.added_ms(more, before) for more, before in zip(_SIGNS, less, strict=False)]
     added = [*steps, clip.added_ms(_SIGNS[-1])]
     return (
         clip.clip,
         _spread(clip.ratio),
-        judge_ratio(clip) or "no face",
+        judge_ratio(clip, judge) or "no face",
         *("" if ms is None else f"{ms:.2f}" for ms in added),
-        judge_signs(clip) or "no face",
+        judge_signs(clip, judge) or "no face",
         f"{clip.other_cores:.2f}",
     )
 

@@ -1,7 +1,6 @@
 """What keys cost: the same frames through Unix sockets, TCP, and TCP with keys, in one run.
 
-``python -m tests.benchmarks.key_cost`` measures, and writes it to ``docs/reliability.md``;
-``make bench`` does so as well.
+``python -m tests.benchmarks.key_cost`` measures, and writes it to ``docs/reliability.md``.
 """
 
 import os

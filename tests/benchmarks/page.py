@@ -1,17 +1,23 @@
 """Writes ``docs/benchmarks.md``."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 from tests.benchmarks import chart
 from tests.benchmarks.detector_page import format_detector
-from tests.benchmarks.results import Baseline, DashboardLoad, Results, Spread, Throughput
+from tests.benchmarks.floor_page import format_floor
+from tests.benchmarks.growth_page import format_growth
+from tests.benchmarks.history import HistoryEntry, describe_machines
+from tests.benchmarks.noise import DISTURBED_CORES, DRIFT_PERCENT, STOLEN_PERCENT
+from tests.benchmarks.results import Baseline, DashboardLoad, Live, Results, Spread, Throughput
 from tests.benchmarks.targets import (
-    DISTURBED_CORES,
     EXPECTED_MODEL_MS,
     FER_TIMES,
     PAPER_TIMES,
+    Judge,
+    Target,
     ceiling_rate,
     compare_with_targets,
+    describe_reasons,
     vgg16_macs,
 )
 from tests.markdown import format_table
@@ -19,13 +25,14 @@ from tests.markdown import format_table
 KINDS = ("capture", "hub", "detector", "classifier", "sink", "launcher")
 
 
-def format_page(results: Results) -> str:
-    """Return the page as Markdown."""
+def format_page(results: Results, history: Sequence[HistoryEntry]) -> str:
+    """Return the page as Markdown, the most important first."""
     parts = [
-        _head(results), _targets(results), _throughput(results), _cpu_time(results),
-        _model(results), _live(results), _memory(results), _first_emotion(results),
-        *_dashboard(results), *format_detector(results.detector), _micro(results),
-        _machine(results),
+        _head(results), _targets(results), *format_growth(results), *format_floor(results),
+        _throughput(results), _cpu_time(results), _model(results), _live(results),
+        *_full_hd(results), _memory(results), _first_emotion(results), *_dashboard(results),
+        *format_detector(results.detector, Judge.of(results)), _micro(results),
+        *_history(history), _machine(results),
     ]  # fmt: skip
     return "\n\n".join(parts) + "\n"
 
@@ -61,15 +68,16 @@ def _head(results: Results) -> str:
         f"({results.duration_s / 60:.1f} minutes, {machine.date}, at `{machine.commit}`), on "
         f"`{results.clip}` ({results.size[0]}x{results.size[1]}, {results.clip_frames} frames). "
         f"The machine has {machine.cores} cores ({machine.cpu}) and shares them with others, so "
-        "timings are noisy: each run waits for an idle machine, the programs alternate, and only "
-        "ratios within one run are meaningful. Where a value has a spread, it is the median with "
-        "the lowest and highest run. "
-        "The results behind the page are in [`benchmarks.json`](benchmarks.json)."
+        "each run waits for an idle machine, the programs alternate, and only ratios hold on other "
+        "machines. Where a value has a spread, it is the median with the lowest and highest run. "
+        "[Results](benchmarks.json), [earlier runs](benchmarks-history.json). "
+        "`make bench-quick` compares two commits in two minutes."
     )
 
 
 def _targets(results: Results) -> str:
     targets = compare_with_targets(results)
+    measured = [target for target in targets if target.met is not None]
     rows = [
         (
             t.name,
@@ -78,18 +86,48 @@ def _targets(results: Results) -> str:
             t.verdict if t.verdict == "met" else f"**{t.verdict}**",
             t.gap,
         )
-        for t in targets
+        for t in measured
     ]
-    missed = [t for t in targets if t.verdict != "met"]
-    text = "## Targets\n\n" + format_table("target | wanted | measured | | by", rows)
-    if missed:
-        text += (
-            "\n\nUndecided are targets whose result other work on the machine may have caused: "
-            f"more than {DISTURBED_CORES} cores of it. `make bench` on an idle machine decides. "
-            "What limits those that are not met:\n\n"
+    parts = ["## Targets", format_table("target | wanted | measured | | by", rows)]
+    verdicts = {target.verdict for target in targets}
+    if "undecided" in verdicts:
+        parts.append(
+            "Undecided are targets whose result the machine may have caused: more than "
+            f"{DISTURBED_CORES} cores busy with other work, {STOLEN_PERCENT:g} % of the cores' "
+            f"time taken by the host, or a fixed computation {DRIFT_PERCENT:g} % slower than at "
+            "best. `make bench` on an idle machine decides."
         )
-        text += "\n".join(f"* **{t.name}**: {t.gap}. {t.limit}" for t in missed)
-    return text
+    if "not judged here" in verdicts:
+        parts.append(
+            "Times, rates and sizes are targets for processors with VNNI, which this one lacks; "
+            "ratios hold everywhere."
+        )
+    if open_ones := [t for t in measured if t.verdict in ("missed", "undecided")]:
+        parts.append("What limits those that are not met:")
+        parts.append("\n".join(_explain(open_ones)))
+    if lacking := [target for target in targets if target.met is None]:
+        parts.append("Not measured:")
+        parts.append("\n".join(_format_reasons(lacking)))
+    return "\n\n".join(parts)
+
+
+def _explain(targets: Sequence[Target]) -> Iterator[str]:
+    """Targets that are not met, those with one limit in one line, and why some are undecided."""
+    for limit in dict.fromkeys(target.limit for target in targets):
+        alike = [target for target in targets if target.limit == limit]
+        names = "; ".join(f"**{target.name}** ({target.gap})" for target in alike)
+        yield f"* {names}: {limit}".rstrip(": ")
+    undecided = [target for target in targets if target.verdict == "undecided"]
+    for reason in dict.fromkeys(target.disturbed for target in undecided):
+        names = "; ".join(target.name for target in undecided if target.disturbed == reason)
+        yield f"* Undecided, because {reason}: {names}."
+
+
+def _format_reasons(targets: Sequence[Target]) -> Iterator[str]:
+    """Targets that were not measured, those with one reason in one line."""
+    for reason in dict.fromkeys(target.limit for target in targets):
+        names = "; ".join(target.name for target in targets if target.limit == reason)
+        yield f"* {reason}: {names}"
 
 
 def _throughput(results: Results) -> str:
@@ -124,13 +162,23 @@ def _throughput(results: Results) -> str:
         "published result to the last; the last column divides by the time from the start of the "
         "command to its end, with the session folder written. Where other work disturbed a "
         "round, one more is run, and the three least disturbed count. Affectline classifies each "
-        "face with the same VGG16 as in (a), quantised to int8."
+        "face with the same VGG16 as in (a), quantised to int8." + _recording_cost(results)
+    )
+
+
+def _recording_cost(results: Results) -> str:
+    cost = results.record
+    if cost is None:
+        return ""
+    return (
+        f" Each round also has a run with `--record`, which adds {_spread(cost.added_ms, 2)} ms of "
+        f"CPU time to a frame, {_spread(cost.recorder_ms, 2)} ms of them in the recorder."
     )
 
 
 def _cpu_time(results: Results) -> str:
     rows = []
-    for kind in KINDS:
+    for kind in _in_order(results.best.cpu_ms):
         cells = [_spread(one.cpu_ms[kind]) for one in results.ours if kind in one.cpu_ms]
         rows.append((kind, *cells))
     rows.append(("**sum**", *(f"**{one.frame_ms:.1f}**" for one in results.ours)))
@@ -160,15 +208,17 @@ def _cpu_time(results: Results) -> str:
     )
 
 
+def _in_order(kinds: Iterable[str]) -> list[str]:
+    """Kinds of processes in the order of a frame's way, those beside it last."""
+    there = list(kinds)
+    return [kind for kind in KINDS if kind in there] + sorted(set(there) - set(KINDS))
+
+
 def _model(results: Results) -> str:
     one, two = (results.micro_value(f"model, threads: {n}") for n in (1, 2))
     served, work = results.micro_value("model as served"), vgg16_macs()
-    missing = [name for name in ("avx_vnni", "avx512_vnni") if not results.machine.simd[name]]
-    explanation = (
-        f" The processor has no int8 dot products ({', '.join(missing)})."
-        if len(missing) == 2
-        else ""
-    )
+    has_vnni = results.machine.has_vnni
+    explanation = "" if has_vnni else " The processor has no int8 dot products (VNNI)."
     ratio = one / EXPECTED_MODEL_MS
     return (
         "### The model\n\n"
@@ -182,35 +232,73 @@ def _model(results: Results) -> str:
 
 
 def _live(results: Results) -> str:
-    rows = [
-        (
-            one.streams, one.classifiers, f"{one.p50:.1f}", f"{one.p95:.1f}", f"{one.p99:.1f}",
-            *(f"{one.stages.get(stage, 0):.1f}" for stage in ("detect", "classify", "publish")),
-            f"{one.skipped_percent:.1f} %", f"{one.skipped} of {one.offered}", f"{one.cores:.2f}",
-            f"{one.other_cores:.2f}",
-        )
-        for one in results.live
-    ]  # fmt: skip
+    shown = [one for one in results.live if one.rss_mb is None]
     head = (
-        "streams: | classifiers: | p50: | p95: | p99: | to crops: | to scores: | to publication: "
-        "| skipped: | frames: | cores busy: | other work, cores:"
+        "streams: | classifiers: | p50: | p95: | p99: | longest: | to crops: | to scores: "
+        "| to publication: | skipped: | cores busy:"
     )
-    return (
+    text = (
         "## Live\n\n"
-        "The clip at 30 frames/s and 640x360 (re-encoded as MPEG-4 part 2), "
-        "`--delivery live --pace realtime`; several streams are the same clip under several names. "
-        "Milliseconds from `captured_at` to `published_at` of all classified frames, the first "
-        "ones included, and medians of the three stages. Skipped are all frames of the clip "
-        "that were not classified, for whatever reason.\n\n" + format_table(head, rows)
+        "The clip at 30 frames/s and 640x360, `--delivery live --pace realtime`; several streams "
+        "are the same clip under several names. Milliseconds from when a frame is due to the "
+        "publication of its result, of all classified frames, the first ones included (the longest "
+        "without those of the first second), and medians of the three stages. Skipped are all "
+        "frames of the clip that were not classified.\n\n"
+        + format_table(head, [_live_row(one) for one in shown])
     )
+    several = [one for one in shown if one.shares and one.skipped]
+    if several:
+        text += "\n\nWhy frames were skipped, and each stream's share of classified ones:\n\n"
+        text += "\n".join(
+            f"* {_live_name(one)}, classifiers: {one.classifiers}: {describe_reasons(one)} ("
+            + ", ".join(f"{share:.1%}" for share in one.shares) + ")"
+            for one in several
+        )  # fmt: skip
+    return text
+
+
+def _live_name(one: Live) -> str:
+    return f"{one.streams}, with {one.beside}" if one.beside else str(one.streams)
+
+
+def _live_row(one: Live) -> tuple[object, ...]:
+    return (
+        _live_name(one), one.classifiers, f"{one.p50:.1f}", f"{one.p95:.1f}", f"{one.p99:.1f}",
+        "" if one.max_ms is None else f"{one.max_ms:.1f}",
+        *(f"{one.stages.get(stage, 0):.1f}" for stage in ("detect", "classify", "publish")),
+        f"{one.skipped_percent:.1f} %", f"{one.cores:.2f}",
+    )  # fmt: skip
+
+
+def _full_hd(results: Results) -> Iterator[str]:
+    """Yield the section on 1920x1080; nothing where nothing was measured."""
+    rows = []
+    for one in results.full_hd:
+        live, fast = one.live, one.lossless
+        if live is None:
+            rows.append((one.name, "", "", "", "", one.reason))
+            continue
+        cost = "" if fast is None else f"{fast.frame_ms:.1f}"
+        rate = "" if fast is None else f"{fast.rate:.0f}"
+        rows.append(
+            (
+                one.name, f"{live.skipped_percent:.1f} %", f"{live.p50:.1f} / {live.p99:.1f}", cost,
+                rate, describe_reasons(live),
+            )
+        )  # fmt: skip
+    if rows:
+        head = (
+            "source | live, skipped: | p50 / p99, ms: | lossless, CPU ms a frame: | frames/s: "
+            "| skipped, or why it was not measured"
+        )
+        yield "## 1920x1080 at 30 frames/s\n\n" + format_table(head, rows)
 
 
 def _memory(results: Results) -> str:
     memory = results.memory
     rows = [
         (kind, *(f"{value:.0f}" for value in memory.processes[kind]))
-        for kind in KINDS
-        if kind in memory.processes
+        for kind in _in_order(memory.processes)
     ]
     rows.append(("**sum**", f"**{memory.rss:.0f}**", f"**{memory.pss:.0f}** (its own peak)", ""))
     return (
@@ -258,8 +346,8 @@ def _dashboard(results: Results) -> Iterable[str]:
     yield (
         "## Dashboard\n\n"
         "The clip, live at 640x360 and 25 frames/s, with simulated heart rate and skin "
-        "conductance. Server: CPU time of the dashboard's process. p50 and p95: ms from "
-        "`captured_at` to `published_at`. Sockets exchange the same messages as "
+        "conductance. Server: CPU time of the dashboard's process. p50 and p95: ms from when "
+        "a frame is due to its result. Sockets exchange the same messages as "
         "pages, as if those were on another machine. Pages are in a Chromium on this "
         "one, which renders without a graphics card and competes for the same cores, "
         "though at the lowest priority. The last column includes it.\n\n" + format_table(head, rows)
@@ -281,6 +369,16 @@ def _micro(results: Results) -> str:
     )
 
 
+def _history(history: Sequence[HistoryEntry]) -> Iterator[str]:
+    """Yield the section on earlier runs; nothing where there is none."""
+    if history:
+        yield (
+            "## Earlier runs\n\n![Figures over commits](benchmarks-history.svg)\n\n"
+            "Machines differ, so only ratios are compared across them; hollow marks are of "
+            f"runs that other work disturbed; {describe_machines(history)}."
+        )
+
+
 def _machine(results: Results) -> str:
     machine = results.machine
     simd = ", ".join(f"{name} {'yes' if there else 'no'}" for name, there in machine.simd.items())
@@ -290,5 +388,17 @@ def _machine(results: Results) -> str:
         f"{machine.cpu}, {machine.cores} cores, {machine.memory_gb:.0f} GB; instructions: {simd}; "
         f"{machine.kernel}; Python {machine.python}; {packages}. Load average before the run "
         f"{machine.load_before:.2f}; {machine.stolen_percent:.1f} % of the cores' time went to "
-        "other guests of the host during it."
+        "other guests of the host during it." + _part_times(results)
+    )
+
+
+def _part_times(results: Results) -> str:
+    """What the run spent most of its time on; empty where that is not known."""
+    longest_first = sorted(results.part_s.items(), key=lambda item: -item[1])
+    if not longest_first:
+        return ""
+    parts = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in longest_first[:8])
+    return (
+        f" The run itself took {results.duration_s / 60:.1f} minutes, without the films that it is "
+        f"made with, which are kept in `.cache/bench`: {parts}, ..."
     )

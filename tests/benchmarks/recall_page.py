@@ -66,7 +66,7 @@ def _paragraphs(films: Sequence[FilmRecall]) -> Iterator[str]:
 def _head(films: Sequence[FilmRecall]) -> str:
     commits = sorted({f"`{film.commit}` ({film.date})" for film in films})
     return (
-        "Written by `make bench`, or by `python -m tests.benchmarks --recall --clips FOLDER` for "
+        "Written by `python -m tests.benchmarks --recall`, with `--clips FOLDER` for "
         f"your own films; measured at {', '.join(commits)}. Every frame is given to all "
         "backends in turn. Milliseconds are the mean CPU time of the detector stage, from a "
         "frame's JPEG to its faces, on one core; each frame counts with its median of "

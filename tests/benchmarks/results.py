@@ -24,6 +24,17 @@ class Spread(BaseModel):
         )
 
 
+class Noise(BaseModel):
+    """What disturbed a part of the run: `tests.benchmarks.noise`."""
+
+    other_cores: float = 0.0
+    """Cores that were busy with other work meanwhile."""
+    stolen_percent: float = 0.0
+    """Part of the cores' time that the host gave to other guests meanwhile."""
+    drift_percent: float = 0.0
+    """By how much a fixed computation beside it was slower than at best during the run."""
+
+
 class Machine(BaseModel):
     """The machine of the run."""
 
@@ -39,6 +50,16 @@ class Machine(BaseModel):
     load_before: float
     stolen_percent: float = 0.0
     """Part of the cores' time that the hypervisor gave to others during the run."""
+
+    @property
+    def has_vnni(self) -> bool:
+        """Whether its processor has dot products of 8-bit integers."""
+        return any(self.simd.get(name, False) for name in ("avx_vnni", "avx512_vnni"))
+
+    @property
+    def kind(self) -> str:
+        """What machines have in common whose milliseconds may be compared."""
+        return f"{self.cpu}, {self.cores} cores, {'VNNI' if self.has_vnni else 'no VNNI'}"
 
 
 class Baseline(BaseModel):
@@ -103,6 +124,28 @@ class Live(BaseModel):
     other_cores: float
     cpu_ms: dict[str, float]
     """CPU milliseconds for each frame offered."""
+    beside: str = ""
+    """What else the pipeline did, in words; empty: nothing."""
+    size: tuple[int, int] = (640, 360)
+    rate: float = 30.0
+    """Frames a second of each stream."""
+    max_ms: float | None = None
+    """The longest that a frame took, after the first second."""
+    shares: list[float] = []
+    """Of each stream: part of its frames that were classified."""
+    reasons: dict[str, int] = {}
+    """Frames skipped, by reason (`missing` of `Emotion` and of its faces)."""
+    rss_mb: float | None = None
+    pss_mb: float | None = None
+    """Memory of all processes together; None where reading it would have disturbed."""
+
+    @property
+    def fairness(self) -> float | None:
+        """The largest share of a stream in that of the smallest; None: not known.
+
+        A stream that has none counts as having a thousandth.
+        """
+        return max(self.shares) / max(1e-3, min(self.shares)) if self.shares else None
 
     @property
     def skipped_percent(self) -> float:
@@ -159,6 +202,129 @@ class Micro(BaseModel):
     value: float
     unit: str
     note: str = ""
+
+
+class Lossless(BaseModel):
+    """Affectline, lossless and fast, over a film, once."""
+
+    frames: int
+    film_s: float
+    """Length of the film in seconds."""
+    rate: float
+    """Frames a second in the steady state."""
+    whole_rate: float
+    """The same from the start of the command to its end."""
+    cpu_ms: dict[str, float]
+    """CPU milliseconds a frame of each kind of process."""
+    faces: float
+    """Faces found in a frame, on average."""
+    rss_mb: list[float] = []
+    """Memory of all processes together, in tenths of the run, from its first emotion."""
+
+    @property
+    def frame_ms(self) -> float:
+        """CPU milliseconds a frame of all processes together."""
+        return sum(self.cpu_ms.values())
+
+    @property
+    def loss_percent(self) -> float:
+        """How far the whole command is behind the steady rate."""
+        return 100 * (1 - self.whole_rate / self.rate)
+
+
+class RecordCost(BaseModel):
+    """What ``--record`` adds to a frame, by pairs of runs with and without it."""
+
+    added_ms: Spread
+    """CPU milliseconds a frame, of all processes together."""
+    recorder_ms: Spread
+    """Those of the recorder's process."""
+    mb_per_s: float
+    """Written a second of film."""
+
+
+class FullHdSource(BaseModel):
+    """Frames of 1920x1080 from one kind of source; None: not measured, for the reason."""
+
+    name: str
+    live: Live | None = None
+    lossless: Lossless | None = None
+    reason: str = ""
+
+
+class CommandTimes(BaseModel):
+    """Wall milliseconds of short commands, in turns."""
+
+    nothing_ms: Spread
+    """``python -c pass``."""
+    import_ms: Spread
+    """``python -c "import affectline"``."""
+    help_ms: Spread
+    """``affectline --help``."""
+
+
+class ReplayRate(BaseModel):
+    """A replay at the rate ``max`` whose sink writes the tables."""
+
+    frames: int
+    seconds: float
+    """From the first row to the last."""
+    whole_s: float
+    """From the start of the command to its end."""
+
+    @property
+    def rate(self) -> float:
+        """Frames a second."""
+        return self.frames / self.seconds
+
+
+class ReportCost(BaseModel):
+    """The report of an hour's session with sensors."""
+
+    seconds: float
+    cpu_s: float
+    peak_mb: float
+    results: int
+    """Frames with a result in the session."""
+
+
+class HourPage(BaseModel):
+    """The replay page with an hour's curves, in a Chromium on this machine."""
+
+    ready_s: float
+    """From opening the page to its complete curves."""
+    p50_ms: float
+    p95_ms: float
+    max_ms: float
+    """From one frame of the page to the next, while it moves through the hour."""
+
+
+class Floor(BaseModel):
+    """What the arithmetic alone costs, on one core; CPU milliseconds a frame."""
+
+    decode_ms: float
+    """H.264 by PyAV, to the planes that the film holds."""
+    networks_ms: float
+    """Inside the networks that the detector runs, face mesh included."""
+    detector_ms: float
+    """The detector's whole stage in the same run."""
+    model_ms: float
+    """int8 VGG16, one face at a time."""
+    batch_ms: float
+    """The same a face, in batches of the best size."""
+    batch: int
+    """That size."""
+    copy_ms: float
+    """One copy of the bytes of a frame's messages."""
+    message_bytes: int
+
+
+class GrowthPoint(BaseModel):
+    """Figures at one size of something."""
+
+    at: float
+    figures: dict[str, float]
+    """By name: ``cpu_ms``, ``rate``, ``p99_ms``, ``skipped_percent``, ``rss_mb``, ..."""
 
 
 class OptionTimes(BaseModel):
@@ -272,6 +438,23 @@ class Results(BaseModel):
     """Empty where the shared clips are not at hand."""
     recall: list[FilmRecall] = []
     """Likewise. Films that are not at hand keep their last results."""
+    long_film: Lossless | None = None
+    record: RecordCost | None = None
+    full_hd: list[FullHdSource] = []
+    commands: CommandTimes | None = None
+    replay: ReplayRate | None = None
+    report: ReportCost | None = None
+    hour_page: HourPage | None = None
+    floor: Floor | None = None
+    growth: dict[str, list[GrowthPoint]] = {}
+    """By what grows: ``streams``, ``faces``, ``sizes`` (megapixels), ``lengths`` (minutes) and
+    ``sessions``."""
+    noise: dict[str, Noise] = {}
+    """By part of the run."""
+    part_s: dict[str, float] = {}
+    """How long each part took."""
+    not_measured: dict[str, str] = {}
+    """Parts that could not be measured, and why."""
 
     @property
     def best(self) -> Throughput:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from affectline.common.recording.reader import FILE
 from affectline.services.cli.run import EXIT_INTERRUPTED
-from tests.benchmarks.targets import DISTURBED_CORES
+from tests.benchmarks.noise import DISTURBED_CORES
 from tests.chaos.evidence import (
     FrameId,
     RecordedFrames,

@@ -46,7 +46,7 @@ NOT_RUN: Final = {
     r"make (again|check|test|test-unit|test-long|coverage)": "runs the tests, this one among them",
     r"make (docs|lock|sbom|site)": WRITES,
     r"python -m tests\.supply\.\w+( --keep)?": WRITES,
-    r"make (bench|chaos|fuzz)": "half an hour; tests run parts of each",
+    r"make (bench|bench-quick.*|chaos|fuzz)": "up to half an hour; tests run parts of each",
     r"python -m tests\.(benchmarks|chaos|attacks)\b.*": "as make bench and make chaos",
     r"python -m tests\.fuzzing recording message .*": "tests/property gives decoders such bytes",
     r"docker (compose|image|pull)\b.*": DOCKER,
