@@ -12,7 +12,8 @@ from pydantic import (
 )
 
 from affectline.common.errors import AffectlineError
-from affectline.common.model.artifact import DEFAULT_MODEL, OLD_LABEL_SETS, LabelSet
+from affectline.common.model.label_set import OLD_LABEL_SETS, LabelSet
+from affectline.common.model.shipped_digests import DEFAULT_MODEL
 from affectline.common.settings.biometrics import (
     DEFAULT_TIME_ZONE,
     BiometricsSettings,

@@ -7,7 +7,7 @@ import typer
 from pydantic import ValidationError
 
 from affectline.common.errors import AffectlineError
-from affectline.common.model.artifact import LabelSet, parse_label_set
+from affectline.common.model.label_set import LabelSet, parse_label_set
 from affectline.common.settings import pipeline as config
 from affectline.common.settings.detector import DetectorSettings
 from affectline.common.settings.hub import Delivery, HubSettings, parse_bind, parse_hub
