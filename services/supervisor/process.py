@@ -19,6 +19,10 @@ from affectline.common.settings.hub import Delivery, HubSettings
 from affectline.common.settings.variables import environment
 
 CHILD_MAIN: Final = "affectline.services.supervisor.child_main"
+LEAN: Final = {"OPENBLAS_NUM_THREADS": "1"}
+"""Environment variables of every process, unless the user sets them. Importing numpy starts threads
+for products of large matrices, which no process needs, and which spin for 100 ms on a busy machine.
+"""
 SILENCE_S: Final = 3.0
 """A process without a heartbeat for this long (six beats) counts as hung; a busy machine may starve
 a process for two seconds."""
@@ -85,7 +89,7 @@ class ManagedProcess:
         self._popen = subprocess.Popen(
             # -P: never import a folder called affectline in the user's working directory
             [sys.executable, "-P", "-m", CHILD_MAIN, self.process.name],
-            env=environment() | {LINK_FD: str(theirs.fileno())},
+            env=LEAN | environment() | {LINK_FD: str(theirs.fileno())},
             pass_fds=[theirs.fileno()],
             stdin=subprocess.PIPE,
             stdout=self._stdout,
