@@ -17,10 +17,13 @@ from affectline.common.errors import explain_import
 from affectline.common.runtime.supervision import EXIT_GIVEN_UP, SupervisorLink
 from affectline.common.settings.hub import HubSettings
 from affectline.services.registry import SPECS
+from affectline.services.supervisor.fork_server import SERVER, serve
 
 
 def main() -> None:
     """Read the task, work, and exit."""
+    if sys.argv[-1] == SERVER:
+        serve()  # it returns in the processes that it forks
     task = json.load(sys.stdin)
     spec = SPECS[task["kind"]]
     settings = spec.settings.model_validate(task["settings"])

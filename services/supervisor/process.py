@@ -14,15 +14,11 @@ from typing import IO, Any, Final
 from affectline.common import logs
 from affectline.common.clock import monotonic
 from affectline.common.runtime.spec import ProcessSettings, ServiceSpec
-from affectline.common.runtime.supervision import EXIT_GIVEN_UP, FATAL, LINK_FD, READY
+from affectline.common.runtime.supervision import EXIT_GIVEN_UP, FATAL, READY
 from affectline.common.settings.hub import Delivery, HubSettings
 from affectline.common.settings.variables import environment
+from affectline.services.supervisor.forking import ForkServer, start_process
 
-CHILD_MAIN: Final = "affectline.services.supervisor.child_main"
-LEAN: Final = {"OPENBLAS_NUM_THREADS": "1"}
-"""Environment variables of every process, unless the user sets them. Importing numpy starts threads
-for products of large matrices, which no process needs, and which spin for 100 ms on a busy machine.
-"""
 SILENCE_S: Final = 3.0
 """A process without a heartbeat for this long (six beats) counts as hung; a busy machine may starve
 a process for two seconds."""
@@ -60,10 +56,16 @@ class ManagedProcess:
         hub: Address of its hub.
         delivery: Delivery of the pipeline.
         stdout: Where its standard output goes; None: where ours goes.
+        server: Forks it; None: it is started by itself.
     """
 
     def __init__(
-        self, process: ProcessSpec, hub: HubSettings, delivery: Delivery, stdout: IO[Any] | None
+        self,
+        process: ProcessSpec,
+        hub: HubSettings,
+        delivery: Delivery,
+        stdout: IO[Any] | None,
+        server: ForkServer | None = None,
     ) -> None:
         self.process = process
         self._hub, self._delivery, self._stdout = hub, delivery, stdout
@@ -74,10 +76,14 @@ class ManagedProcess:
         """The reason that it reported for stopping for good."""
         self.last_lines: deque[str] = deque(maxlen=LINES_KEPT)
         """The last lines that it logged or printed to standard error."""
-        self.start()
+        self.start(server)
 
-    def start(self) -> None:
-        """Start the process (again)."""
+    def start(self, server: ForkServer | None = None) -> None:
+        """Start the process (again).
+
+        Args:
+            server: Forks it; None: it is started by itself.
+        """
         self.socket, theirs = socket.socketpair()
         self.socket.setblocking(False)
         task = {
@@ -86,15 +92,8 @@ class ManagedProcess:
             "delivery": self._delivery,
             "settings": self.process.settings.model_dump(mode="json"),
         }
-        self._popen = subprocess.Popen(
-            # -P: never import a folder called affectline in the user's working directory
-            [sys.executable, "-P", "-m", CHILD_MAIN, self.process.name],
-            env=LEAN | environment() | {LINK_FD: str(theirs.fileno())},
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.PIPE,
-            stdout=self._stdout,
-            stderr=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C is for the supervisor, which stops processes in order
+        self._popen = start_process(
+            self.process.kind, self.process.name, theirs, self._stdout, server
         )
         theirs.close()
         with contextlib.suppress(BrokenPipeError):  # already dead: its link will show it

@@ -3,6 +3,7 @@
 import signal
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from typing import Any, Final
 
 from affectline.common.clock import monotonic, now_ns
@@ -37,6 +38,7 @@ from affectline.common.wire.messages import (
 )
 from affectline.common.wire.recordings import RecordingStatus
 from affectline.common.wire.watermark import Watermark
+from affectline.services.supervisor.forking import ForkServer
 from affectline.services.supervisor.marker_schedule import MarkerSchedule
 from affectline.services.supervisor.plan import plan, time_line_of
 from affectline.services.supervisor.positions import StreamPositions
@@ -152,8 +154,7 @@ class Supervisor(Handlers):
         )  # fmt: skip
         with self._wakeup:
             try:
-                for process in self._planned:
-                    self._start(process)
+                self._start_all()
                 while self._children:
                     self._wait()
                     for packet in self._outlet.receive():
@@ -179,10 +180,17 @@ class Supervisor(Handlers):
         self._wakeup.stopping = True
         self._wakeup.wake()
 
-    def _start(self, process: ProcessSpec) -> None:
+    def _start_all(self) -> None:
+        """Start the planned processes, forked from one that has imported what they need."""
+        with ExitStack() as stack:
+            server = stack.enter_context(ForkServer()) if ForkServer.is_available() else None
+            for process in self._planned:
+                self._start(process, server)
+
+    def _start(self, process: ProcessSpec, server: ForkServer | None = None) -> None:
         delivery = self._settings.delivery or "lossless"
         stdout = sys.stderr if self._quiet else None
-        child = ManagedProcess(process, self._settings.hub, delivery, stdout)
+        child = ManagedProcess(process, self._settings.hub, delivery, stdout, server)
         self._children[process.name] = child
 
     def _wait(self) -> None:

@@ -14,7 +14,7 @@ import psutil
 from affectline.common.runtime.sockets import OutletSubscriber
 from affectline.common.settings.hub import HubSettings
 from affectline.common.wire.messages import Emotion
-from affectline.services.supervisor.process import CHILD_MAIN
+from affectline.services.supervisor.forking import CHILD_MAIN
 from tests.benchmarks.environment import cpu_busy_s
 from tests.pipelines import AFFECTLINE, free_port
 
