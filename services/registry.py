@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from affectline.common.runtime.spec import ServiceSpec
+if TYPE_CHECKING:
+    from affectline.common.runtime.spec import ServiceSpec
 
 # In the order in which a pipeline starts them: the hub, who writes, who works, who publishes.
 KINDS: Final = (
@@ -13,7 +14,7 @@ KINDS: Final = (
 )  # fmt: skip
 
 
-class ServiceSpecs(Mapping[str, ServiceSpec]):
+class ServiceSpecs(Mapping[str, "ServiceSpec"]):
     """The declarations of services, each in the module ``spec`` of its room.
 
     A process imports its own declaration only, so it starts fast and needs no packages that only
@@ -26,7 +27,7 @@ class ServiceSpecs(Mapping[str, ServiceSpec]):
     def __init__(self, kinds: tuple[str, ...]) -> None:
         self._kinds = kinds
 
-    def __getitem__(self, kind: str) -> ServiceSpec:
+    def __getitem__(self, kind: str) -> "ServiceSpec":
         if kind not in self._kinds:
             raise KeyError(kind)
         spec: ServiceSpec = import_module(f"affectline.services.{kind}.spec").SPEC

@@ -4,7 +4,6 @@ A command is imported when it is called or asked for its help, so that ``affectl
 every single command start fast, and need no packages that only other commands use.
 """
 
-import sys
 from collections.abc import Iterator, Mapping
 from copy import copy
 from importlib import import_module
@@ -15,7 +14,6 @@ import typer.main
 
 from affectline.services.cli.errors import run_and_exit
 from affectline.services.cli.help_page import GroupedCommands, name_values, print_version
-from affectline.services.cli.hidden_arguments import hide_arguments
 
 
 class CommandHome(NamedTuple):
@@ -154,12 +152,11 @@ def _attribute(path: str) -> Any:
     return getattr(import_module(f"affectline.services.cli.{module}"), name)
 
 
-def main() -> None:
-    """Run the command line."""
-    hide_arguments(sys.argv[1:])
+def main(fork_server: Any = None) -> None:
+    """Run the command line.
+
+    Args:
+        fork_server: For a command that starts processes: its context's object.
+    """
     command = name_values(typer.main.get_command(app))
-    run_and_exit(lambda: command(standalone_mode=False))
-
-
-if __name__ == "__main__":
-    main()
+    run_and_exit(lambda: command(standalone_mode=False, obj=fork_server))

@@ -28,6 +28,7 @@ from affectline.services.cli.options import (
 
 
 def replay(
+    context: typer.Context,
     file: SessionFile,
     rate: Annotated[str, typer.Option(help="Speed factor, e.g. 0.5, 1, 4, or max.")] = "1",
     loop: Annotated[bool, typer.Option("--loop", help="Loop.")] = False,
@@ -96,4 +97,7 @@ def replay(
     )
     settings = replay_plan.prepare(settings, chosen)
     processes = replay_plan.plan_replay(settings, chosen)
-    raise typer.Exit(run_pipeline(settings, as_json=as_json, processes=processes, keys_help=HELP))
+    code = run_pipeline(
+        settings, as_json=as_json, processes=processes, keys_help=HELP, fork_server=context.obj
+    )
+    raise typer.Exit(code)

@@ -23,6 +23,7 @@ from affectline.services.sessions.expression_figures import MEAN_PROBABILITY, SH
 from affectline.services.sessions.progress import expected_frames, new_progress
 from affectline.services.sessions.run_summary import read_session, summarize_run
 from affectline.services.sessions.sign_figures import sign_lines
+from affectline.services.supervisor.forking import ForkServer
 from affectline.services.supervisor.process import ProcessSpec
 from affectline.services.supervisor.supervisor import Supervisor
 
@@ -36,6 +37,7 @@ def run_pipeline(
     as_json: bool,
     processes: list[ProcessSpec] | None = None,
     keys_help: str = "",
+    fork_server: ForkServer | None = None,
 ) -> int:
     """Run a pipeline and print its results; return the exit code.
 
@@ -46,6 +48,7 @@ def run_pipeline(
             there is no summary.
         keys_help: What the keys do, printed at the beginning if standard input is a terminal;
             without it no keys are read.
+        fork_server: Forks the processes; None: a new one.
 
     Raises:
         AffectlineError: It failed.
@@ -77,6 +80,7 @@ def run_pipeline(
             processes=processes,
             keyboard=keys,
             on_over=on_over,
+            fork_server=fork_server,
         )
         try:
             supervisor.run()

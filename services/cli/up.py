@@ -53,6 +53,7 @@ def parse_speed(rate: float | None, pace: Pace | None) -> float | None:
 
 
 def up(
+    context: typer.Context,
     config_file: ConfigFile = None,
     source: Annotated[
         list[str] | None,
@@ -174,7 +175,7 @@ def up(
     settings = plan.complete(plan.choose_display(settings, attended=not as_json))
     if done := apply_retention(settings.retention, settings.dashboard.sessions):
         typer.echo(f"affectline: retention: {done}", err=True)
-    code = run_pipeline(settings, as_json=as_json)
+    code = run_pipeline(settings, as_json=as_json, fork_server=context.obj)
     folder = settings.sink.out
     if settings.recording.report and folder and (folder / FILE).exists():
         from affectline.services.cli import report as report_command

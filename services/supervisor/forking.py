@@ -30,7 +30,6 @@ ROOM: Final = " " * 200
 """An argument of the server, in whose place the names of forked processes fit."""
 PATIENCE_S: Final = 20.0
 """How long the server may take for a process: on a busy machine, imports take seconds."""
-END_S: Final = 5.0
 LEAN: Final = {"OPENBLAS_NUM_THREADS": "1"}
 """Environment variables of every process, unless the user sets them. Importing numpy starts threads
 for products of large matrices, which no process needs, and which spin for 100 ms on a busy machine.
@@ -96,28 +95,23 @@ def start_process(
 
 
 class ForkServer:
-    """A process that has imported what others need, and forks them; close it after the start.
+    """A process that has imported what others need, and forks them; close it after the start."""
 
-    Args:
-        stdout: Standard output of the processes; None: ours.
-    """
-
-    def __init__(self, stdout: IO[Any] | None = None) -> None:
+    def __init__(self) -> None:
         self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._requests.settimeout(PATIENCE_S)
         self._popen = subprocess.Popen(
             [sys.executable, "-P", "-m", CHILD_MAIN, ROOM, SERVER],
             env=LEAN | environment(),
             stdin=theirs,
-            stdout=stdout,
             start_new_session=True,
         )
         theirs.close()
 
-    @staticmethod
-    def is_available() -> bool:
-        """Whether the system can give forked processes to this one, and wait for them."""
-        return sys.platform == "linux" and hasattr(os, "pidfd_open")
+    @classmethod
+    def start_if_available(cls) -> Self | None:
+        """Start one where the system can give its processes to this one; otherwise None."""
+        return cls() if sys.platform == "linux" and hasattr(os, "pidfd_open") else None
 
     def __enter__(self) -> Self:
         return self
@@ -174,13 +168,10 @@ class ForkServer:
             os.close(theirs)
 
     def close(self) -> None:
-        """End the server; the processes stay."""
+        """End the server, which has nothing to finish; the processes stay."""
         self._requests.close()
-        try:
-            self._popen.wait(END_S)
-        except subprocess.TimeoutExpired:
-            self._popen.kill()
-            self._popen.wait()
+        self._popen.kill()
+        self._popen.wait()
 
 
 class ForkedProcess:

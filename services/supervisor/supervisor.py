@@ -77,6 +77,7 @@ class Supervisor(Handlers):
         processes: The processes to run, if not those of `plan`.
         keyboard: Keys that control a replay.
         on_over: Called when everything is written, and the run continues only for open pages.
+        fork_server: Forks the processes, and ends with the start; None: a new one.
     """
 
     def __init__(
@@ -88,7 +89,9 @@ class Supervisor(Handlers):
         processes: list[ProcessSpec] | None = None,
         keyboard: Keyboard | None = None,
         on_over: Callable[[], None] = lambda: None,
+        fork_server: ForkServer | None = None,
     ) -> None:
+        self._fork_server = fork_server
         self._settings, self._quiet, self._observe = settings, quiet, observe
         self._on_over = on_over
         self._viewers = 0
@@ -183,7 +186,9 @@ class Supervisor(Handlers):
     def _start_all(self) -> None:
         """Start the planned processes, forked from one that has imported what they need."""
         with ExitStack() as stack:
-            server = stack.enter_context(ForkServer()) if ForkServer.is_available() else None
+            server = self._fork_server or ForkServer.start_if_available()
+            if server:
+                stack.enter_context(server)
             for process in self._planned:
                 self._start(process, server)
 
