@@ -128,10 +128,8 @@ def up(
 
     Example: affectline up --source drive.mp4 --display mp4 --out sessions/drive
     """
-    from affectline.common.recording.reader import FILE
     from affectline.common.settings.sources import name_sources, take_as_films
     from affectline.services.cli.run import run_pipeline
-    from affectline.services.sessions.removal import apply_retention
     from affectline.services.supervisor import plan
 
     settings = read_settings(config_file)
@@ -173,12 +171,24 @@ def up(
         ),
     )
     settings = plan.complete(plan.choose_display(settings, attended=not as_json))
+    if settings.retention.days is not None:
+        _apply_retention(settings)
+    code = run_pipeline(settings, as_json=as_json, fork_server=context.obj)
+    if settings.recording.report and settings.sink.out:
+        _write_report(settings.sink.out, quiet=as_json)
+    raise typer.Exit(code)
+
+
+def _apply_retention(settings: config.PipelineSettings) -> None:
+    from affectline.services.sessions.removal import apply_retention
+
     if done := apply_retention(settings.retention, settings.dashboard.sessions):
         typer.echo(f"affectline: retention: {done}", err=True)
-    code = run_pipeline(settings, as_json=as_json, fork_server=context.obj)
-    folder = settings.sink.out
-    if settings.recording.report and folder and (folder / FILE).exists():
-        from affectline.services.cli import report as report_command
 
-        report_command.write(folder, quiet=as_json)
-    raise typer.Exit(code)
+
+def _write_report(folder: Path, *, quiet: bool) -> None:
+    from affectline.common.recording.reader import FILE
+    from affectline.services.cli import report
+
+    if (folder / FILE).exists():
+        report.write(folder, quiet=quiet)

@@ -97,9 +97,9 @@ def _fork_twice() -> int | None:
     if between:
         os.close(writer)
         with os.fdopen(reader, "rb") as told:
-            pid = told.read()
+            number = told.read()
         os.waitpid(between, 0)
-        return int(pid)
+        return int(number)
     os.close(reader)
     if pid := os.fork():
         os.write(writer, str(pid).encode())

@@ -103,7 +103,7 @@ class ForkServer:
         self._popen = subprocess.Popen(
             [sys.executable, "-P", "-m", CHILD_MAIN, ROOM, SERVER],
             env=LEAN | environment(),
-            stdin=theirs,
+            stdin=theirs.fileno(),
             start_new_session=True,
         )
         theirs.close()
@@ -126,7 +126,8 @@ class ForkServer:
 
     @property
     def pid(self) -> int:
-        return self._popen.pid
+        pid: int = self._popen.pid
+        return pid
 
     def fork(
         self, kind: str, name: str, link: socket.socket, stdout: IO[Any] | None
