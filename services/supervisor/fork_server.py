@@ -27,17 +27,27 @@ FORKED: Final[dict[str, tuple[str, ...]]] = {
     "hub": (),
     "sink": (),
     "recorder": (),
-    "replay": (),
     "fusion": (),
-    "capture": (),
-    "detector": ("ai_edge_litert.interpreter",),
     "classifier": ("ai_edge_litert.interpreter",),
+    "detector": (),
+    "capture": ("av",),
+    "replay": (),
 }
 """Services that it forks, and what each needs besides its stage. Others start threads when they are
-imported, or are in few runs."""
+imported, or are in few runs. In the order in which it forks them: a process has the pages of all
+that was imported before, so the small ones come first."""
 REQUEST_BYTES: Final = 1 << 17
 DESCRIPTORS: Final = 4
 """Standard input, output and error, and the link to the supervisor."""
+
+
+def start_order(kind: str) -> int:
+    """Where a kind of service stands in the order of a start; those that are not forked are last.
+
+    Args:
+        kind: The service.
+    """
+    return [*FORKED, kind].index(kind)
 
 
 def serve() -> None:

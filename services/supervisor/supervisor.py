@@ -38,6 +38,7 @@ from affectline.common.wire.messages import (
 )
 from affectline.common.wire.recordings import RecordingStatus
 from affectline.common.wire.watermark import Watermark
+from affectline.services.supervisor.fork_server import start_order
 from affectline.services.supervisor.forking import ForkServer
 from affectline.services.supervisor.marker_schedule import MarkerSchedule
 from affectline.services.supervisor.plan import plan, time_line_of
@@ -189,7 +190,7 @@ class Supervisor(Handlers):
             server = self._fork_server or ForkServer.start_if_available()
             if server:
                 stack.enter_context(server)
-            for process in self._planned:
+            for process in sorted(self._planned, key=lambda process: start_order(process.kind)):
                 self._start(process, server)
 
     def _start(self, process: ProcessSpec, server: ForkServer | None = None) -> None:
