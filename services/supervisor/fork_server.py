@@ -67,7 +67,7 @@ def serve() -> None:
         request: dict[str, Any] = json.loads(data)
         answer = preload(request["kind"])
         if not answer:
-            pid = _fork_twice()
+            pid = _fork_twice(request["name"])
             if pid is None:
                 requests.close()
                 _become(request, descriptors)
@@ -96,11 +96,14 @@ def preload(kind: str) -> str:
     return ""
 
 
-def _fork_twice() -> int | None:
+def _fork_twice(name: str) -> int | None:
     """Fork a process that is nobody's child here; its number, and None in the process itself.
 
     The one between them ends at once, so the kernel gives the process to the supervisor, which has
     asked for such orphans: it waits for it as for any child of its own.
+
+    Args:
+        name: Of the process, which it shows from its first moment.
     """
     reader, writer = os.pipe()
     between = os.fork()
@@ -111,6 +114,7 @@ def _fork_twice() -> int | None:
         os.waitpid(between, 0)
         return int(number)
     os.close(reader)
+    rewrite_arguments(lambda memory: _renamed(memory, name))
     if pid := os.fork():
         os.write(writer, str(pid).encode())
         os._exit(0)
@@ -132,9 +136,7 @@ def _become(request: dict[str, Any], descriptors: Iterable[int]) -> None:
     random.seed()
     if "numpy.random" in sys.modules:
         sys.modules["numpy.random"].seed()
-    name = request["name"]
-    rewrite_arguments(lambda memory: _renamed(memory, name))
-    sys.argv[1:] = [name]
+    sys.argv[1:] = [request["name"]]
 
 
 def _renamed(memory: bytes, name: str) -> bytes:
