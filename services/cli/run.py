@@ -52,7 +52,7 @@ def run_pipeline(
     told: list[bool] = []
     """Whether the reported results had faults."""
 
-    def tell() -> bool:
+    def print_results() -> bool:
         from affectline.services.cli.run_results import tell_results
 
         seconds, first_s = observer.elapsed_s, observer.first_emotion_s
@@ -61,7 +61,7 @@ def run_pipeline(
     def on_over() -> None:
         if observer.progress:
             observer.progress.stop()
-        told.append(tell())
+        told.append(print_results())
         terminal().print("The page stays open until you close it or press Ctrl-C.", highlight=False)
 
     with ExitStack() as stack:
@@ -91,7 +91,7 @@ def run_pipeline(
     written = settings.sink.out is not None and (folder / "session.json").exists()
     if not written and (supervisor.interrupted or settings.sink.out is None):
         return EXIT_INTERRUPTED if supervisor.interrupted else 0  # nothing was written
-    has_faults = told[0] if told else tell()
+    has_faults = told[0] if told else print_results()
     if supervisor.interrupted:
         return EXIT_INTERRUPTED
     return 1 if has_faults else 0

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from affectline.common.argument_memory import rewrite_arguments
+from affectline.common.errors import AffectlineError
 from affectline.common.runtime.supervision import LINK_FD
 from affectline.services.registry import SPECS
 
@@ -29,13 +30,16 @@ FORKED: Final[dict[str, tuple[str, ...]]] = {
     "recorder": (),
     "fusion": (),
     "classifier": ("ai_edge_litert.interpreter",),
-    "detector": (),
     "capture": ("av",),
+    "detector": (),
     "replay": (),
 }
 """Services that it forks, and what each needs besides its stage. Others start threads when they are
 imported, or are in few runs. In the order in which it forks them: a process has the pages of all
 that was imported before, so the small ones come first."""
+SHARED: Final = {"detector": "affectline.common.model.network:prepare_networks"}
+"""What several processes of a service share, besides what they import. A single one does that by
+itself, while others start."""
 REQUEST_BYTES: Final = 1 << 17
 DESCRIPTORS: Final = 4
 """Standard input, output and error, and the link to the supervisor."""
@@ -65,7 +69,7 @@ def serve() -> None:
         if not data:
             os._exit(0)  # there is nothing to finish, and no time to lose
         request: dict[str, Any] = json.loads(data)
-        answer = preload(request["kind"])
+        answer = preload(request["kind"], several=request["several"])
         if not answer:
             pid = _fork_twice(request["name"])
             if pid is None:
@@ -78,17 +82,22 @@ def serve() -> None:
         requests.send(answer.encode())
 
 
-def preload(kind: str) -> str:
+def preload(kind: str, *, several: bool = False) -> str:
     """Import what a service needs; return why it cannot be forked, or nothing.
 
     Args:
         kind: The service.
+        several: Several of its processes are started.
     """
     if kind not in FORKED:
         return f"{kind} is not forked"
     for module in (SPECS[kind].stage.partition(":")[0], *FORKED[kind]):
         with suppress(ImportError):  # the process imports it again, and reports why it cannot
             import_module(module)
+    if several and kind in SHARED:
+        module, _, name = SHARED[kind].partition(":")
+        with suppress(ImportError, AffectlineError):  # likewise
+            getattr(import_module(module), name)()
     threads = len(list(Path("/proc/self/task").iterdir()))
     if threads > 1:
         return f"{threads} threads run"  # a forked process would have their locks, not them

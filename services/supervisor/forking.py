@@ -98,6 +98,8 @@ class ForkServer:
     """A process that has imported what others need, and forks them; close it after the start."""
 
     def __init__(self) -> None:
+        self.several: frozenset[str] = frozenset()
+        """Services of which several processes are started."""
         self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._requests.settimeout(PATIENCE_S)
         self._popen = subprocess.Popen(
@@ -148,6 +150,7 @@ class ForkServer:
         request = {
             "kind": kind,
             "name": name,
+            "several": kind in self.several,
             "environment": LEAN | environment(),
             "umask": _umask(),
             "folder": str(Path.cwd()),

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from typing import Any, Final
@@ -190,6 +191,8 @@ class Supervisor(Handlers):
             server = self._fork_server or ForkServer.start_if_available()
             if server:
                 stack.enter_context(server)
+                counted = Counter(process.kind for process in self._planned)
+                server.several = frozenset(kind for kind, count in counted.items() if count > 1)
             for process in sorted(self._planned, key=lambda process: start_order(process.kind)):
                 self._start(process, server)
 

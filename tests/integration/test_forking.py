@@ -1,5 +1,6 @@
 """Processes forked at the start of a run are what they would be if they were started."""
 
+import ctypes
 import os
 import signal
 import socket
@@ -15,12 +16,11 @@ import pytest
 from affectline.common.settings.hub import HubSettings
 from affectline.services.registry import SPECS
 from affectline.services.supervisor import forking
-from affectline.services.supervisor.fork_server import FORKED
+from affectline.services.supervisor.fork_server import FORKED, SERVER
 from affectline.services.supervisor.forking import (
     CHILD_MAIN,
     GET_SUBREAPER,
     ROOM,
-    SERVER,
     ForkedProcess,
     ForkServer,
     adopting_orphans,
@@ -169,19 +169,21 @@ def test_a_service_that_starts_threads_is_not_forked(server: ForkServer) -> None
 def test_what_is_imported_before_a_fork_starts_no_thread_and_opens_nothing() -> None:
     code = (
         "import os; from affectline.services.supervisor.fork_server import FORKED, preload; "
-        "print([preload(kind) for kind in FORKED], len(os.listdir('/proc/self/fd')) - 1)"
+        "said = [preload(kind) for kind in FORKED]; "
+        "print(said, len(os.listdir('/proc/self/fd')) - 1); "
+        "print([preload('detector', several=True)])"
     )
     lean = {**os.environ, **forking.LEAN}
     done = subprocess.run(
         [sys.executable, "-c", code], env=lean, capture_output=True, text=True, check=True
     )
-    assert done.stdout == f"{[''] * len(FORKED)} 3\n"
+    assert done.stdout == f"{[''] * len(FORKED)} 3\n['']\n"
 
 
 def test_forked_processes_do_not_share_their_random_numbers(tmp_path: Path) -> None:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     server = ForkServer.__new__(ForkServer)
-    server._requests = ours
+    server._requests, server.several = ours, frozenset()
     server._popen = subprocess.Popen(
         [sys.executable, "-c", RANDOM, ROOM, SERVER],
         stdin=theirs.fileno(),
@@ -206,8 +208,8 @@ def test_forked_processes_do_not_share_their_random_numbers(tmp_path: Path) -> N
 
 def test_orphans_are_adopted_only_during_a_fork() -> None:
     def adopts() -> bool:
-        found = forking.ctypes.c_int()
-        forking._prctl(GET_SUBREAPER, forking.ctypes.byref(found))
+        found = ctypes.c_int()
+        forking._prctl(GET_SUBREAPER, ctypes.byref(found))
         return bool(found.value)
 
     assert not adopts()

@@ -34,6 +34,6 @@ def test_the_file_of_a_model_takes_no_memory_besides_its_weights() -> None:
 
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.tflite").write_bytes(b"no model")
-    with pytest.raises(AffectlineError, match="is not a readable LiteRT model .*: make it again"):
+    with pytest.raises(AffectlineError, match=r"is not a readable LiteRT model .*: make it again"):
         open_interpreter(tmp_path / "model.tflite", 1, "make it again")
     release_file(tmp_path / "other.tflite")

@@ -54,7 +54,7 @@ def test_what_starts_a_run_loads_nothing_that_its_processes_need() -> None:
 def test_small_processes_are_forked_before_large_packages_are_imported() -> None:
     kinds = ["capture", "dashboard", "detector", "fusion", "hub", "sink"]
     ordered = sorted(kinds, key=start_order)
-    assert ordered == ["hub", "sink", "fusion", "detector", "capture", "dashboard"]
+    assert ordered == ["hub", "sink", "fusion", "capture", "detector", "dashboard"]
 
 
 def test_a_forked_process_shows_its_own_name() -> None:
