@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from affectline.common.settings import pipeline as config
+from affectline.common.settings.choices import Display
 from affectline.services.cli.options import (
     AsJson,
     BackendName,
@@ -50,7 +50,7 @@ def replay(
         bool, typer.Option("--record", help="Record the replay as well, into --out.")
     ] = False,
     privacy: PrivacyMode = None,
-    display: Annotated[config.Display | None, typer.Option(help="As in affectline up.")] = None,
+    display: Annotated[Display | None, typer.Option(help="As in affectline up.")] = None,
     stats: Stats = False,
     detector: DetectorName = None,
     model: Model = None,

@@ -1,13 +1,12 @@
 """``affectline up``: run a whole pipeline."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from affectline.common.errors import AffectlineError
-from affectline.common.settings import pipeline as config
-from affectline.common.settings.sources import Pace
+from affectline.common.settings.choices import Display, Pace
 from affectline.services.cli.options import (
     AsJson,
     BackendName,
@@ -33,6 +32,9 @@ from affectline.services.cli.options import (
     with_recording_overrides,
     with_study,
 )
+
+if TYPE_CHECKING:
+    from affectline.common.settings.pipeline import PipelineSettings
 
 
 def parse_speed(rate: float | None, pace: Pace | None) -> float | None:
@@ -82,7 +84,7 @@ def up(
         ),
     ] = None,
     display: Annotated[
-        config.Display | None,
+        Display | None,
         typer.Option(
             help="Annotated video in a window (K: snapshot, M: marker, Q: quit), in the browser, "
             "or as an MP4 with the film's sound.  "
@@ -179,7 +181,7 @@ def up(
     raise typer.Exit(code)
 
 
-def _apply_retention(settings: config.PipelineSettings) -> None:
+def _apply_retention(settings: "PipelineSettings") -> None:
     from affectline.services.sessions.removal import apply_retention
 
     if done := apply_retention(settings.retention, settings.dashboard.sessions):

@@ -125,6 +125,11 @@ def test_the_help_of_all_commands_loads_none_of_them(option: str) -> None:
     assert not loaded_by(option) & {"numpy", "cv2", "pandas", "pydantic", "rich", "yaml", "zmq"}
 
 
+@pytest.mark.parametrize("name", ["up", "replay", "analyse", "report", "sessions", "study"])
+def test_the_help_of_a_command_loads_nothing_that_it_works_with(name: str) -> None:
+    assert not loaded_by(name, "--help") & {"numpy", "cv2", "pandas", "rich", "yaml", "zmq"}
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_the_name_that_the_help_lists(name: str) -> None:
     assert COMMANDS[name].name == name.rpartition(" ")[2]
