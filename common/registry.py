@@ -57,12 +57,15 @@ class Registry:
         package: Package of the built-in members, one module each.
         group: Entry-point group by which other distributions add members.
         default: The member to use if the settings name none.
+        settings: Module with the settings models of built-in members whose own modules import
+            large packages, which not every process that reads settings needs.
     """
 
     key: str
     package: str
     group: str
     default: str | None = None
+    settings: str | None = None
 
     def names(self) -> list[str]:
         """All members, the built-in ones first, without importing them."""
@@ -97,6 +100,11 @@ class Registry:
 
     def settings_model(self, name: str) -> type["FamilySettings"]:
         """The settings model of a member; raises the same errors as `load`."""
+        if self.settings and name in self.own_names():
+            for found in _classes(importlib.import_module(self.settings)):
+                if self._named_by(found) == name:
+                    own: type[FamilySettings] = found
+                    return own
         model: type[FamilySettings] = self.load(name).settings_model
         return model
 
@@ -183,7 +191,10 @@ class Registry:
         )
 
     def _name_of(self, found: object) -> str | None:
-        model = getattr(found, "settings_model", None)
+        return self._named_by(getattr(found, "settings_model", None))
+
+    def _named_by(self, model: object) -> str | None:
+        """The name of the member that a settings model belongs to."""
         if not (isinstance(model, type) and issubclass(model, FamilySettings)):
             return None
         if getattr(model, "registry", None) is not self or self.key not in model.model_fields:

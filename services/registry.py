@@ -1,27 +1,46 @@
-"""Every service, one line each."""
+"""Every service, by its name; a declaration is imported when it is asked for."""
 
-from typing import Final
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
 
-from affectline.common.runtime.spec import ServiceSpec
-from affectline.services.biometrics.spec import SPEC as BIOMETRICS
-from affectline.services.capture.spec import SPEC as CAPTURE
-from affectline.services.classifier.spec import SPEC as CLASSIFIER
-from affectline.services.collect.spec import SPEC as COLLECT
-from affectline.services.dashboard.spec import SPEC as DASHBOARD
-from affectline.services.detector.spec import SPEC as DETECTOR
-from affectline.services.fusion.spec import SPEC as FUSION
-from affectline.services.hub.spec import SPEC as HUB
-from affectline.services.lsl.spec import SPEC as LSL
-from affectline.services.recorder.spec import SPEC as RECORDER
-from affectline.services.remote.spec import SPEC as REMOTE
-from affectline.services.replay.spec import SPEC as REPLAY
-from affectline.services.sink.spec import SPEC as SINK
+if TYPE_CHECKING:
+    from affectline.common.runtime.spec import ServiceSpec
 
 # In the order in which a pipeline starts them: the hub, who writes, who works, who publishes.
-SPECS: Final[dict[str, ServiceSpec]] = {
-    spec.kind: spec
-    for spec in (
-        HUB, SINK, RECORDER, DETECTOR, CLASSIFIER, FUSION, LSL, REMOTE, DASHBOARD, COLLECT, CAPTURE,
-        BIOMETRICS, REPLAY,
-    )
-}  # fmt: skip
+KINDS: Final = (
+    "hub", "sink", "recorder", "detector", "classifier", "fusion", "lsl", "remote", "dashboard",
+    "collect", "capture", "biometrics", "replay",
+)  # fmt: skip
+
+
+class ServiceSpecs(Mapping[str, "ServiceSpec"]):
+    """The declarations of services, each in the module ``spec`` of its room.
+
+    A process imports its own declaration only, so it starts fast and needs no packages that only
+    other services use.
+
+    Args:
+        kinds: Names of the services.
+    """
+
+    def __init__(self, kinds: tuple[str, ...]) -> None:
+        self._kinds = kinds
+
+    def __getitem__(self, kind: str) -> "ServiceSpec":
+        if kind not in self._kinds:
+            raise KeyError(kind)
+        spec: ServiceSpec = import_module(f"affectline.services.{kind}.spec").SPEC
+        return spec
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._kinds)
+
+    def __len__(self) -> int:
+        return len(self._kinds)
+
+    def __contains__(self, kind: object) -> bool:
+        return kind in self._kinds
+
+
+SPECS: Final = ServiceSpecs(KINDS)

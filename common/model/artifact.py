@@ -2,7 +2,7 @@
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeVar, get_args
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,19 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
-from affectline.common.model.shipped_digests import MODELS, shipped_digest
+from affectline.common.model.label_set import LabelSet
+from affectline.common.model.shipped_digests import DEFAULT_MODEL, shipped_digest
 from affectline.common.vision.preprocessing import Preprocessing
 
 MANIFEST: Final = "manifest.json"
-DEFAULT_MODEL: Final = MODELS / "vgg16-48"
 
 ManifestT = TypeVar("ManifestT", bound=BaseModel)
 Format = Literal["litert-int8", "litert-float32", "keras", "saved_model"]
-LabelSet = Literal["fer2013", "ferplus"]
-"""The labels that a model predicts: FER2013's, or those chosen by most of FER+'s ten annotators.
-The two agree on two faces of three."""
-OLD_LABEL_SETS: Final[dict[str, LabelSet]] = {"labels": "fer2013", "votes": "ferplus"}
-"""Their names when the option was called ``--answer``."""
 LEAST: Final = 1e-9
 """Lower limit of a probability before taking its logarithm."""
 
@@ -230,18 +225,6 @@ def to_probabilities(
     logits = logits / temperature
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
-
-
-def parse_label_set(text: str) -> LabelSet:
-    """Parse the name of a label set, in the current or the old spelling.
-
-    Raises:
-        AffectlineError: There is no such label set.
-    """
-    for name in get_args(LabelSet):
-        if name == OLD_LABEL_SETS.get(text, text):
-            return name  # type: ignore[no-any-return]
-    raise AffectlineError(f"--label-set {text}: no such label set", "name fer2013 or ferplus")
 
 
 def checksum(path: Path) -> str:

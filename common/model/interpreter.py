@@ -1,10 +1,16 @@
 """Opening LiteRT files."""
 
+import ctypes
+import sys
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from affectline.common.errors import AffectlineError, first_line
 from affectline.common.stderr import silence_stderr
+
+_DONTNEED: Final = 4
+"""``MADV_DONTNEED`` of Linux: the pages of a mapped file are read again when they are needed."""
 
 
 def open_interpreter(path: Path, threads: int, way_out: str) -> Any:
@@ -31,4 +37,26 @@ def open_interpreter(path: Path, threads: int, way_out: str) -> Any:
         raise AffectlineError(
             f"{path} is not a readable LiteRT model ({first_line(error)})", way_out
         ) from error
+    release_file(path)
     return interpreter
+
+
+def release_file(path: Path) -> None:
+    """Give back the memory that holds the pages of a model's file.
+
+    LiteRT maps the file, and XNNPACK copies the weights from there into its own order when tensors
+    are allocated. The process then holds them twice, but the file's pages are not read again. Call
+    it after every allocation.
+
+    Args:
+        path: The file of the model.
+    """
+    if sys.platform != "linux":
+        return
+    name = str(path.resolve())
+    with suppress(OSError, ValueError):
+        for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines():
+            if line.endswith(name):
+                begin, end = (int(number, 16) for number in line.split()[0].split("-"))
+                address, size = ctypes.c_void_p(begin), ctypes.c_size_t(end - begin)
+                ctypes.CDLL(None).madvise(address, size, _DONTNEED)

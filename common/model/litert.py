@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectline.common.model.artifact import Artifact
-from affectline.common.model.interpreter import open_interpreter
+from affectline.common.model.interpreter import open_interpreter, release_file
 from affectline.common.vision.preprocessing import Preprocessing, prepare_faces
 
 THREADS: Final = 2
@@ -28,6 +28,7 @@ class LiteRtModel:
     """
 
     def __init__(self, path: Path, preprocessing: Preprocessing, threads: int = THREADS) -> None:
+        self._path = path
         self._interpreter = open_interpreter(
             path, threads, "export it again with affectline-train export"
         )
@@ -60,6 +61,7 @@ class LiteRtModel:
         if len(faces) != self._batch_size:
             interpreter.resize_tensor_input(index, (*faces.shape, 3))
             interpreter.allocate_tensors()
+            release_file(self._path)
             self._batch_size = len(faces)
         interpreter.set_tensor(index, self._input_table[faces])
         interpreter.invoke()

@@ -1,7 +1,7 @@
 """The runner of the small networks for faces, landmarks, irises and hands: one image at a time."""
 
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 import cv2
 import numpy as np
@@ -108,11 +108,28 @@ def _unlike(path: Path, what: str) -> AffectlineError:
     )
 
 
+_prepared: Final[dict[NetworkName, FaceNetwork]] = {}
+"""Networks that were opened before this process was forked; each is used once."""
+
+
+def prepare_networks() -> None:
+    """Open the networks that processes forked from this one will load: they share the weights.
+
+    Raises:
+        AffectlineError: Files are missing, damaged or not a LiteRT model.
+    """
+    for name in get_args(NetworkName):
+        if name not in _prepared:
+            _prepared[name] = load_network(name)
+
+
 def load_network(name: NetworkName, folder: Path = NETWORKS, threads: int = THREADS) -> FaceNetwork:
     """Open one of the networks shipped with Affectline, after checking its SHA-256.
 
     Raises:
         AffectlineError: Its files are missing, damaged or not a LiteRT model.
     """
+    if folder == NETWORKS and threads == THREADS and name in _prepared:
+        return _prepared.pop(name)
     manifest = load_manifest(name, folder)
     return FaceNetwork(verify_file(name, manifest.file, folder), manifest, threads)

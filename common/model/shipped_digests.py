@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 MODELS: Final = Path(__file__).parents[1] / "models"
+DEFAULT_MODEL: Final = MODELS / "vgg16-48"
 
 SHIPPED_DIGESTS: Final = {
     "covered-face": {

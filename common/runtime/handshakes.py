@@ -3,11 +3,11 @@
 from typing import Final
 
 import zmq
-from zmq.utils.monitor import parse_monitor_message
 
 from affectline.common.errors import AffectlineError
 from affectline.common.runtime.endpoints import Endpoint
 from affectline.common.runtime.keys import KeyStore, fingerprint
+from affectline.common.runtime.socket_events import parse_event
 
 FAILURES: Final = 5
 """Handshakes in a row that fail without a reason before the hub counts as a different one: a single
@@ -40,7 +40,7 @@ class HandshakeMonitor:
             AffectlineError: The hub refuses the key, or its own key is not the known one.
         """
         while self.socket.poll(0):
-            event = parse_monitor_message(self.socket.recv_multipart())["event"]
+            event = parse_event(self.socket.recv_multipart()).event
             if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 self._failures = 0
                 if self._endpoint.credentials:

@@ -22,6 +22,7 @@ class DetectorSettings(FamilySettings):
         "affectline.services.detector.detectors",
         "affectline.detectors",
         default="haar+net",
+        settings="affectline.services.detector.detector_settings",
     )
 
     backend: str

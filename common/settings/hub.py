@@ -8,10 +8,10 @@ from pydantic import Field, field_validator
 
 from affectline.common.errors import AffectlineError
 from affectline.common.identifiers import ServiceName
+from affectline.common.settings.choices import SECURITY as SECURITY
+from affectline.common.settings.choices import Delivery as Delivery
 from affectline.common.settings.model import Settings
 
-Delivery = Literal["live", "lossless"]
-"""``live``: the newest frame wins; ``lossless``: the source waits."""
 Security = Literal["required", "auto", "off"]
 """Whether peers that connect by TCP need keys (CURVE). ``auto``: on every address but this
 machine's loopback address. ``off``: nowhere (``--insecure`` on the command line)."""
@@ -20,8 +20,6 @@ NetworkAccess = Literal["guests", "keys", "everything"]
 tools publish. ``keys``: what the role of their key allows. ``everything``: all of it, without
 keys."""
 DEFAULT_PORT: Final = 5555
-SECURITY: Final = "AFFECTLINE_SECURITY"
-"""Environment variable: the security of hubs with the setting ``auto``."""
 
 
 class HubSettings(Settings):

@@ -1,7 +1,7 @@
 """The settings of a pipeline: frozen, validated, with a default for everything."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import (
     Field,
@@ -12,12 +12,15 @@ from pydantic import (
 )
 
 from affectline.common.errors import AffectlineError
-from affectline.common.model.artifact import DEFAULT_MODEL, OLD_LABEL_SETS, LabelSet
+from affectline.common.model.label_set import OLD_LABEL_SETS, LabelSet
+from affectline.common.model.shipped_digests import DEFAULT_MODEL
 from affectline.common.settings.biometrics import (
     DEFAULT_TIME_ZONE,
     BiometricsSettings,
     TimeZone,
 )
+from affectline.common.settings.choices import Backend as Backend
+from affectline.common.settings.choices import Display as Display
 from affectline.common.settings.dashboard import DashboardSettings
 from affectline.common.settings.detector import DetectorSettings, default_detector
 from affectline.common.settings.fusion import FusionSettings
@@ -28,9 +31,6 @@ from affectline.common.settings.sources import CaptureSettings, Pace, SourceSett
 from affectline.common.settings.study import StudySettings
 from affectline.common.settings.variables import expand
 from affectline.common.settings.yaml_text import parse_yaml
-
-Display = Literal["none", "window", "mp4", "browser"]
-Backend = Literal["litert", "tensorflow"]
 
 
 class ClassifierSettings(Settings):

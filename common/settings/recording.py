@@ -1,14 +1,12 @@
 """Settings of recordings: what they contain, and how long they are kept."""
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 from pydantic import Field
 
+from affectline.common.settings.choices import Privacy as Privacy
 from affectline.common.settings.model import Settings
 
-Privacy = Literal["everything", "blurred", "features"]
-"""``everything``: the frames as they are. ``blurred``: frames with the faces pixelated beyond
-recognition. ``features``: no images, only what was computed from them."""
 PRIVACIES: Final[tuple[Privacy, ...]] = ("everything", "blurred", "features")
 """In order, from what keeps the most."""
 

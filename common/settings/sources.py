@@ -26,6 +26,7 @@ from affectline.common.address import (
 )
 from affectline.common.errors import AffectlineError
 from affectline.common.identifiers import Name, to_name
+from affectline.common.settings.choices import Pace as Pace
 from affectline.common.settings.model import Settings
 from affectline.common.settings.source_kind import STDIN, is_live, kind_of, source_path
 from affectline.common.settings.variables import expand
@@ -44,9 +45,6 @@ __all__ = [
     "redact",
     "take_as_films",
 ]
-
-Pace = Literal["realtime", "fast"]
-"""The speed of files: at their own rate, or as fast as they are consumed."""
 
 
 def _read_start(value: Any) -> Any:

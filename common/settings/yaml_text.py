@@ -1,9 +1,10 @@
 """Parsing of YAML written by people, in bounded time, with readable errors."""
 
 import re
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import yaml
+if TYPE_CHECKING:
+    import yaml
 
 MOST_BYTES: Final = 1 << 20
 """Maximum size of a file; one with every setting has a few kB."""
@@ -21,6 +22,8 @@ def parse_yaml(text: str) -> Any:
     """
     if len(text) > MOST_BYTES:
         raise ValueError(f"is larger than {MOST_BYTES} characters")
+    import yaml  # most processes read no file of settings
+
     try:
         return _load(text)
     except yaml.YAMLError as error:
@@ -36,6 +39,8 @@ def parse_yaml(text: str) -> Any:
 
 
 def _load(text: str) -> Any:
+    import yaml
+
     loader = yaml.SafeLoader(text)
     try:
         node = loader.get_single_node()
@@ -51,12 +56,14 @@ class _TooLargeError(ValueError):
     """The text is larger than settings can be."""
 
 
-def _check_size(root: yaml.Node) -> None:
+def _check_size(root: "yaml.Node") -> None:
     """Refuse a document that is too large or too deep once its aliases are followed.
 
     Raises:
         _TooLargeError: It is.
     """
+    import yaml
+
     waiting, count = [(root, 1)], 0
     while waiting:
         node, depth = waiting.pop()

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from affectline.common.model.artifact import LabelSet, parse_label_set
+from affectline.common.model.label_set import LabelSet, parse_label_set
 from affectline.common.runtime.spec import Flag, ProcessSettings, Run, ServiceSpec
 from affectline.common.settings.hub import Delivery
 from affectline.common.settings.pipeline import Backend, ClassifierSettings, PipelineSettings

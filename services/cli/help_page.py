@@ -138,8 +138,9 @@ def name_values(command: Any) -> Any:
     command.context_settings.setdefault("max_content_width", WIDEST)
     for parameter in command.params:
         name_value(parameter)
-    for child in getattr(command, "commands", {}).values():
-        name_values(child)
+    if not isinstance(command, GroupedCommands):  # it imports its commands when they are called
+        for child in getattr(command, "commands", {}).values():
+            name_values(child)
     return command
 
 

@@ -1,47 +1,92 @@
-"""The command line: ``affectline``."""
+"""The command line: ``affectline``.
 
-import sys
-from collections.abc import Callable
-from typing import Annotated, Any
+A command is imported when it is called or asked for its help, so that ``affectline --help`` and
+every single command start fast, and need no packages that only other commands use.
+"""
+
+from collections.abc import Iterator, Mapping
+from copy import copy
+from importlib import import_module
+from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 import typer.main
 
-from affectline.services.cli.analyse import analyse
-from affectline.services.cli.annotate import annotate, tracks
-from affectline.services.cli.biometrics import BiometricsCommand, biometrics
-from affectline.services.cli.collect import collect
-from affectline.services.cli.control import control
-from affectline.services.cli.doctor import doctor
 from affectline.services.cli.errors import run_and_exit
-from affectline.services.cli.export import ExportCommand, export
-from affectline.services.cli.help_page import (
-    BriefCommand,
-    GroupedCommands,
-    name_values,
-    print_version,
-)
-from affectline.services.cli.hidden_arguments import hide_arguments
-from affectline.services.cli.keys import keys
-from affectline.services.cli.log_options import with_log_options
-from affectline.services.cli.lsl_outlet import lsl_outlet
-from affectline.services.cli.mark import mark
-from affectline.services.cli.processes import process_commands
-from affectline.services.cli.record import record
-from affectline.services.cli.replay import replay
-from affectline.services.cli.report import report
-from affectline.services.cli.schema import schema
-from affectline.services.cli.security_option import with_security_option
-from affectline.services.cli.sessions import check, info, sessions
-from affectline.services.cli.study import study
-from affectline.services.cli.subscribe import subscribe
-from affectline.services.cli.sync_test import sync_test
-from affectline.services.cli.train import PASSED_ON, train
-from affectline.services.cli.up import up
-from affectline.services.cli.validate import validate
+from affectline.services.cli.help_page import GroupedCommands, name_values, print_version
+
+
+class CommandHome(NamedTuple):
+    """Where a command is defined: a function of its name, in a module of ``services/cli``."""
+
+    module: str
+    command_class: str = ""
+    """``module:Class`` of the command; empty: typer's own."""
+
+
+# A command's group, and its line in the help, are in services/cli/help_page.py
+COMMANDS: Final[dict[str, CommandHome]] = {
+    "analyse": CommandHome("analyse"),
+    "study": CommandHome("study"),
+    "annotate": CommandHome("annotate"),
+    "tracks": CommandHome("annotate"),
+    "collect": CommandHome("collect"),
+    "mark": CommandHome("mark"),
+    "subscribe": CommandHome("subscribe"),
+    "schema": CommandHome("schema"),
+    "doctor": CommandHome("doctor"),
+    "record": CommandHome("record"),
+    "info": CommandHome("sessions"),
+    "check": CommandHome("sessions"),
+    "report": CommandHome("report"),
+    "lsl-outlet": CommandHome("lsl_outlet"),
+    "sync-test": CommandHome("sync_test"),
+    "up": CommandHome("up", "help_page:BriefCommand"),
+    "replay": CommandHome("replay", "help_page:BriefCommand"),
+    "export": CommandHome("export", "export:ExportCommand"),
+    "biometrics": CommandHome("biometrics", "biometrics:BiometricsCommand"),
+}
+PASSED_ON: Final = "train"
+"""The command that hands over to ``affectline-train``, with all arguments."""
+PROCESSES: Final = (
+    "hub", "sink", "detector", "classifier", "fusion", "remote", "dashboard", "capture",
+)  # fmt: skip
+"""Services whose process is a command, too."""
+COMMAND_GROUPS: Final = ("sessions", "validate", "control", "keys")
+"""Commands with commands of their own: a `typer.Typer` of that name, in a module of that name."""
+
+
+class ImportedCommands(Mapping[str, Any]):
+    """All commands by name; each is imported when it is looked up."""
+
+    def __init__(self) -> None:
+        self._names = (*COMMANDS, PASSED_ON, *PROCESSES, *COMMAND_GROUPS)
+        self._imported: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._names:
+            raise KeyError(name)
+        if name not in self._imported:
+            self._imported[name] = name_values(import_command(name))
+        return self._imported[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+class CommandLine(GroupedCommands):
+    """The whole command line."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands: Any = ImportedCommands()
+
 
 app = typer.Typer(
-    cls=GroupedCommands,
+    cls=CommandLine,
     help="Facial expressions from webcams and films, with heart rate and skin conductance.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -63,38 +108,55 @@ def affectline(
         typer.echo(context.get_help())
 
 
-def with_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def import_command(name: str) -> Any:
+    """Import a command or a group of commands, and give it the options that all have.
+
+    Args:
+        name: Its name on the command line.
+
+    Returns:
+        The command, as typer makes it.
+    """
+    maker = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+    maker.callback()(lambda: None)  # makes a group, even of one command
+    if name == PASSED_ON:
+        train = import_module("affectline.services.cli.train")
+        maker.command(name, context_settings=train.PASSED_ON, add_help_option=False)(train.train)
+    elif name in COMMAND_GROUPS:
+        group = copy(_attribute(f"{name}:{name}"))
+        group.registered_commands = [copy(one) for one in group.registered_commands]
+        for registered in group.registered_commands:
+            registered.callback = registered.callback and with_options(registered.callback)
+        maker.add_typer(group, name=name)
+    elif name in PROCESSES:
+        make = _attribute("processes:make_command")
+        specs = import_module("affectline.services.registry").SPECS
+        maker.command(name)(with_options(make(specs[name])))
+    else:
+        home = COMMANDS[name]
+        cls = _attribute(home.command_class) if home.command_class else None
+        function = _attribute(f"{home.module}:{name.replace('-', '_')}")
+        maker.command(name, cls=cls)(with_options(function))
+    return typer.main.get_group(maker).commands[name]
+
+
+def with_options(command: Any) -> Any:
     """Return the command with the options that all have, or all that reach a hub."""
-    return with_log_options(with_security_option(command))
+    with_security_option = _attribute("security_option:with_security_option")
+    return _attribute("log_options:with_log_options")(with_security_option(command))
 
 
-# A command's group, and its line in the help, are in services/cli/help_page.py
-for command in (
-    analyse, study, annotate, tracks, collect, mark, subscribe, schema, doctor, record,
-    info, check, report, lsl_outlet, sync_test,
-):  # fmt: skip
-    app.command()(with_options(command))
-app.command(cls=BriefCommand)(with_options(up))
-app.command(cls=BriefCommand)(with_options(replay))
-app.command(cls=ExportCommand)(with_log_options(export))
-app.command(cls=BiometricsCommand)(with_options(biometrics))
-app.command(context_settings=PASSED_ON, add_help_option=False)(train)
-for name, process in process_commands():
-    app.command(name)(with_options(process))
-COMMAND_GROUPS = {"sessions": sessions, "validate": validate, "control": control, "keys": keys}
-for name, group in COMMAND_GROUPS.items():
-    for registered in group.registered_commands:
-        if registered.callback:
-            registered.callback = with_options(registered.callback)
-    app.add_typer(group, name=name)
+def _attribute(path: str) -> Any:
+    """Import ``module:name`` of this package."""
+    module, _, name = path.partition(":")
+    return getattr(import_module(f"affectline.services.cli.{module}"), name)
 
 
-def main() -> None:
-    """Run the command line."""
-    hide_arguments(sys.argv[1:])
+def main(fork_server: Any = None) -> None:
+    """Run the command line.
+
+    Args:
+        fork_server: For a command that starts processes: its context's object.
+    """
     command = name_values(typer.main.get_command(app))
-    run_and_exit(lambda: command(standalone_mode=False))
-
-
-if __name__ == "__main__":
-    main()
+    run_and_exit(lambda: command(standalone_mode=False, obj=fork_server))

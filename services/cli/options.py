@@ -1,19 +1,20 @@
 """Options that several commands share, and how they override the settings."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from pydantic import ValidationError
 
 from affectline.common.errors import AffectlineError
-from affectline.common.model.artifact import LabelSet, parse_label_set
-from affectline.common.settings import pipeline as config
-from affectline.common.settings.detector import DetectorSettings
-from affectline.common.settings.hub import Delivery, HubSettings, parse_bind, parse_hub
-from affectline.common.settings.pipeline import PipelineSettings
-from affectline.common.settings.recording import Privacy, RecordingSettings
-from affectline.common.settings.study import StudySettings
+from affectline.common.model.label_set import LabelSet, parse_label_set
+from affectline.common.settings.choices import Backend, Delivery, Privacy
+
+if TYPE_CHECKING:
+    from affectline.common.settings.detector import DetectorSettings
+    from affectline.common.settings.hub import HubSettings
+    from affectline.common.settings.pipeline import PipelineSettings
+    from affectline.common.settings.recording import RecordingSettings
+    from affectline.common.settings.study import StudySettings
 
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", help="Settings file (YAML), e.g. configs/default.yaml.")
@@ -54,7 +55,7 @@ LabelSetName = Annotated[
     ),
 ]
 BackendName = Annotated[
-    config.Backend | None,
+    Backend | None,
     typer.Option(
         help="litert: the deployed model. tensorflow: the reference model it was converted from."
     ),
@@ -101,20 +102,27 @@ Condition = Annotated[str | None, typer.Option(metavar="LABEL", help="Condition,
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
-def read_settings(path: Path | None, hub: str | None = None) -> PipelineSettings:
+def read_settings(path: Path | None, hub: str | None = None) -> "PipelineSettings":
     """Read settings from a file, or take the defaults; ``hub`` is the value of ``--hub``."""
-    settings = config.load(path) if path else PipelineSettings()
+    from affectline.common.settings.hub import parse_hub
+    from affectline.common.settings.pipeline import PipelineSettings, load
+
+    settings = load(path) if path else PipelineSettings()
     if hub:
         settings = settings.model_copy(update={"hub": parse_hub(hub, settings.hub)})
     return settings
 
 
-def with_bind(settings: HubSettings, bind: str | None, port: int | None = None) -> HubSettings:
+def with_bind(settings: "HubSettings", bind: str | None, port: int | None = None) -> "HubSettings":
     """Apply ``--bind``, or its former name ``--port``.
 
     Raises:
         AffectlineError: It cannot be listened on.
     """
+    from pydantic import ValidationError
+
+    from affectline.common.settings.hub import HubSettings, parse_bind
+
     if bind is None:
         overridden: HubSettings = with_overrides(settings, port=port)
         return overridden
@@ -138,8 +146,8 @@ def with_overrides(settings: Any, **values: Any) -> Any:
 
 
 def with_recording_overrides(
-    settings: RecordingSettings, *, record: bool, privacy: Privacy | None, report: bool = False
-) -> RecordingSettings:
+    settings: "RecordingSettings", *, record: bool, privacy: Privacy | None, report: bool = False
+) -> "RecordingSettings":
     """Apply ``--record``, ``--privacy`` and ``--report`` to recording settings."""
     overridden: RecordingSettings = with_overrides(
         settings,
@@ -150,7 +158,7 @@ def with_recording_overrides(
     return overridden
 
 
-def with_detector(settings: DetectorSettings, name: str | None) -> DetectorSettings:
+def with_detector(settings: "DetectorSettings", name: str | None) -> "DetectorSettings":
     """Apply ``--detector``; settings that both detectors have keep their values.
 
     Raises:
@@ -158,6 +166,10 @@ def with_detector(settings: DetectorSettings, name: str | None) -> DetectorSetti
     """
     if name is None or name == settings.backend:
         return settings
+    from pydantic import ValidationError
+
+    from affectline.common.settings.detector import DetectorSettings
+
     try:
         known = DetectorSettings.registry.settings_model(name).model_fields
     except AffectlineError as error:
@@ -175,12 +187,16 @@ def with_detector(settings: DetectorSettings, name: str | None) -> DetectorSetti
         ) from error
 
 
-def with_study(settings: StudySettings, **labels: str | None) -> StudySettings:
+def with_study(settings: "StudySettings", **labels: str | None) -> "StudySettings":
     """Apply ``--participant`` and the like.
 
     Raises:
         AffectlineError: One is empty, or too long.
     """
+    from pydantic import ValidationError
+
+    from affectline.common.settings.study import StudySettings
+
     given = {name: text for name, text in labels.items() if text is not None}
     try:
         return StudySettings.model_validate({**settings.model_dump(), **given})

@@ -4,7 +4,7 @@ The commands are made from the services' own declarations (`ServiceSpec.configur
 """
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Annotated, Any, Final, get_args, get_type_hints
 
 import typer
@@ -19,7 +19,6 @@ from affectline.services.cli.options import (
     read_settings,
     with_bind,
 )
-from affectline.services.registry import SPECS
 
 SHARED: Final[dict[str, Any]] = {
     "config_file": ConfigFile,
@@ -32,13 +31,6 @@ OF_THE_HUB: Final[dict[str, Any]] = {
     "hub": Annotated[str | None, typer.Option("--hub", hidden=True)],
 }
 """For the hub, which listens; ``--hub`` is the former name of its ``--bind``."""
-
-
-def process_commands() -> Iterator[tuple[str, Callable[..., None]]]:
-    """Yield name and function of a command for every service that declares one."""
-    for kind, spec in SPECS.items():
-        if spec.configure:
-            yield kind, make_command(spec)
 
 
 def make_command(spec: ServiceSpec) -> Callable[..., None]:

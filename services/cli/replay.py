@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from affectline.common.settings import pipeline as config
+from affectline.common.settings.choices import Display
 from affectline.services.cli.options import (
     AsJson,
     BackendName,
@@ -28,6 +28,7 @@ from affectline.services.cli.options import (
 
 
 def replay(
+    context: typer.Context,
     file: SessionFile,
     rate: Annotated[str, typer.Option(help="Speed factor, e.g. 0.5, 1, 4, or max.")] = "1",
     loop: Annotated[bool, typer.Option("--loop", help="Loop.")] = False,
@@ -49,7 +50,7 @@ def replay(
         bool, typer.Option("--record", help="Record the replay as well, into --out.")
     ] = False,
     privacy: PrivacyMode = None,
-    display: Annotated[config.Display | None, typer.Option(help="As in affectline up.")] = None,
+    display: Annotated[Display | None, typer.Option(help="As in affectline up.")] = None,
     stats: Stats = False,
     detector: DetectorName = None,
     model: Model = None,
@@ -96,4 +97,7 @@ def replay(
     )
     settings = replay_plan.prepare(settings, chosen)
     processes = replay_plan.plan_replay(settings, chosen)
-    raise typer.Exit(run_pipeline(settings, as_json=as_json, processes=processes, keys_help=HELP))
+    code = run_pipeline(
+        settings, as_json=as_json, processes=processes, keys_help=HELP, fork_server=context.obj
+    )
+    raise typer.Exit(code)

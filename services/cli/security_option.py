@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from affectline.common.settings.hub import SECURITY
+from affectline.common.settings.choices import SECURITY
 from affectline.services.cli.options import BindHub, HubAddress
 
 Insecure = Annotated[

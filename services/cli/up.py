@@ -2,13 +2,12 @@
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from affectline.common.errors import AffectlineError
-from affectline.common.settings import pipeline as config
-from affectline.common.settings.sources import Pace
+from affectline.common.settings.choices import Display, Pace
 from affectline.services.cli.options import (
     AsJson,
     BackendName,
@@ -35,6 +34,9 @@ from affectline.services.cli.options import (
     with_study,
 )
 
+if TYPE_CHECKING:
+    from affectline.common.settings.pipeline import PipelineSettings
+
 
 def parse_speed(rate: float | None, pace: Pace | None) -> float | None:
     """The value of ``--rate``, beside that of ``--pace``.
@@ -54,6 +56,7 @@ def parse_speed(rate: float | None, pace: Pace | None) -> float | None:
 
 
 def up(
+    context: typer.Context,
     config_file: ConfigFile = None,
     source: Annotated[
         list[str] | None,
@@ -82,7 +85,7 @@ def up(
         ),
     ] = None,
     display: Annotated[
-        config.Display | None,
+        Display | None,
         typer.Option(
             help="Annotated video in a window (K: snapshot, M: marker, Q: quit), in the browser, "
             "or as an MP4 with the film's sound.  "
@@ -136,13 +139,10 @@ def up(
 
     Example: affectline up --source drive.mp4 --display mp4 --out sessions/drive
     """
-    from affectline.common.recording.reader import FILE
     from affectline.common.settings.sources import name_sources, take_as_films
     from affectline.services.cli.run import run_pipeline
-    from affectline.services.sessions.removal import apply_retention
     from affectline.services.supervisor import plan
-    from affectline.services.supervisor.slow_frames import find_slow_frames, slow_frame_lines
-    from affectline.services.supervisor.trace_file import TraceFile, read_events
+    from affectline.services.supervisor.trace_file import TraceFile
 
     settings = read_settings(config_file)
     sources = name_sources(source) if source else settings.sources
@@ -183,16 +183,35 @@ def up(
         ),
     )
     settings = plan.complete(plan.choose_display(settings, attended=not as_json))
-    if done := apply_retention(settings.retention, settings.dashboard.sessions):
-        typer.echo(f"affectline: retention: {done}", err=True)
+    if settings.retention.days is not None:
+        _apply_retention(settings)
     with TraceFile(trace) if trace else nullcontext() as traced:
         parts = None if traced is None else traced.folder
-        code = run_pipeline(settings, as_json=as_json, trace=parts)
+        code = run_pipeline(settings, as_json=as_json, trace=parts, fork_server=context.obj)
     if trace and not as_json:
-        typer.echo("\n".join(slow_frame_lines(find_slow_frames(lambda: read_events(trace)))))
-    folder = settings.sink.out
-    if settings.recording.report and folder and (folder / FILE).exists():
-        from affectline.services.cli import report as report_command
-
-        report_command.write(folder, quiet=as_json)
+        _show_slow_frames(trace)
+    if settings.recording.report and settings.sink.out:
+        _write_report(settings.sink.out, quiet=as_json)
     raise typer.Exit(code)
+
+
+def _apply_retention(settings: "PipelineSettings") -> None:
+    from affectline.services.sessions.removal import apply_retention
+
+    if done := apply_retention(settings.retention, settings.dashboard.sessions):
+        typer.echo(f"affectline: retention: {done}", err=True)
+
+
+def _show_slow_frames(trace: Path) -> None:
+    from affectline.services.supervisor.slow_frames import find_slow_frames, slow_frame_lines
+    from affectline.services.supervisor.trace_file import read_events
+
+    typer.echo("\n".join(slow_frame_lines(find_slow_frames(lambda: read_events(trace)))))
+
+
+def _write_report(folder: Path, *, quiet: bool) -> None:
+    from affectline.common.recording.reader import FILE
+    from affectline.services.cli import report
+
+    if (folder / FILE).exists():
+        report.write(folder, quiet=quiet)

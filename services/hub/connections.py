@@ -22,11 +22,11 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import zmq
-from zmq.utils.monitor import parse_monitor_message
 
 from affectline.common.clock import monotonic
 from affectline.common.logs import ServiceLogger
 from affectline.common.runtime.allowance import Allowance
+from affectline.common.runtime.socket_events import parse_event
 
 MOST_CONNECTIONS: Final = 128
 """The most connections to one of the hub's ports at a time; any more are closed as they come."""
@@ -211,14 +211,14 @@ class Connections:
         with self._lock:
             while not self._events.closed:
                 try:
-                    event = parse_monitor_message(self._events.recv_multipart(zmq.DONTWAIT))
+                    event = parse_event(self._events.recv_multipart(zmq.DONTWAIT))
                 except zmq.Again:
                     return
-                if event["event"] == zmq.EVENT_MONITOR_STOPPED:
+                if event.event == zmq.EVENT_MONITOR_STOPPED:
                     return
-                number = int(event["value"])
+                number = event.value
                 self._forget(number)
-                if event["event"] == zmq.EVENT_ACCEPTED:
+                if event.event == zmq.EVENT_ACCEPTED:
                     with contextlib.suppress(OSError):  # it has already ended
                         self._add(number)
                         self._limit(number)

@@ -30,13 +30,12 @@ class MetricsServer:
     """Serves ``/metrics``.
 
     Args:
-        render: Makes the text; called from a thread of the server.
-        content_type: The content type of the text.
+        render: Makes the text, and names its content type; called from a thread of the server.
     """
 
-    def __init__(self, render: Callable[[], bytes], content_type: str) -> None:
-        self._render, self._content_type = render, content_type
-        self._rendered, self._rendered_at = b"", -FRESH_S
+    def __init__(self, render: Callable[[], tuple[bytes, str]]) -> None:
+        self._render = render
+        self._rendered, self._rendered_at = (b"", ""), -FRESH_S
         self._lock = threading.Lock()
         self._connections: set[socket.socket] = set()
         self._listener: socket.socket | None = None
@@ -126,9 +125,10 @@ class MetricsServer:
             return _response("405 Method Not Allowed", b"", "text/plain")
         if path not in (b"/metrics", b"/"):
             return _response("404 Not Found", b"", "text/plain")
-        return _response("200 OK", self._text(), self._content_type, has_body=method == b"GET")
+        text, content_type = self._text()
+        return _response("200 OK", text, content_type, has_body=method == b"GET")
 
-    def _text(self) -> bytes:
+    def _text(self) -> tuple[bytes, str]:
         with self._lock:
             if monotonic() - self._rendered_at >= FRESH_S:
                 self._rendered, self._rendered_at = self._render(), monotonic()

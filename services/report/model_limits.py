@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from affectline.common.errors import AffectlineError
-from affectline.common.model.artifact import DEFAULT_MODEL, Artifact, load
+from affectline.common.model.artifact import Artifact, load
+from affectline.common.model.shipped_digests import DEFAULT_MODEL
 from affectline.services.report.words import percent
 from affectline.services.sessions.timeseries import SessionSeries
 

@@ -15,22 +15,19 @@ gc.disable()  # imports leave no garbage: collecting it takes a tenth of the sta
 
 from affectline.common import logs
 from affectline.common.errors import explain_import
-from affectline.common.runtime.spec import ServiceSpec
 from affectline.common.runtime.supervision import EXIT_GIVEN_UP, SupervisorLink
 from affectline.common.runtime.tracing import TRACE
 from affectline.common.settings.hub import HubSettings
-
-
-def load_spec(kind: str) -> ServiceSpec:
-    """The spec of one service, without those of all others."""
-    spec: ServiceSpec = import_module(f"affectline.services.{kind}.spec").SPEC
-    return spec
+from affectline.services.registry import SPECS
+from affectline.services.supervisor.fork_server import SERVER, serve
 
 
 def main() -> None:
     """Read the task, work, and exit."""
+    if sys.argv[-1] == SERVER:
+        serve()  # it returns in the processes that it forks
     task = json.load(sys.stdin)
-    spec = load_spec(task["kind"])
+    spec = SPECS[task["kind"]]
     settings = spec.settings.model_validate(task["settings"])
     hub = HubSettings.model_validate(task["hub"])
     logs.configure(is_supervised=True)

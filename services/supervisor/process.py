@@ -15,11 +15,11 @@ from typing import IO, Any, Final
 from affectline.common import logs
 from affectline.common.clock import monotonic
 from affectline.common.runtime.spec import ProcessSettings, ServiceSpec
-from affectline.common.runtime.supervision import EXIT_GIVEN_UP, FATAL, LINK_FD, READY
+from affectline.common.runtime.supervision import EXIT_GIVEN_UP, FATAL, READY
 from affectline.common.settings.hub import Delivery, HubSettings
 from affectline.common.settings.variables import environment
+from affectline.services.supervisor.forking import ForkServer, start_process
 
-CHILD_MAIN: Final = "affectline.services.supervisor.child_main"
 SILENCE_S: Final = 3.0
 """A process without a heartbeat for this long (six beats) counts as hung; a busy machine may starve
 a process for two seconds."""
@@ -58,6 +58,7 @@ class ManagedProcess:
         delivery: Delivery of the pipeline.
         stdout: Where its standard output goes; None: where ours goes.
         trace: Folder for its part of a trace; None: it records none.
+        server: Forks it; None: it is started by itself.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class ManagedProcess:
         delivery: Delivery,
         stdout: IO[Any] | None,
         trace: Path | None = None,
+        server: ForkServer | None = None,
     ) -> None:
         self.process = process
         self._hub, self._delivery, self._stdout = hub, delivery, stdout
@@ -78,10 +80,14 @@ class ManagedProcess:
         """The reason that it reported for stopping for good."""
         self.last_lines: deque[str] = deque(maxlen=LINES_KEPT)
         """The last lines that it logged or printed to standard error."""
-        self.start()
+        self.start(server)
 
-    def start(self) -> None:
-        """Start the process (again)."""
+    def start(self, server: ForkServer | None = None) -> None:
+        """Start the process (again).
+
+        Args:
+            server: Forks it; None: it is started by itself.
+        """
         self.socket, theirs = socket.socketpair()
         self.socket.setblocking(False)
         task = {
@@ -91,15 +97,8 @@ class ManagedProcess:
             "settings": self.process.settings.model_dump(mode="json"),
             "trace": None if self._trace is None else str(self._trace),
         }
-        self._popen = subprocess.Popen(
-            # -P: never import a folder called affectline in the user's working directory
-            [sys.executable, "-P", "-m", CHILD_MAIN, self.process.name],
-            env=environment() | {LINK_FD: str(theirs.fileno())},
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.PIPE,
-            stdout=self._stdout,
-            stderr=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C is for the supervisor, which stops processes in order
+        self._popen = start_process(
+            self.process.kind, self.process.name, theirs, self._stdout, server
         )
         theirs.close()
         with contextlib.suppress(BrokenPipeError):  # already dead: its link will show it

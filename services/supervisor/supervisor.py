@@ -2,7 +2,9 @@
 
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,6 +41,8 @@ from affectline.common.wire.messages import (
 )
 from affectline.common.wire.recordings import RecordingStatus
 from affectline.common.wire.watermark import Watermark
+from affectline.services.supervisor.fork_server import start_order
+from affectline.services.supervisor.forking import ForkServer
 from affectline.services.supervisor.marker_schedule import MarkerSchedule
 from affectline.services.supervisor.plan import plan, time_line_of
 from affectline.services.supervisor.positions import StreamPositions
@@ -78,6 +82,7 @@ class Supervisor(Handlers):
         keyboard: Keys that control a replay.
         on_over: Called when everything is written, and the run continues only for open pages.
         trace: Folder for the parts of a trace; None: none is recorded.
+        fork_server: Forks the processes, and ends with the start; None: a new one.
     """
 
     def __init__(
@@ -90,8 +95,9 @@ class Supervisor(Handlers):
         keyboard: Keyboard | None = None,
         on_over: Callable[[], None] = lambda: None,
         trace: Path | None = None,
+        fork_server: ForkServer | None = None,
     ) -> None:
-        self._trace = trace
+        self._trace, self._fork_server = trace, fork_server
         self._settings, self._quiet, self._observe = settings, quiet, observe
         self._on_over = on_over
         self._viewers = 0
@@ -158,8 +164,7 @@ class Supervisor(Handlers):
         )  # fmt: skip
         with self._wakeup:
             try:
-                for process in self._planned:
-                    self._start(process)
+                self._start_all()
                 while self._children:
                     self._wait()
                     for packet in self._outlet.receive():
@@ -187,10 +192,21 @@ class Supervisor(Handlers):
         self._wakeup.stopping = True
         self._wakeup.wake()
 
-    def _start(self, process: ProcessSpec) -> None:
+    def _start_all(self) -> None:
+        """Start the planned processes, forked from one that has imported what they need."""
+        with ExitStack() as stack:
+            server = self._fork_server or ForkServer.start_if_available()
+            if server:
+                stack.enter_context(server)
+                counted = Counter(process.kind for process in self._planned)
+                server.several = frozenset(kind for kind, count in counted.items() if count > 1)
+            for process in sorted(self._planned, key=lambda process: start_order(process.kind)):
+                self._start(process, server)
+
+    def _start(self, process: ProcessSpec, server: ForkServer | None = None) -> None:
         delivery = self._settings.delivery or "lossless"
         stdout = sys.stderr if self._quiet else None
-        child = ManagedProcess(process, self._settings.hub, delivery, stdout, self._trace)
+        child = ManagedProcess(process, self._settings.hub, delivery, stdout, self._trace, server)
         self._children[process.name] = child
 
     def _wait(self) -> None:

@@ -19,7 +19,8 @@ from affectline.common.stderr import silence_stderr
 from affectline.common.wire import codec
 from affectline.common.wire.messages import Packet
 from affectline.services.classifier.backends import open_model
-from affectline.services.detector.detectors.haar import HaarDetector, HaarSettings
+from affectline.services.detector.detector_settings import HaarSettings
+from affectline.services.detector.detectors.haar import HaarDetector
 from affectline.services.detector.tracking import FaceTracker
 from tests.benchmarks.environment import FOLDER
 from tests.benchmarks.results import Micro

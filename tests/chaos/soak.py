@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import psutil
 
-from affectline.services.supervisor.process import CHILD_MAIN
+from affectline.services.supervisor.forking import CHILD_MAIN
 from tests.browsers import free_web_port
 from tests.chaos import film
 from tests.chaos.evidence import FrameId, check, read_recording, read_timeline

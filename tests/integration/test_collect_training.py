@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from affectline.common.model import artifact
-from affectline.common.model.artifact import DEFAULT_MODEL
+from affectline.common.model.shipped_digests import DEFAULT_MODEL
 from affectline.common.wire.messages import Emotion, Frame, StreamDone
 from affectline.services.classifier.backends import open_model
 from affectline.services.collect.collection import Collection

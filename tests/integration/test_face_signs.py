@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from affectline.common.vision.crops import crop_face, measure_quality
 from affectline.common.wire.face_signs import FaceSigns
 from affectline.common.wire.messages import Quality
-from affectline.services.detector.detectors.haar import HaarDetector, HaarSettings
+from affectline.services.detector.detector_settings import HaarSettings
+from affectline.services.detector.detectors.haar import HaarDetector
 from affectline.services.detector.face_mesh import FaceMesh
 from affectline.services.detector.signs_reader import SignsReader
 from affectline.services.detector.tracking import FaceTracker

@@ -369,8 +369,8 @@ def test_a_machine_of_classifiers_ends_no_stream(hub: KeyedHub, connect: Connect
     owner = connect("part", zmq.XPUB, hub.settings.ingress)
     for speaker in (limited, owner):
         assert speaker.poll(WAIT_S * 1000), "the key was not let in"
-    for parts in (parts_of("StreamStart"), parts_of("Frame")):
-        owner.send_multipart(parts)
+    speak_until_heard(owner, listener)
+    owner.send_multipart(parts_of("Frame"))
     hear(listener, b"frame/drive")
     for kind in ("StreamStart", "StreamEnd", "StreamDone", "Frame", "Resend", "Emotion", "State"):
         limited.send_multipart(parts_of(kind))
@@ -388,10 +388,7 @@ def test_a_stream_is_that_of_one_connection_of_a_key(hub: KeyedHub, connect: Con
     first, second = (connect("part", zmq.XPUB, hub.settings.ingress) for _ in range(2))
     for speaker in (first, second):
         assert speaker.poll(WAIT_S * 1000), "the key was not let in"
-    deadline = time.monotonic() + WAIT_S
-    while not listener.poll(100):  # until the hub has its subscription
-        assert time.monotonic() < deadline, "the stream was not heard"
-        first.send_multipart(parts_of("StreamStart"))
+    speak_until_heard(first, listener)
     while listener.poll(500):
         assert isinstance(codec.decode(listener.recv_multipart()).message, StreamStart)
     second.send_multipart(parts_of("StreamEnd"))
@@ -403,6 +400,17 @@ def test_a_stream_is_that_of_one_connection_of_a_key(hub: KeyedHub, connect: Con
     while not listener.poll(100):
         assert time.monotonic() < deadline, "the stream was not let go"
         second.send_multipart(parts_of("StreamEnd"))
+
+
+def speak_until_heard(speaker: "zmq.Socket[bytes]", listener: "zmq.Socket[bytes]") -> None:
+    """Start a stream until the hub has the listener's subscription."""
+    deadline = time.monotonic() + WAIT_S
+    started: set[bytes] = set()
+    while not any(topic.startswith(b"stream/") for topic in started):
+        assert time.monotonic() < deadline, "the stream was not heard"
+        speaker.send_multipart(parts_of("StreamStart"))
+        if listener.poll(100):
+            started.add(listener.recv_multipart()[0])
 
 
 def hear(listener: "zmq.Socket[bytes]", wanted: bytes) -> set[bytes]:

@@ -17,7 +17,7 @@ from affectline.services.hub.prometheus import HealthMetrics
 
 @pytest.fixture
 def server() -> Iterator[MetricsServer]:
-    served = MetricsServer(lambda: b"up 1\n", "text/plain")
+    served = MetricsServer(lambda: (b"up 1\n", "text/plain"))
     served.start("127.0.0.1", 0)
     yield served
     served.close()
@@ -86,7 +86,12 @@ def test_a_request_without_an_end_is_not_stored(server: MetricsServer) -> None:
 
 def test_many_readers_cost_as_little_as_one() -> None:
     rendered: list[int] = []
-    served = MetricsServer(lambda: rendered.append(1) or b"x", "text/plain")  # type: ignore[func-returns-value]
+
+    def render() -> tuple[bytes, str]:
+        rendered.append(1)
+        return b"x", "text/plain"
+
+    served = MetricsServer(render)
     served.start("127.0.0.1", 0)
     try:
         assert {get(served) for _ in range(20)} == {b"x"}

@@ -8,14 +8,10 @@ from rich.progress import Progress
 from rich.table import Table
 
 from affectline.common.labels import LABELS
-from affectline.common.model.artifact import (
-    DEFAULT_MODEL,
-    LabelSet,
-    load,
-    parse_label_set,
-    to_probabilities,
-)
+from affectline.common.model.artifact import load, to_probabilities
+from affectline.common.model.label_set import LabelSet, parse_label_set
 from affectline.common.model.litert import open_litert
+from affectline.common.model.shipped_digests import DEFAULT_MODEL
 from affectline.training.cli.console import output, show_progress
 from affectline.training.cli.data_option import read_data
 from affectline.training.data.near_duplicates import describe_near_duplicates, has_near_duplicates

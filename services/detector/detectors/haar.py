@@ -3,13 +3,11 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
 
-from affectline.common.settings.detector import DetectorSettings
 from affectline.services.detector.detection import (
     Detection,
     IncrementalFaceDetector,
@@ -17,6 +15,7 @@ from affectline.services.detector.detection import (
     SearchEffort,
     without_repeats,
 )
+from affectline.services.detector.detector_settings import HaarSettings
 
 _WINDOW: Final = 24
 """Side of the cascade's own window: it finds no smaller faces."""
@@ -77,27 +76,6 @@ known face 12 more."""
 
 _UPRIGHT: Final = _SCAN[:2]
 """The passes that find upright faces of all sizes."""
-
-
-class HaarSettings(DetectorSettings):
-    """OpenCV's Haar cascade, which is included."""
-
-    backend: Literal["haar"] = "haar"
-    scan_size: Annotated[int, Field(ge=64, le=4096)] = 320
-    """Longer side of the reduced image that a full scan searches, in pixels."""
-    scale_factor: Annotated[float, Field(gt=1.01, le=2)] = 1.2
-    """Ratio of successive face sizes in a full scan."""
-    min_neighbours: Annotated[int, Field(ge=1)] = 2
-    """Windows that must agree in a full scan; a closer search confirms each find."""
-    min_face: Annotated[float, Field(gt=0, le=1)] = 0.15
-    """Smallest face that a full scan finds, as a fraction of the image's height. In single
-    pictures it finds faces of half that size."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _ignore_settings_of_yunet(cls, values: dict[str, Any]) -> dict[str, Any]:
-        # Older settings files list the settings of both detectors
-        return {name: value for name, value in values.items() if name != "yunet_model"}
 
 
 class HaarDetector(IncrementalFaceDetector):

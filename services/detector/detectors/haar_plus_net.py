@@ -1,11 +1,10 @@
 """Face detection by the Haar cascade, and by a small network for faces that it misses."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, ClassVar, Final, Literal
+from typing import ClassVar, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from affectline.services.detector.detection import (
     Detection,
@@ -13,8 +12,9 @@ from affectline.services.detector.detection import (
     ScanScope,
     SearchEffort,
 )
-from affectline.services.detector.detectors.haar import HaarDetector, HaarSettings
-from affectline.services.detector.detectors.net import NetDetector, NetSettings
+from affectline.services.detector.detector_settings import HaarNetSettings, NetSettings
+from affectline.services.detector.detectors.haar import HaarDetector
+from affectline.services.detector.detectors.net import NetDetector
 
 _Part = Literal["whole", "tile", "large", "small", "nothing"]
 """A part of a scan: the whole image by the network, or a tile, in which small faces are larger;
@@ -27,15 +27,6 @@ _PARTS: Final[Mapping[str, tuple[_Part, ...]]] = {
 }
 """What each scope does in turn. Beside known faces, a new one is found within two parts, on which
 the recorder relies (`common.vision.anonymize`), at the cost of the cascade's own scan."""
-
-
-class HaarNetSettings(HaarSettings):
-    """The cascade first; a network follows faces that it loses, and scans if it finds none."""
-
-    backend: Literal["haar+net"] = "haar+net"  # type: ignore[assignment]
-    min_face: Annotated[float, Field(gt=0, le=1)] = 0.06
-    """Smallest face to report, as a fraction of the image's height; the cascade searches for none
-    smaller than 0.15. In single pictures, half of both."""
 
 
 class HaarNetDetector(IncrementalFaceDetector):

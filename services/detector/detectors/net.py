@@ -1,13 +1,11 @@
 """Face detection by two small networks: frontal, turned and lowered faces."""
 
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Final, Literal
+from typing import ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
-from affectline.common.settings.detector import DetectorSettings
 from affectline.services.detector.detection import (
     Detection,
     IncrementalFaceDetector,
@@ -15,6 +13,7 @@ from affectline.services.detector.detection import (
     SearchEffort,
     without_repeats,
 )
+from affectline.services.detector.detector_settings import NetSettings
 from affectline.services.detector.face_networks import CLEAR, FaceFinder, find_in_frame, find_near
 
 _FOLLOW: Final = 2.2
@@ -29,15 +28,6 @@ _LEAST_TILE: Final = 96
 """Pixels. Smaller squares would be enlarged more than twice, and a long strip has thousands."""
 
 Area = tuple[int, int, int, int]
-
-
-class NetSettings(DetectorSettings):
-    """Two small networks by MediaPipe, which are included: best recall."""
-
-    backend: Literal["net"] = "net"
-    min_face: Annotated[float, Field(gt=0, le=1)] = 0.06
-    """Smallest face to report, as a fraction of the image's height. In single pictures it finds
-    faces of half that size."""
 
 
 class NetDetector(IncrementalFaceDetector):

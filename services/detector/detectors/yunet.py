@@ -1,16 +1,14 @@
 """Face detection by YuNet, a small neural network, for users who supply its model file."""
 
 import math
-from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AliasChoices, Field, model_validator
 
 from affectline.common.errors import AffectlineError
-from affectline.common.settings.detector import DetectorSettings
 from affectline.services.detector.detection import Detection, FaceDetector
+from affectline.services.detector.detector_settings import YuNetSettings
 
 _SCORE: Final = 0.7
 """Least score of a face, 0 to 1."""
@@ -26,26 +24,6 @@ _EYES_DOWN: Final = 0.387
 """How far the eyes are below the box's upper edge, in its sides."""
 _EYES_TO_MOUTH: Final = 0.41
 """Distance from the eyes' middle to the mouth's, in sides of the box: estimated, not measured."""
-
-
-class YuNetSettings(DetectorSettings):
-    """YuNet, through ``cv2.FaceDetectorYN``; its model file is not included."""
-
-    backend: Literal["yunet"] = "yunet"
-    model: Annotated[Path, Field(validation_alias=AliasChoices("model", "yunet_model"))]
-    """The ONNX file: ``face_detection_yunet`` of the OpenCV zoo."""
-    scan_size: Annotated[int, Field(ge=64, le=4096)] = 320
-    """Longer side of the reduced image that is searched, in pixels."""
-    min_face: Annotated[float, Field(gt=0, le=1)] = 0.15
-    """Smallest face to report, as a fraction of the image's height. In single pictures it finds
-    faces of half that size."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _ignore_settings_of_haar(cls, values: dict[str, Any]) -> dict[str, Any]:
-        # Older settings files list the settings of both detectors
-        others = {"scale_factor", "min_neighbours"}
-        return {name: value for name, value in values.items() if name not in others}
 
 
 class YuNetDetector(FaceDetector):

@@ -1,6 +1,8 @@
 """Every service is declared once, and what it declares is so."""
 
 import shlex
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,6 @@ from affectline.common.wire.kinds import message_kinds
 from affectline.common.wire.messages import Marker
 from affectline.services.cli.main import app
 from affectline.services.registry import SPECS
-from affectline.services.supervisor.child_main import load_spec
 from affectline.services.supervisor.plan import plan
 
 ROOT = Path(__file__).parents[3]
@@ -59,9 +60,19 @@ def test_every_room_with_a_spec_is_registered() -> None:
     assert rooms == set(SPECS)
 
 
-@pytest.mark.parametrize("kind", SPECS)
-def test_a_child_finds_the_one_declaration_that_it_needs(kind: str) -> None:
-    assert load_spec(kind) is SPECS[kind]
+def test_a_process_loads_the_one_declaration_that_it_needs() -> None:
+    code = (
+        "import sys; from affectline.services.registry import SPECS; SPECS['sink']; "
+        "print([kind for kind in SPECS if f'affectline.services.{kind}.spec' in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "['sink']\n"
+
+
+def test_a_service_that_does_not_exist_is_not_there() -> None:
+    assert "blink" not in SPECS
+    assert SPECS.get("cli") is None
+    assert len(SPECS) == len({*SPECS})
 
 
 @by_kind

@@ -11,13 +11,12 @@ from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
 from affectline.common.model import artifact
 from affectline.common.model.artifact import (
-    DEFAULT_MODEL,
     MANIFEST,
     Artifact,
     Manifest,
-    parse_label_set,
     to_probabilities,
 )
+from affectline.common.model.shipped_digests import DEFAULT_MODEL
 
 CARD = (DEFAULT_MODEL / "MODEL_CARD.md").read_text()
 
@@ -151,16 +150,3 @@ def test_ferplus_labels_are_required_only_of_a_model_that_has_them() -> None:
     two = Artifact(DEFAULT_MODEL, described(votes_temperature=1.0))
     two.require_label_set("ferplus")
     assert two.model_id_for("ferplus") == f"{two.model_id_for('fer2013')}+votes"
-
-
-@pytest.mark.parametrize(
-    ("text", "label_set"),
-    [("fer2013", "fer2013"), ("ferplus", "ferplus"), ("labels", "fer2013"), ("votes", "ferplus")],
-)
-def test_label_sets_are_read_in_both_spellings(text: str, label_set: str) -> None:
-    assert parse_label_set(text) == label_set
-
-
-def test_another_label_set_is_one_line() -> None:
-    with pytest.raises(AffectlineError, match="--label-set others: no such label set"):
-        parse_label_set("others")

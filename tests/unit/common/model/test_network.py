@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from affectline.common.errors import AffectlineError
+from affectline.common.model import network as networks
 from affectline.common.model.artifact import MANIFEST, checksum, load
 from affectline.common.model.canonical_face import load_canonical_face
 from affectline.common.model.network import load_network
@@ -336,3 +337,17 @@ def test_a_damaged_canonical_face_is_refused(copied: Path) -> None:
     path.write_text(path.read_text().replace("7.58658", "7.58659"))
     with pytest.raises(AffectlineError, match=r"canonical_face\.json has SHA-256"):
         load_canonical_face(copied)
+
+
+def test_prepared_networks_are_used_once_and_give_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(networks, "_prepared", {})
+    expected = load_network("iris")
+    networks.prepare_networks()
+    prepared = dict(networks._prepared)
+    assert load_network("iris") is prepared["iris"]
+    assert load_network("iris") is not prepared["iris"]
+    image = noise(*expected.input_size)
+    for one, other in zip(expected.run(image), prepared["iris"].run(image), strict=True):
+        assert np.array_equal(one, other)

@@ -12,7 +12,8 @@ import pytest
 import typer.main
 
 from affectline.services.cli.help_page import GROUPS, name_values
-from affectline.services.cli.main import app
+from affectline.services.cli.main import PROCESSES, app
+from affectline.services.registry import SPECS
 
 ROOT: Any = name_values(typer.main.get_command(app))
 SCREEN_LINES = 43
@@ -109,6 +110,39 @@ def test_values_have_plain_names_and_flags_none(name: str) -> None:
     for parameter in command.params:
         if getattr(parameter, "is_flag", False) and not parameter.hidden:
             assert re.search(rf"{re.escape(parameter.opts[0])}(  |\n|,)", text), parameter.name
+
+
+def loaded_by(*arguments: str) -> set[str]:
+    """Packages that a call of the command line loads."""
+    words = [sys.executable, "-X", "importtime", "-m", "affectline", *arguments]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    names = re.findall(r"^import time:.*\|\s+(\S+)$", done.stderr, re.MULTILINE)
+    return {name.partition(".")[0] for name in names}
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_the_help_of_all_commands_loads_none_of_them(option: str) -> None:
+    assert not loaded_by(option) & {"numpy", "cv2", "pandas", "pydantic", "rich", "yaml", "zmq"}
+
+
+@pytest.mark.parametrize("name", ["up", "replay", "analyse", "report", "sessions", "study"])
+def test_the_help_of_a_command_loads_nothing_that_it_works_with(name: str) -> None:
+    assert not loaded_by(name, "--help") & {"numpy", "cv2", "pandas", "rich", "yaml", "zmq"}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_the_name_that_the_help_lists(name: str) -> None:
+    assert COMMANDS[name].name == name.rpartition(" ")[2]
+
+
+def test_commands_that_run_a_process_are_those_that_services_declare() -> None:
+    assert set(PROCESSES) == {kind for kind, spec in SPECS.items() if spec.configure}
+
+
+def test_a_mistyped_command_is_suggested() -> None:
+    wrong = call("sesions")
+    assert wrong.returncode == 2
+    assert "Did you mean 'sessions'" in wrong.stderr
 
 
 def test_the_shell_completes_commands_and_options() -> None:

@@ -7,9 +7,11 @@ from pydantic import ValidationError
 
 from affectline.common.settings.detector import DetectorSettings
 from affectline.common.settings.pipeline import PipelineSettings, load
-from affectline.services.detector.detectors.haar import HaarSettings
-from affectline.services.detector.detectors.haar_plus_net import HaarNetSettings
-from affectline.services.detector.detectors.yunet import YuNetSettings
+from affectline.services.detector.detector_settings import (
+    HaarNetSettings,
+    HaarSettings,
+    YuNetSettings,
+)
 
 EARLIER = """
 detector:

@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from affectline.common.settings.detector import DetectorSettings
 from affectline.services.detector.detection import Detection
-from affectline.services.detector.detectors.haar import HaarDetector, HaarSettings
+from affectline.services.detector.detector_settings import HaarSettings
+from affectline.services.detector.detectors.haar import HaarDetector
 from affectline.services.detector.face_mesh import FaceMesh
 from affectline.services.detector.stage import make_detector
 from affectline.services.detector.tracking import FaceTracker, TrackedFace

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from affectline.services.detector.detection import Detection
-from affectline.services.detector.detectors.haar import HaarDetector, HaarSettings, ScanPass
+from affectline.services.detector.detector_settings import HaarSettings
+from affectline.services.detector.detectors.haar import HaarDetector, ScanPass
 from tests.unit.services.detector.people import man, scene
 
 DETECTOR = HaarDetector(HaarSettings())

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from affectline.services.detector.detection import Detection, ScanScope, SearchEffort
-from affectline.services.detector.detectors.haar_plus_net import HaarNetDetector, HaarNetSettings
-from affectline.services.detector.detectors.net import NetDetector, NetSettings, tiles
+from affectline.services.detector.detector_settings import HaarNetSettings, NetSettings
+from affectline.services.detector.detectors.haar_plus_net import HaarNetDetector
+from affectline.services.detector.detectors.net import NetDetector, tiles
 from tests.unit.services.detector.people import Picture, man, scene
 
 NET = NetDetector(NetSettings())

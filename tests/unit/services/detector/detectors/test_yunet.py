@@ -6,11 +6,8 @@ from pydantic import ValidationError
 
 from affectline.common.errors import AffectlineError
 from affectline.common.settings.detector import DetectorSettings
-from affectline.services.detector.detectors.yunet import (
-    YuNetDetector,
-    YuNetSettings,
-    to_detection,
-)
+from affectline.services.detector.detector_settings import YuNetSettings
+from affectline.services.detector.detectors.yunet import YuNetDetector, to_detection
 
 
 def test_yunet_needs_a_model_file(tmp_path: Path) -> None:
