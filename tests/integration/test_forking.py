@@ -44,7 +44,7 @@ def server() -> Iterator[ForkServer]:
 
 
 def start_hub(server: ForkServer | None) -> ManagedProcess:
-    return ManagedProcess(HUB, HubSettings(port=free_port()), "live", None, server)
+    return ManagedProcess(HUB, HubSettings(port=free_port()), "live", None, server=server)
 
 
 def wait_until_ready(child: ManagedProcess) -> None:
