@@ -1,5 +1,6 @@
 """Runs the whole pipeline from one command: starts its processes, watches and stops them."""
 
+import select
 import signal
 import sys
 from collections import Counter
@@ -51,6 +52,9 @@ from affectline.services.supervisor.process import ManagedProcess, ProcessSpec
 from affectline.services.supervisor.recorder_control import RecorderControl
 
 CHECK_S: Final = 0.25
+GATHER_S: Final = 0.05
+"""How long messages gather before they are read together, unless planned markers depend on them:
+nothing else waits for this process, and each time it wakes up costs more than a message."""
 FLUSH_S: Final = 1.5
 """How long writing the last frames may take after Ctrl-C."""
 FINISH_S: Final = 10.0
@@ -119,6 +123,8 @@ class Supervisor(Handlers):
             # Sources must not wait for the recorder: it waits for their streams
             self._planned = plan(Run(without)) if self._held else self._planned
         self._next_reminder = 0.0
+        self._is_followed = False
+        """Whether the last wait ended with messages."""
         self._keyboard = keyboard
         self._outgoing: list[Packet] = []
         """Markers and commands that the hub has not accepted yet."""
@@ -167,7 +173,9 @@ class Supervisor(Handlers):
                 self._start_all()
                 while self._children:
                     self._wait()
+                    self._is_followed = False
                     for packet in self._outlet.receive():
+                        self._is_followed = True
                         with TRACE.span("handle", packet.message, type(packet.message).__name__):
                             self._presence.observe(packet, monotonic())
                             self.handle(packet)
@@ -213,6 +221,8 @@ class Supervisor(Handlers):
         others: list[Any] = [one for child in self._children.values() for one in child.waitables]
         others += [self._wakeup.receiver, *((self._keyboard,) if self._keyboard else ())]
         with TRACE.span("poll"):
+            if self._is_followed and not self._settings.markers:
+                select.select(others, [], [], GATHER_S)
             self._outlet.wait(others, CHECK_S)
         self._wakeup.drain()
         for action in self._keyboard.read() if self._keyboard else ():
