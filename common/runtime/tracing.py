@@ -271,6 +271,8 @@ def _to_part(span: Sequence[Any], threads: Mapping[int, threading.Thread]) -> Se
 
 def number_of(thread: threading.Thread) -> int:
     """A thread's number in the trace: that of the operating system."""
+    if thread is threading.main_thread():
+        return os.getpid()  # a forked process has the old number in `native_id` (Python 3.11)
     return thread.native_id or thread.ident or 0
 
 

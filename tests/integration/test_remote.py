@@ -42,6 +42,13 @@ class Remote:
     def token(self) -> str:
         return self._token_file.read_text().strip()
 
+    def answers(self) -> bool:
+        """Whether the program is there: it writes its token before it listens."""
+        try:
+            return self._token_file.exists() and self.call("GET", "/status")[0] == 200
+        except urllib.error.URLError:
+            return False
+
     def call(
         self, method: str, path: str, body: Any = None, token: str | None = None, **headers: str
     ) -> tuple[int, dict[str, Any]]:
@@ -102,7 +109,7 @@ def remote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
         made = Remote(folder, pipeline, port, port + 1)
         pipeline.wait_for_frame(5)
         deadline = time.monotonic() + 20
-        while not (folder / "token").exists() or made.call("GET", "/status")[0] != 200:
+        while not made.answers():
             assert time.monotonic() < deadline
             time.sleep(0.05)
         yield made
