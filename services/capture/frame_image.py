@@ -19,6 +19,8 @@ from affectline.common.vision.jpeg_header import PictureSize, read_size
 _END_OF_IMAGE: Final = b"\xff\xd9"
 _HUFFMAN_TABLES: Final = 0xC4
 _START_OF_SCAN: Final = 0xDA
+_NOTES: Final = frozenset({0xE1, 0xFE})
+"""Segments APP1 and COM."""
 
 _LIMITED: Final = np.arange(256, dtype=np.float64)
 FULL_LUMA: Final = np.clip(np.round((_LIMITED - 16) * 255 / 219), 0, 255).astype(np.uint8)
@@ -126,8 +128,9 @@ class JpegImage:
         if end < 0:
             raise ValueError("cut off")
         self.size = size
-        self.data = with_huffman_tables(data[: end + 2])
-        """A complete JPEG file: with the tables that motion JPEG may leave out."""
+        self.data = with_huffman_tables(_without_notes(data[: end + 2]))
+        """A complete JPEG file: with the tables that motion JPEG may leave out, and without notes
+        such as Exif, which may say where a telephone is, and turn the image."""
 
     def to_bgr(self) -> NDArray[np.uint8]:
         """Convert to ``(H, W, 3) uint8`` BGR.
@@ -172,6 +175,16 @@ def with_huffman_tables(data: bytes) -> bytes:
         if kind == _START_OF_SCAN:
             return data[:at] + _standard_tables() + data[at:]
     return data
+
+
+def _without_notes(data: bytes) -> bytes:
+    """A JPEG file without segments of Exif, XMP and comments."""
+    segments = [*_find_segments(data)]
+    if not any(kind in _NOTES for kind, _ in segments):
+        return data
+    ends = [*(at for _, at in segments[1:]), len(data)]
+    kept = (data[at:e] for (kind, at), e in zip(segments, ends, strict=True) if kind not in _NOTES)
+    return data[:2] + b"".join(kept)
 
 
 def _find_segments(data: bytes) -> Iterator[tuple[int, int]]:

@@ -121,7 +121,7 @@ def request_native_frames(camera: cv2.VideoCapture) -> None:
     """Take frames as the camera sends them, if it is one whose format is known."""
     if camera.getBackendName() != NATIVE_BACKEND:
         return
-    code = int(camera.get(cv2.CAP_PROP_FOURCC))
+    code = int(camera.get(cv2.CAP_PROP_FOURCC)) & 0xFFFFFFFF  # -1 where it is not known
     if code.to_bytes(4, "little").decode("ascii", "replace") in NATIVE_FORMATS:
         camera.set(cv2.CAP_PROP_CONVERT_RGB, 0)
 

@@ -233,3 +233,18 @@ def test_anything_else_stays_as_it_is_or_is_refused(data: bytes) -> None:
     for start in (b"", b"\xff\xd8", b"\xff\xd8\xff"):
         with contextlib.suppress(ValueError):  # and nothing else
             assert JpegImage(start + data).size.pixels > 0
+
+
+def test_notes_of_a_telephone_are_left_out() -> None:
+    rng = np.random.default_rng(3)
+    image = Image.fromarray(rng.integers(0, 256, (40, 64, 3), dtype=np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by 90 degrees
+    exif[0x010E] = "Baker Street 221b"
+    file, plain = io.BytesIO(), io.BytesIO()
+    image.save(file, "JPEG", exif=exif, comment=b"at home")
+    image.save(plain, "JPEG")
+    noted = JpegImage(file.getvalue())
+    assert b"Baker" in file.getvalue()
+    assert noted.data == JpegImage(plain.getvalue()).data
+    assert noted.to_bgr().shape == (40, 64, 3)
