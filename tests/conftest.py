@@ -23,7 +23,8 @@ hypothesis.settings.load_profile("default")
 
 SHARED = Path(__file__).parents[1].parent / "shared" / "data"
 LONG: Final = frozenset({
-    "test_archive", "test_attacks", "test_blurred_sessions", "test_chaos", "test_collect",
+    "test_archive", "test_attacks", "test_blurred_sessions", "test_cameras",
+    "test_chaos", "test_collect",
     "test_collect_training", "test_completeness", "test_containers", "test_control",
     "test_dashboard_pipeline", "test_direct_run", "test_documented_commands",
     "test_documented_subscribers",
@@ -34,7 +35,7 @@ LONG: Final = frozenset({
     "test_recordings_in_time", "test_removal", "test_replay_page", "test_rough_weather",
     "test_secrets",
     "test_states", "test_stores", "test_strong", "test_study_command", "test_sync_test",
-    "test_tables", "test_training",
+    "test_tables", "test_trace", "test_training",
 })  # fmt: skip
 """Files below ``e2e`` and ``integration`` that take longest, by the durations of a whole run:
 ``make test`` leaves them out."""
