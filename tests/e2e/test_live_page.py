@@ -94,6 +94,7 @@ def live(clips: Path, browser: Any, tmp_path_factory: pytest.TempPathFactory) ->
     settings = str(folder / "run.yaml")
     with Pipeline(folder / "out", "--config", settings, prefixes=("emotion/woman",)) as pipeline:
         pipeline.wait_for_frame(30, timeout_s=90)
+        page_of(url)
         yield Live(url, f"127.0.0.1:{pipeline.hub.port}")
         pipeline.interrupt()
 
