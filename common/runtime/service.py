@@ -23,6 +23,7 @@ from affectline.common.settings.hub import Delivery, HubSettings
 from affectline.common.wire.base import Message
 from affectline.common.wire.health import Health, make_health
 from affectline.common.wire.kept import Kept
+from affectline.common.wire.kinds import message_kinds
 from affectline.common.wire.messages import (
     TO_SENSORS,
     FrameMessage,
@@ -98,6 +99,7 @@ class ServiceRunner:
                 self._set_up()
                 self._connect()
                 self._missed_at = monotonic() + MISSED_S
+                message_kinds()  # imports all messages: the first one is not to wait for that
                 gc.freeze()  # objects made by the set-up stay: never collect them
                 self.link.report_ready()
                 self.context.log.info("ready")

@@ -64,6 +64,7 @@ def serve() -> None:
     with Path(os.devnull).open() as nothing:
         os.dup2(nothing.fileno(), 0)
     preload("sink")  # before anybody asks: every run has one, and all others import what it does
+    import_module("affectline.common.wire.kinds").message_kinds()
     while True:
         data, descriptors, _, _ = socket.recv_fds(requests, REQUEST_BYTES, DESCRIPTORS)
         if not data:
