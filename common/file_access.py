@@ -37,6 +37,13 @@ def restricted(*, group: bool) -> Iterator[None]:
         os.umask(before)
 
 
+def current_mask() -> int:
+    """This process's umask, which can only be read by setting it."""
+    mask = os.umask(OWNER)
+    os.umask(mask)
+    return mask
+
+
 def make_folder(path: Path, mask: int | None = None) -> None:
     """Make a folder and its parents; existing ones are unchanged.
 
@@ -47,8 +54,7 @@ def make_folder(path: Path, mask: int | None = None) -> None:
         mask: Permissions to withhold; None: those that this process's umask withholds.
     """
     if mask is None:
-        mask = os.umask(OWNER)
-        os.umask(mask)
+        mask = current_mask()
     for folder in (*reversed(path.parents), path):
         if not folder.is_dir():
             folder.mkdir(mode=0o777 & ~mask, exist_ok=True)

@@ -22,13 +22,7 @@ from affectline.common.address import display_text, redact
 from affectline.common.errors import AffectlineError
 from affectline.common.vision.jpeg_header import PictureSize
 from affectline.services.capture.container_check import Completeness, check_completeness
-from affectline.services.capture.frame_image import (
-    FULL_CHROMA,
-    FULL_LUMA,
-    JpegImage,
-    Planes,
-    lookup,
-)
+from affectline.services.capture.frame_image import JpegImage, Planes
 from affectline.services.capture.frame_source import Notes, SourceEnd, SourceFrame
 from affectline.services.capture.presentation_clock import (
     JUMP_NS,
@@ -298,10 +292,9 @@ class _Converter:
                 threads=1,  # the other cores have other work
             )
             return Planes(*map(_rows, decoded.planes))
-        luma, blue, red = map(_rows, decoded.planes)
-        if name == "yuvj420p" or decoded.color_range == ColorRange.JPEG:
-            return Planes(luma, blue, red)
-        return Planes(lookup(luma, FULL_LUMA), lookup(blue, FULL_CHROMA), lookup(red, FULL_CHROMA))
+        planes = Planes(*map(_rows, decoded.planes))
+        is_full = name == "yuvj420p" or decoded.color_range == ColorRange.JPEG
+        return planes if is_full else planes.to_full_range()
 
 
 def _rows(plane: VideoPlane) -> NDArray[np.uint8]:

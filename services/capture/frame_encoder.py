@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from affectline.common.settings.sources import CaptureSettings
-from affectline.services.capture.frame_image import FrameImage, JpegImage
+from affectline.services.capture.frame_image import FrameImage, JpegImage, resize
 from affectline.services.capture.frame_source import Bgr
 
 LARGEST_SIDE: Final = {"jpeg": 65_500, "raw": 65_535}
@@ -67,9 +67,7 @@ def _check_size(width: int, height: int, settings: CaptureSettings) -> None:
 
 
 def _encode_bgr(bgr: Bgr, width: int, height: int, settings: CaptureSettings) -> bytes:
-    if bgr.shape[1] != width:
-        how = cv2.INTER_AREA if width < bgr.shape[1] else cv2.INTER_LINEAR
-        bgr = np.asarray(cv2.resize(bgr, (width, height), interpolation=how), dtype=np.uint8)
+    bgr = resize(bgr, (width, height))
     if settings.encoding == "raw":
         return bgr.tobytes()
     done, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, settings.jpeg_quality])

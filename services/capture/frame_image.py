@@ -5,7 +5,6 @@ file contains. A frame that stays in this form is never converted to BGR and bac
 has compressed as JPEG is passed on as it is.
 """
 
-from collections.abc import Iterator
 from functools import cache
 from typing import Final, NamedTuple, Protocol
 
@@ -14,11 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 from simplejpeg import encode_jpeg_yuv_planes
 
-from affectline.common.vision.jpeg_header import PictureSize, read_size
+from affectline.common.vision.jpeg_header import (
+    START_OF_SCAN,
+    PictureSize,
+    find_segments,
+    read_size,
+)
 
 _END_OF_IMAGE: Final = b"\xff\xd9"
 _HUFFMAN_TABLES: Final = 0xC4
-_START_OF_SCAN: Final = 0xDA
 _NOTES: Final = frozenset({0xE1, 0xFE})
 """Segments APP1 and COM."""
 
@@ -40,13 +43,20 @@ class Planes(NamedTuple):
     red: NDArray[np.uint8]
     """Cr, likewise."""
 
+    def to_full_range(self) -> "Planes":
+        """The same, expanded from the limited range of video."""
+        luma, blue, red = self
+        return Planes(
+            _lookup(luma, FULL_LUMA), _lookup(blue, FULL_CHROMA), _lookup(red, FULL_CHROMA)
+        )
+
     def resize(self, width: int, height: int) -> "Planes":
         """Scale to another size in pixels; the colours get half of it both ways."""
         if (height, width) == self.luma.shape:
             return self
         half = -(-width // 2), -(-height // 2)
         return Planes(
-            _resize(self.luma, (width, height)), _resize(self.blue, half), _resize(self.red, half)
+            resize(self.luma, (width, height)), resize(self.blue, half), resize(self.red, half)
         )
 
     def to_bgr(self) -> NDArray[np.uint8]:
@@ -105,7 +115,8 @@ class YuyvImage:
         blue, red = cv2.split(
             np.ascontiguousarray(chroma[::2]).reshape(-(-self.size.height // 2), -1, 2)
         )
-        return Planes(lookup(luma, FULL_LUMA), lookup(blue, FULL_CHROMA), lookup(red, FULL_CHROMA))
+        planes = (np.asarray(plane, dtype=np.uint8) for plane in (luma, blue, red))
+        return Planes(*planes).to_full_range()
 
 
 class JpegImage:
@@ -122,7 +133,7 @@ class JpegImage:
         size = read_size(data)
         if size is None:
             raise ValueError("not a JPEG file")
-        scan = next((at for kind, at in _find_segments(data) if kind == _START_OF_SCAN), len(data))
+        scan = next((at for kind, at in find_segments(data) if kind == START_OF_SCAN), len(data))
         # The marker cannot occur in compressed data. Cameras fill their buffers up behind it.
         end = data.rfind(_END_OF_IMAGE, scan)
         if end < 0:
@@ -156,10 +167,10 @@ def split_bgr(bgr: NDArray[np.uint8]) -> Planes:
     """Convert ``(H, W, 3) uint8`` BGR to luminance and colour differences at half the size."""
     luma, red, blue = cv2.split(cv2.cvtColor(bgr, cv2.COLOR_BGR2YCrCb))
     half = -(-bgr.shape[1] // 2), -(-bgr.shape[0] // 2)
-    return Planes(np.asarray(luma, dtype=np.uint8), _resize(blue, half), _resize(red, half))
+    return Planes(np.asarray(luma, dtype=np.uint8), resize(blue, half), resize(red, half))
 
 
-def lookup(plane: object, table: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _lookup(plane: object, table: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Replace each value of a plane by its entry in a table of ``(256,) uint8``."""
     return np.asarray(cv2.LUT(plane, table), dtype=np.uint8)  # type: ignore[call-overload]
 
@@ -169,17 +180,17 @@ def with_huffman_tables(data: bytes) -> bytes:
 
     Motion JPEG leaves them out (ITU-T T.81, annex K.3, has them), and not every decoder adds them.
     """
-    for kind, at in _find_segments(data):
+    for kind, at in find_segments(data):
         if kind == _HUFFMAN_TABLES:
             return data
-        if kind == _START_OF_SCAN:
+        if kind == START_OF_SCAN:
             return data[:at] + _standard_tables() + data[at:]
     return data
 
 
 def _without_notes(data: bytes) -> bytes:
     """A JPEG file without segments of Exif, XMP and comments."""
-    segments = [*_find_segments(data)]
+    segments = [*find_segments(data)]
     if not any(kind in _NOTES for kind, _ in segments):
         return data
     ends = [*(at for _, at in segments[1:]), len(data)]
@@ -187,26 +198,12 @@ def _without_notes(data: bytes) -> bytes:
     return data[:2] + b"".join(kept)
 
 
-def _find_segments(data: bytes) -> Iterator[tuple[int, int]]:
-    """Kinds and places of a JPEG file's segments, up to that of the first scan."""
-    at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        kind = data[at + 1]
-        if kind == 0xFF:  # fills up
-            at += 1
-            continue
-        yield kind, at
-        if kind == _START_OF_SCAN:
-            return
-        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-
-
 @cache
 def _standard_tables() -> bytes:
     """The segments with the standard tables, from a file of an encoder that uses them."""
     gray = np.zeros((8, 8), np.uint8)
     data = encode_jpeg_yuv_planes(gray, gray[:4, :4], gray[:4, :4], 50)
-    places = list(_find_segments(data))
+    places = list(find_segments(data))
     ends = [at for _, at in places[1:]]
     return b"".join(
         data[at:end]
@@ -215,7 +212,8 @@ def _standard_tables() -> bytes:
     )
 
 
-def _resize(plane: object, size: tuple[int, int]) -> NDArray[np.uint8]:
+def resize(plane: object, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Scale an image of one channel or several to another size: width and height in pixels."""
     array = np.asarray(plane, dtype=np.uint8)
     if (array.shape[1], array.shape[0]) == size:
         return array

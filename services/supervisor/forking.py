@@ -17,9 +17,9 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any, Final, Protocol, Self
 
+from affectline.common.file_access import current_mask
 from affectline.common.logs import ServiceLogger
 from affectline.common.runtime.supervision import LINK_FD
 from affectline.common.settings.variables import environment
@@ -118,12 +118,7 @@ class ForkServer:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property
@@ -152,7 +147,7 @@ class ForkServer:
             "name": name,
             "several": kind in self.several,
             "environment": LEAN | environment(),
-            "umask": _umask(),
+            "umask": current_mask(),
             "folder": str(Path.cwd()),
         }
         try:
@@ -254,9 +249,3 @@ def _prctl(option: int, argument: Any) -> None:
     zero = ctypes.c_ulong(0)
     if ctypes.CDLL(None, use_errno=True).prctl(option, argument, zero, zero, zero):
         raise OSError(ctypes.get_errno(), "prctl")
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask

@@ -1,5 +1,6 @@
 """The virtual environment of the baselines, and the machine."""
 
+import contextlib
 import json
 import os
 import platform
@@ -92,6 +93,16 @@ def cpu_busy_s() -> float:
     times = psutil.cpu_times()
     idle = ("idle", "iowait", "steal", "guest", "guest_nice")
     return float(sum(times) - sum(getattr(times, name, 0.0) for name in idle))
+
+
+def own_cpu_s() -> float:
+    """Return the CPU seconds of this process and all that it started, including ended ones."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    total = sum(one.ru_utime + one.ru_stime for one in used)
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            total += sum(child.cpu_times()[:4])  # its own, and its ended children's
+    return total
 
 
 def _children_s() -> float:

@@ -6,7 +6,6 @@ cores to other guests, a figure of the part does not show that a target was miss
 """
 
 import contextlib
-import resource
 import time
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
@@ -14,7 +13,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import psutil
 
-from tests.benchmarks.environment import cpu_busy_s
+from tests.benchmarks.environment import cpu_busy_s, own_cpu_s
 from tests.benchmarks.results import Noise
 
 DISTURBED_CORES: Final = 0.25
@@ -123,17 +122,8 @@ def read_counters() -> Reading:
     """Read the machine's counters."""
     times = psutil.cpu_times()
     return Reading(
-        time.monotonic(), cpu_busy_s(), _own_cpu_s(), getattr(times, "steal", 0.0), sum(times)
+        time.monotonic(), cpu_busy_s(), own_cpu_s(), getattr(times, "steal", 0.0), sum(times)
     )
-
-
-def _own_cpu_s() -> float:
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    total = sum(one.ru_utime + one.ru_stime for one in used)
-    for child in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.Error):
-            total += sum(child.cpu_times()[:4])  # its own, and its ended children's
-    return total
 
 
 def explain_noise(noise: Noise | None) -> str:

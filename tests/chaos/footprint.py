@@ -2,14 +2,11 @@
 
 import contextlib
 import re
-import resource
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
-import psutil
-
-from tests.benchmarks.environment import cpu_busy_s
+from tests.benchmarks.environment import cpu_busy_s, own_cpu_s
 from tests.chaos.results import Footprint
 
 PSS = re.compile(rb"^Pss:\s+(\d+) kB", re.MULTILINE)
@@ -36,13 +33,3 @@ class OtherWork:
         """Return the average number of such cores."""
         busy_s = cpu_busy_s() - self._busy_s - (own_cpu_s() - self._own_s)
         return max(0.0, busy_s / (time.monotonic() - self._started))
-
-
-def own_cpu_s() -> float:
-    """Return the CPU seconds of this process and all that it started, including ended ones."""
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    total = sum(one.ru_utime + one.ru_stime for one in used)
-    for child in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.Error):
-            total += sum(child.cpu_times()[:4])  # its own, and its ended children's
-    return total
