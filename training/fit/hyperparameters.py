@@ -36,6 +36,9 @@ class FinetuneConfig:
     shares are much smaller."""
     changes: float = 1.0
     """Strength of the augmentation, 0 to 1 (see ``affectline.training.data.augment``)."""
+    degraded: float = 0.15
+    """Share of the pictures that each kind of damage happens to (see
+    ``affectline.training.data.degrade``)."""
     dropout: float = 0.3
     """Share of the features that a step drops (Srivastava et al. 2014)."""
     smoothing: float = 0.1
@@ -63,12 +66,12 @@ class FinetuneConfig:
 
 
 WARM_START: Final = {
-    "epochs": 40,
+    "epochs": 16,
     "learning_rate": 0.02,
     "low": 0.0,
-    "whole": 0.4,
+    "whole": 0.375,
     "mixing": 0.0,
-    "changes": 0.5,
+    "changes": 0.6,
     "dropout": 0.2,
     "votes_trust": 0.25,
 }

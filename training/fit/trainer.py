@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from affectline.training.data import degrade
 from affectline.training.data.augment import DRAWS, augment
 from affectline.training.fit.hyperparameters import FinetuneConfig, learning_rate_at
 from affectline.training.fit.label_smoothing import temper_labels
@@ -181,10 +182,12 @@ class Trainer:
         batch = tf.size(rows)
         mine = _replica_rows(batch)
         draws = tf.random.stateless_uniform((batch, DRAWS + 1), seed, -1.0, 1.0)
+        damage = tf.random.stateless_uniform((batch, degrade.DRAWS), seed + 2, -1.0, 1.0)
         mask = tf.random.stateless_uniform((batch, FEATURES), seed + 1)[mine]
         faces = tf.cast(tf.gather(self._pixels, rows), tf.float32)
+        seen = augment(faces, draws[:, :DRAWS], self.recipe.side(whole), self.recipe.changes)
         given = [
-            augment(faces, draws[:, :DRAWS], self.recipe.side(whole), self.recipe.changes),
+            degrade.degrade(seen, damage, self.recipe.degraded),
             *(tf.gather(labels, rows) for labels in (self._targets, self._votes)),
         ]
         if not whole:
