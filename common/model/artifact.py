@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
-from affectline.common.model.label_set import LabelSet
+from affectline.common.model.answer import Answer
 from affectline.common.model.shipped_digests import DEFAULT_MODEL, shipped_digest
 from affectline.common.vision.preprocessing import Preprocessing
 
@@ -125,7 +125,7 @@ class Manifest(BaseModel):
     temperature: float = Field(default=1.0, gt=0)
     """Divides the logits before the softmax (Guo et al. 2017); 1 leaves them as they are."""
     votes_temperature: Annotated[float, Field(gt=0)] | None = None
-    """If set, the output has seven more columns, for FER+'s label set, and this divides their
+    """If set, the output has seven more columns, for FER+'s votes, and this divides their
     logits."""
     files: Annotated[dict[Format, ModelFile], Field(min_length=1)]
     metrics: dict[str, Any] = {}
@@ -141,21 +141,30 @@ class Artifact:
         self.folder = folder
         self.manifest = manifest
 
-    def model_id_for(self, label_set: LabelSet) -> str:
-        """The model's identity in messages; with FER+'s labels it ends in ``+votes``."""
-        return self.model_id if label_set == "fer2013" else f"{self.model_id}+votes"
-
-    def require_label_set(self, label_set: LabelSet) -> None:
-        """Check that the model predicts this label set.
+    def model_id_for(self, answer: Answer | None) -> str:
+        """The model's identity in messages; it ends in ``+votes`` or ``+consensus`` for these.
 
         Raises:
-            AffectlineError: It does not predict it.
+            AffectlineError: The model was not trained for this answer.
         """
-        if label_set == "ferplus" and self.manifest.votes_temperature is None:
+        chosen = self.choose_answer(answer)
+        return self.model_id if chosen == "labels" else f"{self.model_id}+{chosen}"
+
+    def choose_answer(self, asked: Answer | None) -> Answer:
+        """The answer that was asked for; by default the consensus, if the model has it.
+
+        Raises:
+            AffectlineError: The model was not trained for the answer that was asked for.
+        """
+        has_votes = self.manifest.votes_temperature is not None
+        if asked is None:
+            return "consensus" if has_votes else "labels"
+        if asked != "labels" and not has_votes:
             raise AffectlineError(
-                f"model {self.folder} has no label set ferplus, only fer2013",
-                "train it with --votes and export it again, or use --label-set fer2013",
+                f"--answer {asked}: model {self.folder} was trained without FER+'s votes",
+                "train it with --votes and export it again, or use --answer labels",
             )
+        return asked
 
     @property
     def model_id(self) -> str:
@@ -202,23 +211,33 @@ def load(folder: Path = DEFAULT_MODEL) -> Artifact:
 
 
 def to_probabilities(
-    outputs: NDArray[Any], manifest: Manifest, label_set: LabelSet = "fer2013"
+    outputs: NDArray[Any], manifest: Manifest, answer: Answer = "labels"
 ) -> NDArray[np.float64]:
     """Convert a model's outputs to probabilities, as defined by its manifest.
 
     Args:
         outputs: ``(N, 7)`` model outputs, or ``(N, 14)`` from a model with two label sets.
         manifest: Defines whether they are logits or probabilities, and the temperatures.
-        label_set: The label set to return, which the model must have.
+        answer: Whose labels to predict, which the model must have been trained for.
 
     Returns:
         ``(N, 7)``; rows sum to 1. Int8 probabilities, which do not quite, are normalized.
     """
-    columns, temperature = slice(0, len(LABELS)), manifest.temperature
-    if label_set == "ferplus" and manifest.votes_temperature is not None:
-        columns, temperature = slice(len(LABELS), None), manifest.votes_temperature
-    logits = outputs[:, columns].astype(np.float64)
-    if manifest.output == "probabilities":
+    labels, votes = outputs[:, : len(LABELS)], outputs[:, len(LABELS) :]
+    if answer == "labels" or manifest.votes_temperature is None:
+        return _normalise(labels, manifest.output, manifest.temperature)
+    of_votes = _normalise(votes, manifest.output, manifest.votes_temperature)
+    if answer == "votes":
+        return of_votes
+    return (_normalise(labels, manifest.output, manifest.temperature) + of_votes) / 2
+
+
+def _normalise(
+    outputs: NDArray[Any], kind: Literal["probabilities", "logits"], temperature: float
+) -> NDArray[np.float64]:
+    """Probabilities ``(N, 7)`` of one set of outputs at its temperature."""
+    logits = outputs.astype(np.float64)
+    if kind == "probabilities":
         if temperature == 1.0:
             return np.asarray(logits / logits.sum(axis=1, keepdims=True))
         logits = np.log(np.maximum(logits, LEAST))

@@ -12,7 +12,7 @@ from pydantic import (
 )
 
 from affectline.common.errors import AffectlineError
-from affectline.common.model.label_set import OLD_LABEL_SETS, LabelSet
+from affectline.common.model.answer import FORMER_NAMES, Answer
 from affectline.common.model.shipped_digests import DEFAULT_MODEL
 from affectline.common.settings.biometrics import (
     DEFAULT_TIME_ZONE,
@@ -38,9 +38,10 @@ class ClassifierSettings(Settings):
 
     model: Path = DEFAULT_MODEL
     """Folder of the artifact."""
-    label_set: LabelSet = "fer2013"
-    """FER2013's labels, or the majority of FER+'s annotators. Older files may use ``answer:
-    labels`` or ``answer: votes``."""
+    answer: Answer | None = None
+    """Whose labels to predict: FER2013's (``labels``), those of most of FER+'s annotators
+    (``votes``), or both (``consensus``). None: both, or FER2013's if the model was trained without
+    votes. Older files may use ``label_set: fer2013`` or ``label_set: ferplus``."""
     backend: Backend = "litert"
     max_age_ms: Annotated[float, Field(gt=0)] = 200.0
     """Live delivery: crops older than this are answered with "stale" instead of a distribution."""
@@ -49,11 +50,11 @@ class ClassifierSettings(Settings):
     @model_validator(mode="before")
     @classmethod
     def _read_old_spelling(cls, content: Any) -> Any:
-        if not isinstance(content, dict) or "answer" not in content or "label_set" in content:
+        if not isinstance(content, dict) or "label_set" not in content or "answer" in content:
             return content
-        old = content["answer"]
-        label_set = OLD_LABEL_SETS.get(old, old) if isinstance(old, str) else old
-        return {k: v for k, v in content.items() if k != "answer"} | {"label_set": label_set}
+        old = content["label_set"]
+        answer = FORMER_NAMES.get(old, old) if isinstance(old, str) else old
+        return {k: v for k, v in content.items() if k != "label_set"} | {"answer": answer}
 
 
 class SinkSettings(Settings):

@@ -175,6 +175,9 @@ class SeenFace(FaceSigns):
     """Degrees by which the crop was turned upright, positive counter-clockwise on the screen: from
     the line between the eyes or, without landmarks, from the detector."""
     quality: Quality
+    mirrored: bool = False
+    """Whether the crop was mirrored before it was classified. In live delivery this happens to a
+    steady face in every second frame, so that ``probabilities`` average both views."""
 
 
 class Face(SeenFace):

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from affectline.common.model.label_set import LabelSet, parse_label_set
+from affectline.common.model.answer import Answer, parse_answer
 from affectline.common.runtime.spec import Flag, ProcessSettings, Run, ServiceSpec
 from affectline.common.settings.hub import Delivery
 from affectline.common.settings.pipeline import Backend, ClassifierSettings, PipelineSettings
@@ -36,14 +36,14 @@ def configure(
         str, Flag("Distinguishes it from other classifiers.", default="host name and pid")
     ] = "",
     model: Annotated[Path | None, Flag("Folder of the model artifact.")] = None,
-    label_set: Annotated[
-        LabelSet | None,
+    answer: Annotated[
+        Answer | None,
         Flag(
-            "Labels to predict: FER2013's, or the majority of FER+'s annotators.",
-            default="fer2013",
-            old_name="--answer",
-            parse=parse_label_set,
-            metavar="fer2013|ferplus",
+            "Whose labels to predict: FER2013's, those of most of FER+'s annotators, or both.",
+            default="consensus",
+            old_name="--label-set",
+            parse=parse_answer,
+            metavar="labels|votes|consensus",
         ),
     ] = None,
     backend: Annotated[
@@ -52,7 +52,7 @@ def configure(
     ] = None,
 ) -> ClassifierProcess:
     """Settings for ``affectline classifier``."""
-    chosen = {"model": model, "label_set": label_set, "backend": backend}
+    chosen = {"model": model, "answer": answer, "backend": backend}
     given = {option: value for option, value in chosen.items() if value is not None}
     return ClassifierProcess(
         name=name or f"{socket.gethostname().split('.')[0]}-{os.getpid()}",

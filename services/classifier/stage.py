@@ -36,9 +36,9 @@ class Classifier(Stage):
 
     def setup(self) -> None:
         loaded = artifact.load(self._settings.model)
-        loaded.require_label_set(self._settings.label_set)
+        self._answer = loaded.choose_answer(self._settings.answer)
         self._manifest = loaded.manifest
-        self._model_id = loaded.model_id_for(self._settings.label_set)
+        self._model_id = loaded.model_id_for(self._answer)
         self._model = open_model(loaded, self._settings.backend, self._threads)
         size = (1, self._manifest.input_height, self._manifest.input_width)
         self._model.predict(np.zeros(size, np.uint8))  # the first run is slow: do it now
@@ -90,7 +90,7 @@ class Classifier(Stage):
         batch = np.stack([self._image(native, small) for native, small in crops_of(packet)])
         runs = [batch[i : i + LARGEST_BATCH] for i in range(0, len(batch), LARGEST_BATCH)]
         outputs = np.concatenate([self._model.predict(run) for run in runs])
-        probabilities = to_probabilities(outputs, self._manifest, self._settings.label_set)
+        probabilities = to_probabilities(outputs, self._manifest, self._answer)
         return tuple(tuple(row) for row in probabilities.round(6).tolist())
 
     def _image(self, native: bytes | memoryview, small: bytes | memoryview) -> NDArray[np.uint8]:

@@ -63,8 +63,8 @@ ASKED: Final = "affectline.arguments"
 LEFT_OUT: Final = "affectline.left_out"
 """Where a context keeps the arguments, and the options that its help leaves out."""
 RARE: Final = frozenset({
-    "as_film", "as_json", "backend", "bind", "classifiers", "group_access", "insecure",
-    "label_set", "log_format", "log_level", "model", "no_open", "pace", "run", "session", "stats",
+    "answer", "as_film", "as_json", "backend", "bind", "classifiers", "group_access", "insecure",
+    "log_format", "log_level", "model", "no_open", "pace", "run", "session", "stats",
     "task", "topics", "trace",
 })  # fmt: skip
 """Options that ``--help`` of a command with many options only names."""

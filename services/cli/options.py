@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from affectline.common.errors import AffectlineError
-from affectline.common.model.label_set import LabelSet, parse_label_set
+from affectline.common.model.answer import Answer, parse_answer
 from affectline.common.settings.choices import Backend, Delivery, Privacy
 
 if TYPE_CHECKING:
@@ -42,16 +42,16 @@ DeliveryMode = Annotated[
     ),
 ]
 Model = Annotated[Path | None, typer.Option(help="Folder of the model artifact.")]
-LabelSetName = Annotated[
-    LabelSet | None,
+AnswerName = Annotated[
+    Answer | None,
     typer.Option(
-        "--label-set",
         "--answer",
-        help="fer2013: predict FER2013's labels. ferplus: predict the majority of FER+'s "
-        "annotators.",
-        parser=parse_label_set,
-        metavar="fer2013|ferplus",
-        show_default="fer2013",
+        "--label-set",
+        help="labels: predict FER2013's labels. votes: what most of FER+'s annotators saw. "
+        "consensus: the mean of both.",
+        parser=parse_answer,
+        metavar="labels|votes|consensus",
+        show_default="consensus",
     ),
 ]
 BackendName = Annotated[

@@ -7,6 +7,7 @@ import typer
 
 from affectline.common.settings.choices import Display
 from affectline.services.cli.options import (
+    AnswerName,
     AsJson,
     BackendName,
     BindHub,
@@ -14,7 +15,6 @@ from affectline.services.cli.options import (
     DetectorName,
     GroupAccess,
     HubPort,
-    LabelSetName,
     Model,
     PrivacyMode,
     SessionFile,
@@ -54,7 +54,7 @@ def replay(
     stats: Stats = False,
     detector: DetectorName = None,
     model: Model = None,
-    label_set: LabelSetName = None,
+    answer: AnswerName = None,
     backend: BackendName = None,
     config_file: ConfigFile = None,
     bind: BindHub = None,
@@ -83,9 +83,7 @@ def replay(
         ),
         recording=with_recording_overrides(settings.recording, record=record, privacy=privacy),
         detector=with_detector(settings.detector, detector),
-        classifier=with_overrides(
-            settings.classifier, model=model, label_set=label_set, backend=backend
-        ),
+        classifier=with_overrides(settings.classifier, model=model, answer=answer, backend=backend),
     )
     chosen = ReplaySettings(
         file=file.absolute(),

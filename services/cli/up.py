@@ -9,6 +9,7 @@ import typer
 from affectline.common.errors import AffectlineError
 from affectline.common.settings.choices import Display, Pace
 from affectline.services.cli.options import (
+    AnswerName,
     AsJson,
     BackendName,
     BindHub,
@@ -18,7 +19,6 @@ from affectline.services.cli.options import (
     DetectorName,
     GroupAccess,
     HubPort,
-    LabelSetName,
     Model,
     Participant,
     PrivacyMode,
@@ -121,7 +121,7 @@ def up(
     condition: Condition = None,
     detector: DetectorName = None,
     model: Model = None,
-    label_set: LabelSetName = None,
+    answer: AnswerName = None,
     backend: BackendName = None,
     bind: BindHub = None,
     port: HubPort = None,
@@ -178,7 +178,7 @@ def up(
             settings.classifier,
             instances=classifiers,
             model=model,
-            label_set=label_set,
+            answer=answer,
             backend=backend,
         ),
     )

@@ -115,6 +115,7 @@ class Detector(Stage):
         # the one before it can have given
         self._first_track = first_seq * self._settings.max_faces
         self._results = ResultBuffer(lossless=self._lossless)
+        self._mirrored: dict[int, bool] = {}
         self._signs.forget(())
 
     @on(Frame, newest_only=True)
@@ -226,7 +227,15 @@ class Detector(Stage):
                 tracked, first = self._picture_tracker.search(image), 0
         with self.context.span("crops", frame, count=len(tracked)):
             sharp = self._sharpest(packet, sharp, image.shape[1], tracked)
+            self._choose_views(frame, [first + one.track for one in tracked])
             return [self._crop(frame, one, first + one.track, image, sharp) for one in tracked]
+
+    def _choose_views(self, frame: Frame, tracks: Sequence[int]) -> None:
+        """Mirror the faces that were seen as they are in the frame before, and only those."""
+        if self._lossless or not self._settings.mirror or frame.file is not None:
+            self._mirrored = {}
+        else:
+            self._mirrored = {track: not self._mirrored.get(track, True) for track in tracks}
 
     def _read_signs(self, frame: Frame, seen: Sequence["_SeenFace"]) -> tuple[Face, ...]:
         with self.context.span("signs", frame, count=len(seen)):
@@ -251,6 +260,8 @@ class Detector(Stage):
         """
         scale, more = frame.width / image.shape[1], sharp.shape[1] / image.shape[1]
         crop = crop_tracked(sharp, found, self._settings.margin, more)
+        if mirrored := self._mirrored.get(track, False):
+            crop = np.ascontiguousarray(crop[:, ::-1])
         small = to_square(crop)
         x, y, w, h = (round(value * scale) for value in found.box)
         measured = measure_quality(small)
@@ -265,6 +276,7 @@ class Detector(Stage):
             box=(x, y, w, h),
             angle=found.angle,
             quality=quality,
+            mirrored=mirrored,
             crop_side=crop.shape[0],
             landmarks=len(parts) > 2,
         )

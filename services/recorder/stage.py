@@ -153,7 +153,7 @@ class Recorder(Stage):
         if self._classifier is None:
             return ""
         try:
-            return artifact.load(self._classifier.model).model_id_for(self._classifier.label_set)
+            return artifact.load(self._classifier.model).model_id_for(self._classifier.answer)
         except (AffectlineError, OSError):
             return ""
 

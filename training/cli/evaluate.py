@@ -1,15 +1,15 @@
 """``affectline-train evaluate``."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 from rich.progress import Progress
 from rich.table import Table
 
 from affectline.common.labels import LABELS
+from affectline.common.model.answer import Answer, parse_answer
 from affectline.common.model.artifact import load, to_probabilities
-from affectline.common.model.label_set import LabelSet, parse_label_set
 from affectline.common.model.litert import open_litert
 from affectline.common.model.shipped_digests import DEFAULT_MODEL
 from affectline.training.cli.console import output, show_progress
@@ -33,16 +33,16 @@ def evaluate(
             show_default="the served model",
         ),
     ] = DEFAULT_MODEL,
-    label_set: Annotated[
-        LabelSet,
+    answer: Annotated[
+        Answer,
         typer.Option(
-            "--label-set",
             "--answer",
-            help="Labels to predict: FER2013's, or the majority of FER+'s annotators.",
-            parser=parse_label_set,
-            metavar="fer2013|ferplus",
+            "--label-set",
+            help="Whose labels to predict: FER2013's, those of most of FER+'s annotators, or both.",
+            parser=parse_answer,
+            metavar="labels|votes|consensus",
         ),
-    ] = "fer2013",
+    ] = "labels",
     split: Annotated[
         Split | None,
         typer.Option(
@@ -62,14 +62,14 @@ def evaluate(
 
     Example: `affectline-train evaluate --data fer2013.csv --out report`
 
-    Example: `affectline-train evaluate --data fer2013.csv --votes fer2013new.csv --label-set
-    ferplus`
+    Example: `affectline-train evaluate --data fer2013.csv --votes fer2013new.csv --answer
+    votes`
 
     Example: `affectline-train evaluate --artifact models/first --data faces/ --json`, where
     `faces/happy/`, `faces/sad/` and so on contain pictures
     """
     with show_progress() as progress:
-        figures = measure(data, artifact, label_set, split, votes, out, progress)
+        figures = measure(data, artifact, answer, split, votes, out, progress)
     if as_json:
         output.print_json(data=figures)
         return
@@ -81,7 +81,7 @@ def evaluate(
 def measure(
     data: Path,
     artifact: Path,
-    label_set: LabelSet,
+    answer: Answer,
     split: Split | None,
     votes: Path | None,
     out: Path | None,
@@ -96,20 +96,25 @@ def measure(
 
         page.check_report_folder(out)
     opened = load(artifact)
-    opened.require_label_set(label_set)
+    opened.choose_answer(answer)
     model = open_litert(opened)
     if split is None and not data.is_dir():
         split = Split.PRIVATE_TEST
     everything = read_data(data, progress, size=opened.manifest.input_height, votes=votes)
     faces = everything if split is None else everything.select(split)
     outputs = predict_faces(model, faces.pixels, progress, opened.manifest.input_height)
-    probabilities = to_probabilities(outputs, opened.manifest, label_set)
+    probabilities = to_probabilities(outputs, opened.manifest, answer)
     figures = {
-        "model": opened.model_id_for(label_set),
+        "model": opened.model_id_for(answer),
         "data": data.resolve().name.encode(errors="replace").decode(),
         "split": split.value if split else None,
         **metrics.report(probabilities, faces.emotions),
     }
+    mirrored = predict_faces(
+        model, faces.pixels[:, :, ::-1], progress, opened.manifest.input_height
+    )
+    both = (probabilities + to_probabilities(mirrored, opened.manifest, answer)) / 2
+    figures["with_mirror"] = metrics.accuracy_with_interval(both, faces.emotions)
     if split is not None and split is not Split.TRAINING:
         known = everything.pixels[everything.rows(Split.TRAINING)]
         if len(known):
@@ -124,9 +129,21 @@ def measure(
             majority(votes) if split is None else majority(votes)[everything.rows(split)]
         )
         figures["ferplus"] = metrics.accuracy_with_interval(probabilities, majority_labels)
-        if opened.manifest.votes_temperature and label_set == "fer2013":
-            ferplus = to_probabilities(outputs, opened.manifest, "ferplus")
+        if opened.manifest.votes_temperature and answer == "labels":
+            ferplus = to_probabilities(outputs, opened.manifest, "votes")
             figures["ferplus_votes"] = metrics.accuracy_with_interval(ferplus, majority_labels)
+        if opened.manifest.votes_temperature:
+            answers = {
+                name: to_probabilities(outputs, opened.manifest, name) for name in get_args(Answer)
+            }
+            references = {"labels": faces.emotions, "votes": majority_labels}
+            figures["answers"] = {
+                name: {
+                    reference: metrics.accuracy_with_interval(given, wanted)
+                    for reference, wanted in references.items()
+                }
+                for name, given in answers.items()
+            }
     if out is not None:
         page.write(out, Predictions(faces, probabilities), figures)
     return figures
@@ -149,7 +166,14 @@ def show(figures: dict[str, Any]) -> None:
     )
     if sentence := describe_near_duplicates(figures):
         output.print(sentence, highlight=False, soft_wrap=True)
-    for name, asked in (("ferplus", ""), ("ferplus_votes", " with --label-set ferplus")):
+    low, high = figures["with_mirror"]["interval"]
+    output.print(
+        "with the mirror image beside it (mean of both distributions, two passes): accuracy "
+        f"{figures['with_mirror']['accuracy']:.2%} (95% interval {low:.2%} to {high:.2%})",
+        highlight=False,
+        soft_wrap=True,
+    )
+    for name, asked in (("ferplus", ""), ("ferplus_votes", " with --answer votes")):
         if (people := figures.get(name)) and people["rows"]:
             low, high = people["interval"]
             output.print(
@@ -158,8 +182,18 @@ def show(figures: dict[str, Any]) -> None:
                 highlight=False,
                 soft_wrap=True,
             )
+    if "answers" in figures:
+        output.print(answer_table(figures["answers"]))
     output.print(emotion_table(figures))
     output.print(confusion_table(figures))
+
+
+def answer_table(answers: dict[str, Any]) -> Table:
+    """How often each answer agrees with FER2013's labels and with FER+'s majority."""
+    table = Table("answer", "right by FER2013's labels", "right by FER+'s majority")
+    for name, found in answers.items():
+        table.add_row(name, *(f"{found[key]['accuracy']:.2%}" for key in ("labels", "votes")))
+    return table
 
 
 def emotion_table(figures: dict[str, Any]) -> Table:

@@ -272,6 +272,12 @@ def _headline(figures: dict[str, Any]) -> str:
         f"{figures['log_loss']:.2f} nats; equal probabilities for all emotions would give "
         f"{math.log(len(LABELS)):.2f}.</p>"
     )
+    if mirror := figures.get("with_mirror"):
+        low, high = mirror["interval"]
+        text += (
+            "<p>With the mirror image beside it (the mean of both distributions, two passes), it "
+            f"is right on {mirror['accuracy']:.1%} ({low:.1%} to {high:.1%}).</p>"
+        )
     text += f"<p>{describe_near_duplicates(figures)}</p>"
     if (votes := figures.get("ferplus")) and votes["rows"]:
         low, high = votes["interval"]
@@ -283,7 +289,7 @@ def _headline(figures: dict[str, Any]) -> str:
     if (asked := figures.get("ferplus_votes")) and asked["rows"]:
         low, high = asked["interval"]
         text += (
-            "<p>With the label set ferplus, the same model predicts what most people saw on "
+            "<p>With <code>--answer votes</code>, the same model predicts what most people saw on "
             f"<b>{asked['accuracy']:.1%}</b> ({low:.1%} to {high:.1%}) of them.</p>"
         )
     return text

@@ -10,7 +10,14 @@ from rich.progress import Progress
 
 from affectline.common import atomic_file
 from affectline.common.labels import LABELS
-from affectline.common.model.artifact import MANIFEST, Format, Manifest, ModelFile, checksum
+from affectline.common.model.artifact import (
+    MANIFEST,
+    Format,
+    Manifest,
+    ModelFile,
+    checksum,
+    to_probabilities,
+)
 from affectline.common.model.litert import LiteRtModel
 from affectline.training.data.faces import LabelledFaces
 from affectline.training.data.splits import Split
@@ -82,6 +89,34 @@ def measure_splits(
     return figures
 
 
+def add_mirror_accuracy(
+    manifest: Manifest,
+    model: LiteRtModel,
+    logits: NDArray[np.float32],
+    faces: LabelledFaces,
+    progress: Progress,
+) -> None:
+    """Add to the metrics how often a test face is judged right together with its mirror image.
+
+    Both distributions are averaged.
+
+    Args:
+        manifest: The manifest; the metrics of its int8 file get ``mirror_accuracy``.
+        model: The int8 file.
+        logits: Its outputs for every row of the data, ``(N, 7 or 14)``.
+        faces: The data.
+        progress: Where a bar is shown.
+    """
+    for split in (Split.PUBLIC_TEST, Split.PRIVATE_TEST):
+        rows = faces.rows(split)
+        if rows.any():
+            mirrored = predict_faces(model, faces.pixels[rows][:, :, ::-1], progress)
+            both = to_probabilities(logits[rows], manifest) + to_probabilities(mirrored, manifest)
+            manifest.metrics["litert-int8"][split.value]["mirror_accuracy"] = accuracy(
+                both, faces.emotions[rows]
+            )
+
+
 def export_artifact(
     run: TrainedRun,
     faces: LabelledFaces,
@@ -118,6 +153,7 @@ def export_artifact(
         int8_model = LiteRtModel(folder / INT8_FILE, preprocessing)
         int8_logits = predict_faces(int8_model, faces.pixels, progress)
         manifest = build_manifest(run, faces, int8_logits, name, files, majority)
+        add_mirror_accuracy(manifest, int8_model, int8_logits, faces, progress)
         (folder / CARD_FILE).write_text(render_card(manifest, int8_logits[:, : len(LABELS)], faces))
         (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
     return manifest

@@ -10,6 +10,7 @@ import pytest
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
 from affectline.common.model import artifact
+from affectline.common.model.answer import Answer
 from affectline.common.model.artifact import (
     MANIFEST,
     Artifact,
@@ -128,25 +129,34 @@ def test_temperature_softens_and_keeps_the_order() -> None:
 
 
 @pytest.mark.parametrize("output", ["logits", "probabilities"])
-def test_each_label_set_has_its_columns_and_its_temperature(output: str) -> None:
+def test_each_answer_has_its_columns_and_its_temperature(output: str) -> None:
     given = np.random.default_rng(0).random((20, 14), dtype=np.float32)
     twofold = described(output=output, temperature=0.5, votes_temperature=2.0)
-    for label_set, columns, temperature in (
-        ("fer2013", given[:, :7], 0.5),
-        ("ferplus", given[:, 7:], 2),
+    for answer, columns, temperature in (
+        ("labels", given[:, :7], 0.5),
+        ("votes", given[:, 7:], 2),
     ):
         alone = described(output=output, temperature=temperature)
         assert np.array_equal(
-            to_probabilities(given, twofold, label_set),  # type: ignore[arg-type]
+            to_probabilities(given, twofold, answer),  # type: ignore[arg-type]
             to_probabilities(columns, alone),
         )
 
 
-def test_ferplus_labels_are_required_only_of_a_model_that_has_them() -> None:
+def test_the_consensus_is_the_mean_of_labels_and_votes() -> None:
+    given = np.random.default_rng(0).normal(size=(20, 14)).astype(np.float32)
+    both = described(temperature=0.5, votes_temperature=2.0)
+    parts = [to_probabilities(given, both, "labels"), to_probabilities(given, both, "votes")]
+    assert to_probabilities(given, both, "consensus") == pytest.approx(np.mean(parts, axis=0))
+
+
+@pytest.mark.parametrize("answer", ["votes", "consensus"])
+def test_votes_are_required_of_a_model_only_if_they_are_asked_for(answer: Answer) -> None:
     one = Artifact(DEFAULT_MODEL, described())
-    one.require_label_set("fer2013")
-    with pytest.raises(AffectlineError, match="has no label set ferplus"):
-        one.require_label_set("ferplus")
+    assert one.choose_answer("labels") == one.choose_answer(None) == "labels"
+    with pytest.raises(AffectlineError, match=f"--answer {answer}: .* without FER"):
+        one.choose_answer(answer)
     two = Artifact(DEFAULT_MODEL, described(votes_temperature=1.0))
-    two.require_label_set("ferplus")
-    assert two.model_id_for("ferplus") == f"{two.model_id_for('fer2013')}+votes"
+    assert two.choose_answer(answer) == answer
+    assert two.choose_answer(None) == "consensus"
+    assert two.model_id_for(answer) == f"{two.model_id_for('labels')}+{answer}"

@@ -90,9 +90,7 @@ def test_the_look_up_table_is_the_preprocessing() -> None:
 
 
 def test_asked_for_votes_it_gives_the_model_s_other_answer(classifier: Classifier) -> None:
-    stage = Classifier(
-        ClassifierProcess(name="1", settings=ClassifierSettings(label_set="ferplus"))
-    )
+    stage = Classifier(ClassifierProcess(name="1", settings=ClassifierSettings(answer="votes")))
     stage.context = StageContext("classifier/1", "lossless")
     stage.setup()
     question = packet(3)

@@ -7,20 +7,21 @@ import pytest
 from numpy.typing import NDArray
 
 from affectline.common.runtime.stage import StageContext
+from affectline.common.settings.choices import Delivery
 from affectline.common.settings.detector import DetectorSettings
 from affectline.common.vision.preprocessing import FER_SIZE
 from affectline.common.wire.base import EXAMPLE_AT
 from affectline.common.wire.face_signs import FaceSigns
-from affectline.common.wire.messages import Faces, Frame, Packet, crops_of
+from affectline.common.wire.messages import Faces, Frame, Packet, Scores, crops_of
 from affectline.services.detector.spec import DetectorProcess
 from affectline.services.detector.stage import Detector
 from tests.unit.services.detector.people import Picture, man, scene
 
 
-def start(**settings: Any) -> Detector:
+def start(delivery: Delivery = "lossless", **settings: Any) -> Detector:
     chosen = DetectorSettings.model_validate(settings)
     stage = Detector(DetectorProcess(name="drive", settings=chosen))
-    stage.context = StageContext("detector/drive", "lossless")
+    stage.context = StageContext("detector/drive", delivery)
     stage.setup()
     return stage
 
@@ -37,9 +38,22 @@ def frame(seq: int, picture: Picture, file: str | None = None) -> Packet[Frame]:
 
 
 def detect(stage: Detector, pictures: Iterable[Picture], **more: Any) -> list[Packet[Faces]]:
-    frames = [frame(seq, picture, **more) for seq, picture in enumerate(pictures)]
-    sent = [packet for asked in frames for packet in stage.handle(asked)]
-    return [Packet(p.message, p.parts) for p in sent if isinstance(p.message, Faces)]
+    found = []
+    for seq, picture in enumerate(pictures):
+        for packet in list(stage.handle(frame(seq, picture, **more))):
+            if isinstance(packet.message, Faces):
+                found.append(Packet(packet.message, packet.parts))
+                list(stage.handle(answer(packet.message)))
+    return found
+
+
+def answer(faces: Faces) -> Packet[Scores]:
+    """A classifier's answer, without which live frames soon stop being analysed."""
+    scores = Scores(
+        stream=faces.stream, epoch=faces.epoch, seq=faces.seq, classified_at=EXAMPLE_AT,
+        model="none", distributions=((1 / 7,) * 7,) * len(faces.faces),
+    )  # fmt: skip
+    return Packet(scores)
 
 
 @pytest.mark.parametrize("backend", ["haar+net", "net", "haar"])
@@ -64,7 +78,7 @@ def test_a_face_says_where_it_points_and_what_its_eyes_do(backend: str) -> None:
         ({"eyes": False}, {"eye_opening_left", "gaze_x", "perclos", "eyes_unknown"}),
     ],
 )
-def test_what_is_switched_off_is_not_said(settings: dict[str, bool], missing: set[str]) -> None:
+def test_what_is_switched_off_is_not_said(settings: dict[str, Any], missing: set[str]) -> None:
     for packet in detect(start(**settings), [scene((man(i), 120, 20)) for i in range(4)]):
         (face,) = packet.message.faces
         assert all(getattr(face, name) is None for name in missing)
@@ -131,3 +145,46 @@ def test_the_same_frames_give_the_same_signs() -> None:
     )
     assert [p.message.faces for p in first] == [p.message.faces for p in second]
     assert [p.parts for p in first] == [p.parts for p in second]
+
+
+def views(stage: Detector, pictures: Iterable[Picture], **more: Any) -> list[bool]:
+    return [face.mirrored for p in detect(stage, pictures, **more) for face in p.message.faces]
+
+
+def test_live_the_mirror_image_of_a_steady_face_is_classified_in_every_second_frame() -> None:
+    pictures = [scene((man(0), 120, 20))] * 8
+    plain = detect(start(), pictures)
+    live = detect(start("live"), pictures)
+    seen = [face.mirrored for packet in live for face in packet.message.faces]
+    assert len(seen) >= 6
+    assert seen == [index % 2 == 1 for index in range(len(seen))]
+    for packet, same in zip(live, plain, strict=True):
+        (face,) = packet.message.faces
+        for (native, small), (before, small_before) in zip(
+            crops_of(packet), crops_of(same), strict=True
+        ):
+            for crop, other in ((native, before), (small, small_before)):
+                side = round(len(crop) ** 0.5)
+                picture, expected = (
+                    np.frombuffer(part, np.uint8).reshape(side, side) for part in (crop, other)
+                )
+                assert np.array_equal(picture[:, ::-1] if face.mirrored else picture, expected)
+
+
+def test_a_face_that_returns_is_first_seen_as_it_is() -> None:
+    there, away = scene((man(0), 120, 20)), np.full_like(scene((man(0), 120, 20)), 110)
+    # An odd number of frames before it leaves, and another after it returns
+    seen = views(start("live"), [*[there] * 6, away, *[there] * 4])
+    assert seen[-4:] == [False, True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("delivery", "settings", "file"),
+    [("lossless", {}, None), ("live", {"mirror": False}, None), ("live", {}, "a.png")],
+)
+def test_nothing_is_mirrored_where_results_are_not_averaged(
+    delivery: Delivery, settings: dict[str, Any], file: str | None
+) -> None:
+    seen = views(start(delivery, **settings), [scene((man(0), 120, 20))] * 6, file=file)
+    assert len(seen) >= 4
+    assert not any(seen)

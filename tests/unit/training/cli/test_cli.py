@@ -136,27 +136,27 @@ def test_the_former_name_of_fit_votes_head_still_works(
 
 
 @pytest.mark.parametrize(
-    ("option", "label_set"),
+    ("option", "answer"),
     [
-        (("--label-set", "ferplus"), "ferplus"),
-        (("--label-set", "fer2013"), "fer2013"),
-        (("--answer", "votes"), "ferplus"),
-        (("--answer", "labels"), "fer2013"),
-        ((), "fer2013"),
+        (("--answer", "votes"), "votes"),
+        (("--answer", "consensus"), "consensus"),
+        (("--label-set", "ferplus"), "votes"),
+        (("--label-set", "fer2013"), "labels"),
+        ((), "labels"),
     ],
 )
-def test_a_label_set_is_read_in_both_spellings(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, option: tuple[str, ...], label_set: str
+def test_an_answer_is_read_in_both_spellings(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, option: tuple[str, ...], answer: str
 ) -> None:
     received: list[object] = []
 
-    def measure(data: Path, artifact: Path, label_set: object, *_: object) -> dict[str, object]:
-        received.append(label_set)
+    def measure(data: Path, artifact: Path, answer: object, *_: object) -> dict[str, object]:
+        received.append(answer)
         return {}
 
     monkeypatch.setattr(evaluate, "measure", measure)
     assert run(monkeypatch, "evaluate", "--data", "none.csv", "--json", *option) == 0
-    assert received == [label_set]
+    assert received == [answer]
 
 
 @pytest.mark.parametrize(

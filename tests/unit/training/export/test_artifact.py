@@ -103,7 +103,7 @@ def test_the_served_file_gives_both_answers(
     assert outputs.shape == (ROWS, 14)
     plain = np.load(run_folder / LOGITS_FILE)
     assert np.corrcoef(outputs.ravel(), plain.ravel())[0, 1] > 0.9
-    asked = to_probabilities(outputs, made.manifest, "ferplus")
+    asked = to_probabilities(outputs, made.manifest, "votes")
     known = (people >= 0) & (faces.usages == "PrivateTest")
     told = made.manifest.metrics["litert-int8"]["PrivateTest"]
     right = (asked.argmax(axis=1) == people)[known].mean()

@@ -1,4 +1,4 @@
-"""The classifier's label set, in settings files of any age."""
+"""The classifier's answer, in settings files of any age."""
 
 from pathlib import Path
 
@@ -10,28 +10,28 @@ from affectline.common.settings.pipeline import PipelineSettings
 
 
 @pytest.mark.parametrize(
-    ("line", "label_set"),
+    ("line", "answer"),
     [
-        ("label_set: ferplus", "ferplus"),
-        ("label_set: fer2013", "fer2013"),
-        ("answer: votes", "ferplus"),
-        ("answer: labels", "fer2013"),
-        ("backend: litert", "fer2013"),
+        ("answer: votes", "votes"),
+        ("answer: consensus", "consensus"),
+        ("label_set: ferplus", "votes"),
+        ("label_set: fer2013", "labels"),
+        ("backend: litert", None),
     ],
 )
-def test_it_is_read_in_both_spellings(tmp_path: Path, line: str, label_set: str) -> None:
+def test_it_is_read_in_both_spellings(tmp_path: Path, line: str, answer: str | None) -> None:
     file = tmp_path / "settings.yaml"
     file.write_text(f"classifier:\n  {line}\n")
     settings = pipeline.load(file)
-    assert settings.classifier.label_set == label_set
+    assert settings.classifier.answer == answer
     assert PipelineSettings.model_validate_json(settings.model_dump_json()) == settings
 
 
-@pytest.mark.parametrize("line", ["answer: others", "answer: [votes]", "label_set: votes"])
+@pytest.mark.parametrize("line", ["label_set: others", "label_set: [votes]", "answer: ferplus"])
 def test_another_one_is_refused(tmp_path: Path, line: str) -> None:
     file = tmp_path / "settings.yaml"
     file.write_text(f"classifier:\n  {line}\n")
-    with pytest.raises(AffectlineError, match=r"classifier\.label_set: Input should be 'fer2013'"):
+    with pytest.raises(AffectlineError, match=r"classifier\.answer: Input should be 'labels'"):
         pipeline.load(file)
 
 
@@ -39,6 +39,6 @@ def test_both_spellings_at_once_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "settings.yaml"
     file.write_text("classifier:\n  answer: votes\n  label_set: ferplus\n")
     with pytest.raises(
-        AffectlineError, match=r"classifier\.answer: Extra inputs are not permitted"
+        AffectlineError, match=r"classifier\.label_set: Extra inputs are not permitted"
     ):
         pipeline.load(file)
