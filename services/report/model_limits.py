@@ -10,8 +10,10 @@ from affectline.common.model.shipped_digests import DEFAULT_MODEL
 from affectline.services.report.words import percent
 from affectline.services.sessions.timeseries import SessionSeries
 
-VOTES: Final = "+votes"
-"""Suffix of the ids of models that predict FER+ labels."""
+ACCURACY: Final = {
+    "labels": "accuracy", "votes": "votes_accuracy", "consensus": "consensus_ferplus_accuracy",
+}  # fmt: skip
+"""For each answer, the metric of a manifest that says how often it is what it predicts."""
 SPLIT: Final = "PrivateTest"
 LIMITS: Final = (
     "It knows seven expressions, and faces that look more or less into the camera. "
@@ -34,10 +36,12 @@ def describe_models(session: SessionSeries, about: dict[str, Any]) -> Iterator[s
 
 def _accuracy_of(model_id: str, about: dict[str, Any]) -> str:
     """A model's accuracy, from its manifest."""
-    artifact = _find_artifact(model_id.removesuffix(VOTES), about)
+    plain_id, *answers = model_id.split("+")
+    artifact = _find_artifact(plain_id, about)
     if artifact is None:
         return "its accuracy is unknown here"
-    key = "votes_accuracy" if model_id.endswith(VOTES) else "accuracy"
+    answer = next((name for name in ("votes", "consensus") if name in answers), "labels")
+    key = ACCURACY[answer]
     metrics = artifact.manifest.metrics
     splits = (metrics.get(kind) for kind in artifact.manifest.files)
     found: Any = next(
@@ -46,7 +50,7 @@ def _accuracy_of(model_id: str, about: dict[str, Any]) -> str:
     accuracy = found.get(key) if isinstance(found, dict) else None
     if not isinstance(accuracy, int | float):
         return "its manifest does not state its accuracy"
-    if key == "accuracy":
+    if answer == "labels":
         return f"correct on {percent(accuracy)} of the faces of FER2013's private test set"
     return f"agrees with most of FER+'s ten annotators on {percent(accuracy)} of FER2013's test set"
 

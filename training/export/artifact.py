@@ -20,6 +20,7 @@ from affectline.common.model.artifact import (
 )
 from affectline.common.model.litert import LiteRtModel
 from affectline.training.data.faces import LabelledFaces
+from affectline.training.data.near_duplicates import has_near_duplicates
 from affectline.training.data.splits import Split
 from affectline.training.evaluate.metrics import (
     accuracy,
@@ -27,6 +28,7 @@ from affectline.training.evaluate.metrics import (
     calibration_error,
     fit_temperature,
     log_loss,
+    report,
     softmax,
 )
 from affectline.training.evaluate.predictions import predict_faces
@@ -57,7 +59,7 @@ def measure_splits(
     """Metrics of each split that has rows.
 
     Those named ``raw`` are at temperature 1. Those named ``ferplus`` are measured against FER+'s
-    majority, and so are those named ``votes``, which are for the second label set.
+    majority, and so are those named ``votes``, which are for that answer.
     """
     figures = {}
     logits, second = outputs[:, : len(LABELS)], outputs[:, len(LABELS) :]
@@ -72,6 +74,7 @@ def measure_splits(
             "calibration_error_raw": calibration_error(softmax(part), emotions),
             "log_loss": log_loss(part, emotions, temperature),
             "log_loss_raw": log_loss(part, emotions),
+            "rows": len(emotions),
         }
         if majority is not None:
             found = accuracy_with_interval(part, majority[rows])
@@ -81,40 +84,61 @@ def measure_splits(
         if majority is not None and votes_temperature:
             known = rows & (majority >= 0)
             figures[split.value] |= {
+                "votes_labels_accuracy": accuracy(second[rows], emotions),
                 "votes_accuracy": accuracy(second[known], majority[known]),
                 "votes_calibration_error": calibration_error(
                     softmax(second[known], votes_temperature), majority[known]
                 ),
             }
+            both = softmax(logits, temperature) + softmax(second, votes_temperature)
+            figures[split.value] |= {
+                "consensus_accuracy": accuracy(both[rows], faces.emotions[rows]),
+                "consensus_ferplus_accuracy": accuracy(both[known], majority[known]),
+                "consensus_ferplus_calibration_error": calibration_error(
+                    both[known] / 2, majority[known]
+                ),
+            }
     return figures
 
 
-def add_mirror_accuracy(
+def add_test_figures(
     manifest: Manifest,
     model: LiteRtModel,
     logits: NDArray[np.float32],
     faces: LabelledFaces,
     progress: Progress,
 ) -> None:
-    """Add to the metrics how often a test face is judged right together with its mirror image.
+    """Add further figures of the test rows to the metrics of the int8 file.
 
-    Both distributions are averaged.
+    F1 by emotion, accuracy on faces without a near duplicate among the training rows, and accuracy
+    of the mean of a face's and its mirror image's distributions.
 
     Args:
-        manifest: The manifest; the metrics of its int8 file get ``mirror_accuracy``.
+        manifest: The manifest, whose metrics are added to.
         model: The int8 file.
         logits: Its outputs for every row of the data, ``(N, 7 or 14)``.
         faces: The data.
         progress: Where a bar is shown.
     """
+    known = faces.pixels[faces.rows(Split.TRAINING)]
     for split in (Split.PUBLIC_TEST, Split.PRIVATE_TEST):
         rows = faces.rows(split)
-        if rows.any():
-            mirrored = predict_faces(model, faces.pixels[rows][:, :, ::-1], progress)
-            both = to_probabilities(logits[rows], manifest) + to_probabilities(mirrored, manifest)
-            manifest.metrics["litert-int8"][split.value]["mirror_accuracy"] = accuracy(
-                both, faces.emotions[rows]
-            )
+        if not rows.any():
+            continue
+        pixels, emotions = faces.pixels[rows], faces.emotions[rows]
+        one = to_probabilities(logits[rows], manifest)
+        mirrored = predict_faces(model, pixels[:, :, ::-1], progress)
+        alone = ~has_near_duplicates(pixels, known)
+        found = report(one, emotions)
+        manifest.metrics["litert-int8"][split.value] |= {
+            "macro_f1": found["macro_f1"],
+            "f1": {label: figures["f1"] for label, figures in found["emotions"].items()},
+            "without_twins_rows": int(alone.sum()),
+            "without_twins_accuracy": accuracy_with_interval(one[alone], emotions[alone])[
+                "accuracy"
+            ],
+            "mirror_accuracy": accuracy(one + to_probabilities(mirrored, manifest), emotions),
+        }
 
 
 def export_artifact(
@@ -153,7 +177,7 @@ def export_artifact(
         int8_model = LiteRtModel(folder / INT8_FILE, preprocessing)
         int8_logits = predict_faces(int8_model, faces.pixels, progress)
         manifest = build_manifest(run, faces, int8_logits, name, files, majority)
-        add_mirror_accuracy(manifest, int8_model, int8_logits, faces, progress)
+        add_test_figures(manifest, int8_model, int8_logits, faces, progress)
         (folder / CARD_FILE).write_text(render_card(manifest, int8_logits[:, : len(LABELS)], faces))
         (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
     return manifest

@@ -41,15 +41,16 @@ Made for live pipelines on ordinary processors: the input is one grayscale crop 
 
 Of the int8 file that is served, at its temperature:
 
-| rows | faces | accuracy | calibration error | log loss in nats | float32 accuracy | FER+ | votes |
-| --- | --- | --- | --- | --- | --- | --- | --- |
+| rows | faces | accuracy | calibration error | log loss | float32 | FER+ | votes | consensus |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- |
 {splits}
 
 FER+ is the share of predictions that match the majority of ten voters, on the faces where one of
-the seven got the most votes; votes is that share with `--answer votes`. {second}
+the seven got the most votes; votes and consensus are that share with `--answer votes` and `--answer
+consensus`. {second}
 The Test rows are the PublicTest and the PrivateTest rows together.
-The calibration error is the expected calibration error over 15 bins: the mean difference between
-confidence and accuracy.
+The log loss is in nats; float32 is the accuracy before quantization. The calibration error is the
+expected calibration error over 15 bins: the mean difference between confidence and accuracy.
 {mirror}{twins}
 By emotion, on the {measured} rows:
 
@@ -199,10 +200,11 @@ def _join_settings(values: dict[str, Any]) -> str:
 def _split_row(manifest: Manifest, split: Split, faces: LabelledFaces) -> str:
     served = manifest.metrics["litert-int8"].get(split.value)
     if served is None:
-        return f"| {split} | 0 | - | - | - | - | - | - |"
+        return f"| {split} | 0 | - | - | - | - | - | - | - |"
     plain = manifest.metrics["float32"][split.value]
     count = int(faces.rows(split).sum())
-    people = (served.get(name) for name in ("ferplus_accuracy", "votes_accuracy"))
+    names = ("ferplus_accuracy", "votes_accuracy", "consensus_ferplus_accuracy")
+    people = (served.get(name) for name in names)
     return (
         f"| {split} | {count} | {served['accuracy']:.2%} | {served['calibration_error']:.2%} | "
         f"{served['log_loss']:.3f} | {plain['accuracy']:.2%} | "
