@@ -28,8 +28,9 @@ DEFAULT_RATE: Final = 25.0
 """Frames a second of a film that declares no rate, for the step between rounds of a loop."""
 PUBLISH_S: Final = 0.005
 """How long the reader waits until a frame is published, at pace ``realtime``."""
-BACKLOG: Final = 2
-"""How many frames may wait for the process's own loop."""
+BACKLOG: Final = 32
+"""How many live frames may wait for the process's own loop: about a second. All of them are
+published, and the detector answers those that are late by then with "behind"."""
 CONSUMER_TIMEOUT_S: Final = 10.0
 """Live delivery: how long to wait for consumers before starting without them."""
 BACK_OFF_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -261,6 +262,10 @@ class SourceReader(threading.Thread):
     def _enqueue(self, source: Source, frame: SourceFrame, captured_at: int | None) -> None:
         """Encode and queue a frame; ``captured_at`` is None for cameras, which capture it now."""
         received_at = self._context.now()
+        if not self._lossless and len(self.queue) >= BACKLOG:
+            # It has no number yet: every frame that has one gets a result
+            self._context.counters["skipped"] += 1
+            return
         if self._lossless:
             with self._context.span("wait for room", self._next_key):
                 has_room = self._wait_for_room(captured_at)
@@ -278,9 +283,6 @@ class SourceReader(threading.Thread):
             return
         self.next_seq += 1
         with self._window.changed:
-            if len(self.queue) >= BACKLOG and not self._lossless:
-                self.queue.popleft()
-                self._context.counters["skipped"] += 1
             self.queue.append(encoded)
             self._is_published = False
         self._context.wake()

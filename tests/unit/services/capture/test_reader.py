@@ -9,7 +9,7 @@ from affectline.common.runtime.in_flight import InFlightWindow
 from affectline.common.runtime.stage import StageContext
 from affectline.common.settings.sources import CaptureSettings, SourceSettings
 from affectline.services.capture.frame_source import Notes, SourceEnd
-from affectline.services.capture.reader import EncodedFrame, SourceReader
+from affectline.services.capture.reader import BACKLOG, EncodedFrame, SourceReader
 from tests.films import film
 
 
@@ -41,6 +41,18 @@ def test_going_on_gives_the_frames_that_are_missing(tmp_path: Path) -> None:
         _, whole = read(path, rate=rate)
         _, rest = read(path, skip=4, rate=rate)
         assert [(p.seq, p.media_time) for p in rest] == [(p.seq, p.media_time) for p in whole][4:]
+
+
+def test_live_every_number_that_is_given_is_published_however_late(tmp_path: Path) -> None:
+    context = StageContext("capture/a", "live", ready={"detector/a", "classifier/1", "sink"})
+    named = SourceSettings(name="a", source=str(film(tmp_path / "a.mp4", 50)))
+    reader = SourceReader(named, CaptureSettings(), "fast", InFlightWindow(), context, 0)
+    reader.open(patient=False)
+    reader.start()
+    reader.join()  # its own loop hangs all the while
+    waiting = [frame.seq for frame in iter(reader.pop, None)]
+    assert waiting == list(range(BACKLOG))
+    assert context.counters["skipped"] == 50 - BACKLOG
 
 
 def test_whatever_goes_wrong_while_reading_is_not_kept_quiet(
