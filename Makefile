@@ -68,6 +68,7 @@ docs: .venv/dev ## Generate schemas, tables and diagrams in docs/
 	$(BIN)/python -m affectline.services.cli.reference docs
 	$(BIN)/python -m tests.architecture docs
 	$(BIN)/python -m tests.head_pose docs
+	$(BIN)/python -m affectline.training.export.shipped_figures README.md docs/models.md
 	$(BIN)/python -m tests.supply.licences docs
 	$(BIN)/python -m tests.golden # adds new kinds of message, never changes existing ones
 
