@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ import pandas as pd
 import pytest
 
 from affectline.common.model import artifact
+from affectline.common.model.shipped_digests import DEFAULT_MODEL
 from affectline.services.classifier.backends import open_model
 from affectline.training.run_folder import CHECKPOINTS, HISTORY, LOGITS_FILE, TENSORBOARD
 from tests.integration.conftest import PYTHONPATH, Train
@@ -112,6 +114,35 @@ def test_a_killed_run_resumes_to_the_same_result(
     assert resumed.returncode == 0, resumed.stderr
     assert figures(folder) == figures(undisturbed)
     assert np.array_equal(np.load(folder / LOGITS_FILE), np.load(undisturbed / LOGITS_FILE))
+
+
+def test_continuations_part_and_are_averaged(
+    tmp_path: Path, train: Train, some_faces: Path
+) -> None:
+    folder = tmp_path / "run"
+    options = (
+        *("fit", "--data", some_faces, "--start", DEFAULT_MODEL, "--image-size", str(SIZE)),
+        *("--epochs", "3", "--batch-size", "32", "--out", folder),
+    )
+    done = train(*options)
+    assert done.returncode == 0, done.stderr
+    record = json.loads((folder / "run.json").read_text())
+    assert record["settings"]["continuations"] == 3
+    assert 1 <= record["settings"]["averaged"] <= 3
+    assert [row[0] for row in figures(folder)] == ["epoch", "1", "2", "3"]
+    others = [folder / f"continuation-{number}" for number in (1, 2)]
+    histories = [figures(other) for other in (folder, *others)]
+    assert all([row[0] for row in history] == ["epoch", "3"] for history in histories[1:])
+    assert len({history[-1][1] for history in histories}) == 3, "their random numbers differ"
+    # A run that was killed in the last of them
+    logits = np.load(folder / LOGITS_FILE)
+    for left in (folder / "run.json", folder / LOGITS_FILE):
+        left.unlink()
+    shutil.rmtree(others[1])
+    resumed = train(*options, "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    assert [figures(other) for other in (folder, *others)] == histories
+    assert np.array_equal(np.load(folder / LOGITS_FILE), logits)
 
 
 def test_without_votes_there_is_nothing_to_weigh(

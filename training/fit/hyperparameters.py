@@ -29,6 +29,9 @@ class FinetuneConfig:
     whole: float = 1 / 6
     """Share of the epochs, at the end, that use whole, unmixed faces; those before use windows,
     which cost a fifth less."""
+    continuations: int = 1
+    """How many times the epochs on whole faces are trained, from the same state but with other
+    random numbers; the weights of those that help are averaged (Wortsman et al. 2022)."""
     window: float = 5 / 6
     """Side of a window, as a share of the picture's."""
     mixing: float = 0.5
@@ -56,9 +59,14 @@ class FinetuneConfig:
         """Number of epochs in which the first two blocks are trained."""
         return round(self.epochs * self.low)
 
+    @property
+    def shared_epochs(self) -> int:
+        """Number of epochs before those on whole faces, which all continuations share."""
+        return self.epochs - max(1, round(self.epochs * self.whole))
+
     def uses_whole_faces(self, epoch: int) -> bool:
         """Whether an epoch, counted from 0, uses whole faces."""
-        return epoch >= self.epochs - max(1, round(self.epochs * self.whole))
+        return epoch >= self.shared_epochs
 
     def side(self, whole: bool) -> int:
         """Side of the pictures in pixels."""
@@ -70,13 +78,14 @@ WARM_START: Final = {
     "learning_rate": 0.02,
     "low": 0.0,
     "whole": 0.375,
+    "continuations": 3,
     "mixing": 0.0,
     "changes": 0.6,
     "dropout": 0.2,
     "votes_trust": 0.25,
 }
-"""What differs if a run starts from a trained model: a lower rate, no mixed faces, and VGG16's
-first two blocks unchanged, among others."""
+"""What differs if a run starts from a trained model: a lower rate, no mixed faces, VGG16's first
+two blocks unchanged, and the last epochs three times over, among others."""
 
 
 def learning_rate_at(step: int, steps: int, warm: int, highest: float) -> float:

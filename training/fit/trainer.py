@@ -5,7 +5,7 @@ resumed ends like an uninterrupted one, and a batch may be divided among machine
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -52,6 +52,7 @@ class Trainer:
     Attributes:
         network: The network that is being trained.
         average: The network with the running average of its weights, which is used afterwards.
+        seed: Seed of the random numbers of the epochs to come.
         epoch: A variable with the number of epochs done.
     """
 
@@ -71,7 +72,7 @@ class Trainer:
                 were trained before.
             strategy: A ``tf.distribute`` strategy; every batch is divided among its replicas.
         """
-        self.recipe = recipe
+        self.recipe, self.seed = recipe, recipe.seed
         self.count = len(data.pixels)
         self.steps_per_epoch = math.ceil(self.count / recipe.batch_size)
         self._strategy = strategy or tf.distribute.get_strategy()
@@ -108,7 +109,7 @@ class Trainer:
     def run_epoch(self) -> Iterator[tuple[float, float]]:
         """Train for an epoch; yields loss and accuracy after each step."""
         recipe, epoch = self.recipe, int(self.epoch.numpy())
-        order = np.random.default_rng((recipe.seed, epoch)).permutation(self.count)
+        order = np.random.default_rng((self.seed, epoch)).permutation(self.count)
         train = self._compiled_step(recipe.uses_whole_faces(epoch), self._first_trainable(epoch))
         for index in range(self.steps_per_epoch):
             rows = order[index * recipe.batch_size : (index + 1) * recipe.batch_size]
@@ -121,6 +122,19 @@ class Trainer:
             yield float(loss), float(hits)
         self.average.measure_moments(self._sample)
         self.epoch.assign(epoch + 1)
+
+    def average_over(self, values: Sequence[Sequence[NDArray[np.float32]]]) -> Network:
+        """A network with the mean of the weights of several; its moments are measured anew.
+
+        Args:
+            values: Weights of each, as ``weight_values`` returns them.
+        """
+        made = Network(self.recipe.mixed)
+        made.copy_from(self.average)
+        for variable, *each in zip(made.trainable_variables, *values, strict=True):
+            variable.assign(np.mean(each, axis=0))
+        made.measure_moments(self._sample)
+        return made
 
     def blend_with_start(self, share: float) -> Network:
         """The averaged network, with its convolutions moved a share of the way back to their start.
@@ -146,7 +160,7 @@ class Trainer:
         rates = [
             learning_rate_at(step, steps, first, recipe.learning_rate) for steps, first in spans
         ]
-        return tf.constant([recipe.seed, step], tf.int32), tf.constant(rates, tf.float32)
+        return tf.constant([self.seed, step], tf.int32), tf.constant(rates, tf.float32)
 
     def _update_average(self, keep: Any) -> None:
         pairs = (self.average.trainable_variables, self.network.trainable_variables)

@@ -60,6 +60,10 @@ class Network:
         """The variables that a step changes."""
         return [*self.backbone.trainable_variables, *self.head.trainable_variables]
 
+    def weight_values(self) -> list[NDArray[np.float32]]:
+        """Values of the trainable variables, in order."""
+        return [np.asarray(variable) for variable in self.trainable_variables]
+
     def last_layers(self) -> dict[str, Any]:
         """Kernels and biases of both last layers, as ``labels_kernel`` and so on."""
         return {
