@@ -39,7 +39,7 @@ class FinetuneConfig:
     shares are much smaller."""
     changes: float = 1.0
     """Strength of the augmentation, 0 to 1 (see ``affectline.training.data.augment``)."""
-    degraded: float = 0.15
+    degraded: float = 0.0
     """Share of the pictures that each kind of damage happens to (see
     ``affectline.training.data.degrade``)."""
     dropout: float = 0.3
@@ -81,6 +81,7 @@ WARM_START: Final = {
     "continuations": 3,
     "mixing": 0.0,
     "changes": 0.6,
+    "degraded": 0.15,
     "dropout": 0.2,
     "votes_trust": 0.25,
 }

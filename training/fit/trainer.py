@@ -200,8 +200,10 @@ class Trainer:
         mask = tf.random.stateless_uniform((batch, FEATURES), seed + 1)[mine]
         faces = tf.cast(tf.gather(self._pixels, rows), tf.float32)
         seen = augment(faces, draws[:, :DRAWS], self.recipe.side(whole), self.recipe.changes)
+        if self.recipe.degraded:
+            seen = degrade.degrade(seen, damage, self.recipe.degraded)
         given = [
-            degrade.degrade(seen, damage, self.recipe.degraded),
+            seen,
             *(tf.gather(labels, rows) for labels in (self._targets, self._votes)),
         ]
         if not whole:
