@@ -51,7 +51,7 @@ def classify_both(film: Path) -> Views:
 
     def observe(packet: Packet) -> None:
         if isinstance(packet.message, Faces) and packet.message.faces:
-            _, small = next(crops_of(packet))
+            _, small = next(crops_of(Packet(packet.message, packet.parts)))
             crop = np.frombuffer(small, np.uint8).reshape(FER_SIZE, FER_SIZE)
             seen.append((packet.message.captured_at, crop))
 

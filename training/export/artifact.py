@@ -39,6 +39,7 @@ from affectline.training.export.convert import (
     convert_to_int8,
 )
 from affectline.training.export.model_card import CARD_FILE, render_card
+from affectline.training.export.offsets import add_offsets
 from affectline.training.fit.trained_run import TrainedRun
 from affectline.training.run_folder import MODEL_FILE, SAVED_MODEL, check_artifact_folder
 
@@ -167,6 +168,7 @@ def export_artifact(
     """
     check_artifact_folder(out)
     faces.require(Split.TRAINING, Split.PUBLIC_TEST)
+    run = add_offsets(run, faces)
     settings = run.record["settings"]
     preprocessing = settings.get("preprocessing", "vgg16")
     samples = choose_samples(faces, settings["seed"])

@@ -34,8 +34,8 @@ Made for live pipelines on ordinary processors: the input is one grayscale crop 
 * Data: {rows}. {votes}Trained only on the training rows; all choices were made on the
   public test rows; the private test rows were used only for measuring.
 * Start: {start}.{second_learnt}
-* Quantized to int8 after training; temperature {temperature:.3g}, fitted on the public test rows
-  (Guo et al. 2017).
+* {offsets}Quantized to int8 after training; temperature {temperature:.3g}, fitted on the public
+  test rows (Guo et al. 2017).
 
 ## How good it is
 
@@ -139,6 +139,7 @@ def render_card(manifest: Manifest, logits: NDArray[np.float32], faces: Labelled
         else "VGG16's ImageNet weights",
         votes="FER+ votes in addition to the labels. " if made["data"].get("votes") else "",
         temperature=manifest.temperature,
+        offsets=_join_offsets(made.get("offsets", {})),
         second_learnt=f"\n* {made['second_answer'][0].upper() + made['second_answer'][1:]}."
         if "second_answer" in made
         else "",
@@ -195,6 +196,16 @@ def _near_duplicates_paragraph(
 
 def _join_settings(values: dict[str, Any]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in values.items())
+
+
+def _join_offsets(offsets: dict[str, float]) -> str:
+    if not offsets:
+        return ""
+    named = ", ".join(f"{label} {value:+.2f}" for label, value in offsets.items())
+    return (
+        "Offsets of the labels' logits, fitted on the public test rows, so that each emotion is "
+        f"predicted about\n  as often as it occurs (vector scaling, Guo et al. 2017): {named}.\n* "
+    )
 
 
 def _split_row(manifest: Manifest, split: Split, faces: LabelledFaces) -> str:

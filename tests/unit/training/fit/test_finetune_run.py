@@ -125,6 +125,6 @@ def test_what_makes_the_mean_better_is_averaged(
         average=SimpleNamespace(copy_from=result.append),
     )
     faces = SimpleNamespace(pixels=np.zeros((1, 2, 2)), emotions=np.zeros(1, np.int64))
-    ends = [[np.float32(error)] for error in errors]
+    ends = [[np.array(error, np.float32)] for error in errors]
     assert strong.average_greedily(cast("Trainer", trainer), ends, cast("Any", faces)) == averaged
     assert left is None or result[-1].error == pytest.approx(left)
