@@ -74,7 +74,7 @@ def fit(
         int, typer.Option(min=32, max=512, help="Side in pixels of the model's input.")
     ] = 48,
     epochs: Annotated[
-        int | None, typer.Option(min=1, show_default="strong 60 (40 with --start), paper 500")
+        int | None, typer.Option(min=1, show_default="strong 60 (16 with --start), paper 500")
     ] = None,
     batch_size: Annotated[
         int | None, typer.Option(min=1, show_default="strong 128, paper 32")
