@@ -202,7 +202,10 @@ def load(folder: Path = DEFAULT_MODEL) -> Artifact:
 
 
 def to_probabilities(
-    outputs: NDArray[Any], manifest: Manifest, label_set: LabelSet = "fer2013"
+    outputs: NDArray[Any],
+    manifest: Manifest,
+    label_set: LabelSet = "fer2013",
+    shift: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
     """Convert a model's outputs to probabilities, as defined by its manifest.
 
@@ -210,6 +213,8 @@ def to_probabilities(
         outputs: ``(N, 7)`` model outputs, or ``(N, 14)`` from a model with two label sets.
         manifest: Defines whether they are logits or probabilities, and the temperatures.
         label_set: The label set to return, which the model must have.
+        shift: Added to the logits, after the temperature, ``(7,)``: a person's calibration. None:
+            the model's own result.
 
     Returns:
         ``(N, 7)``; rows sum to 1. Int8 probabilities, which do not quite, are normalized.
@@ -219,10 +224,12 @@ def to_probabilities(
         columns, temperature = slice(len(LABELS), None), manifest.votes_temperature
     logits = outputs[:, columns].astype(np.float64)
     if manifest.output == "probabilities":
-        if temperature == 1.0:
+        if temperature == 1.0 and shift is None:
             return np.asarray(logits / logits.sum(axis=1, keepdims=True))
         logits = np.log(np.maximum(logits, LEAST))
     logits = logits / temperature
+    if shift is not None:
+        logits = logits + shift
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 

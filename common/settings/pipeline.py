@@ -12,6 +12,7 @@ from pydantic import (
 )
 
 from affectline.common.errors import AffectlineError
+from affectline.common.model.calibration import CalibrationSetting
 from affectline.common.model.label_set import OLD_LABEL_SETS, LabelSet
 from affectline.common.model.shipped_digests import DEFAULT_MODEL
 from affectline.common.settings.biometrics import (
@@ -42,6 +43,9 @@ class ClassifierSettings(Settings):
     """FER2013's labels, or the majority of FER+'s annotators. Older files may use ``answer:
     labels`` or ``answer: votes``."""
     backend: Backend = "litert"
+    calibration: CalibrationSetting = None
+    """One person's calibration (docs/calibration.md): in a file, the path of ``calibration.json``
+    or of the session folder that has it. None: the model's own results."""
     max_age_ms: Annotated[float, Field(gt=0)] = 200.0
     """Live delivery: crops older than this are answered with "stale" instead of a distribution."""
     instances: Annotated[int, Field(ge=1, le=64)] = 1

@@ -14,6 +14,7 @@ GROUPS: Final[dict[str, dict[str, str]]] = {
         "analyse": "many films: a session for each, and one table for all",
         "study": "compare sessions by condition and around events",
         "up": "run a whole pipeline on films, cameras and sensors",
+        "calibrate": "fit the expressions to one person",
     },
     "Live": {
         "mark": "set a marker at the current moment of the session",
@@ -63,6 +64,7 @@ ASKED: Final = "affectline.arguments"
 LEFT_OUT: Final = "affectline.left_out"
 """Where a context keeps the arguments, and the options that its help leaves out."""
 RARE: Final = frozenset({
+    "calibration",
     "as_film", "as_json", "backend", "bind", "classifiers", "group_access", "insecure",
     "label_set", "log_format", "log_level", "model", "no_open", "pace", "run", "session", "stats",
     "task", "topics", "trace",

@@ -10,6 +10,7 @@ from affectline.services.cli.options import (
     AsJson,
     BackendName,
     BindHub,
+    CalibrationFile,
     ConfigFile,
     DetectorName,
     GroupAccess,
@@ -21,6 +22,7 @@ from affectline.services.cli.options import (
     Stats,
     read_settings,
     with_bind,
+    with_calibration,
     with_detector,
     with_overrides,
     with_recording_overrides,
@@ -56,6 +58,7 @@ def replay(
     model: Model = None,
     label_set: LabelSetName = None,
     backend: BackendName = None,
+    calibration: CalibrationFile = None,
     config_file: ConfigFile = None,
     bind: BindHub = None,
     port: HubPort = None,
@@ -83,8 +86,11 @@ def replay(
         ),
         recording=with_recording_overrides(settings.recording, record=record, privacy=privacy),
         detector=with_detector(settings.detector, detector),
-        classifier=with_overrides(
-            settings.classifier, model=model, label_set=label_set, backend=backend
+        classifier=with_calibration(
+            with_overrides(
+                settings.classifier, model=model, label_set=label_set, backend=backend
+            ),
+            calibration,
         ),
     )
     chosen = ReplaySettings(

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from affectline.common.errors import AffectlineError
 from affectline.common.model.artifact import Artifact, load
+from affectline.common.model.calibration import CALIBRATED
 from affectline.common.model.shipped_digests import DEFAULT_MODEL
 from affectline.services.report.words import percent
 from affectline.services.sessions.timeseries import SessionSeries
@@ -13,6 +14,7 @@ from affectline.services.sessions.timeseries import SessionSeries
 VOTES: Final = "+votes"
 """Suffix of the ids of models that predict FER+ labels."""
 SPLIT: Final = "PrivateTest"
+SHIFTED: Final = " before it was calibrated to one person"
 LIMITS: Final = (
     "It knows seven expressions, and faces that look more or less into the camera. "
     "An expression is not a feeling."
@@ -28,8 +30,9 @@ def describe_models(session: SessionSeries, about: dict[str, Any]) -> Iterator[s
     told = str(about.get("model") or "").split(", ")
     used = [name for summary in session.streams.values() for name in summary.models]
     for name in dict.fromkeys(filter(None, used or told)):
-        accuracy = _accuracy_of(name, about)
-        yield f"Model {name}: {accuracy}. {LIMITS}"
+        accuracy = _accuracy_of(name.removesuffix(CALIBRATED), about)
+        shifted = SHIFTED if name.endswith(CALIBRATED) else ""
+        yield f"Model {name}: {accuracy}{shifted}. {LIMITS}"
 
 
 def _accuracy_of(model_id: str, about: dict[str, Any]) -> str:
