@@ -12,8 +12,8 @@ person sits down."""
 NEUTRAL_S: Final = 10.0
 EXPRESSION_S: Final = 5.0
 ORDER: Final = ("neutral", "happy", "surprise", "angry", "sad")
-"""Expressions that most people can show when asked. Fear and disgust are left out: posed ones differ
-most from FER2013's."""
+"""Expressions that most people can show when asked. Fear and disgust, which the model knows least,
+are left out."""
 FINISHED: Final = "thank you"
 """Label of the marker after the last expression."""
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -17,7 +17,7 @@ from affectline.common.model.calibration import CALIBRATED, Material
 from affectline.common.settings.pipeline import ClassifierSettings
 from affectline.common.vision.preprocessing import FER_SIZE, to_square
 from affectline.common.wire.messages import Emotion, Marker
-from affectline.services.calibration.shift import FaceBlock
+from affectline.services.calibration.shift import FaceBlock, split_unseen
 from affectline.services.calibration.stretches import (
     SetMarker,
     Stretch,
@@ -51,6 +51,20 @@ class LabelledFaces:
     material: Material
     person: str | None = None
     """The participant, if known."""
+
+    def without_unseen(self) -> tuple["LabelledFaces", list[str]]:
+        """The faces without those of expressions that the model hardly sees, and their names.
+
+        Raises:
+            AffectlineError: None are left.
+        """
+        blocks, unseen = split_unseen(self.blocks)
+        names = [LABELS[label] for label in unseen]
+        if not blocks:
+            raise AffectlineError(
+                f"{', '.join(names)}: hardly seen in these faces", "add a neutral face: --neutral"
+            )
+        return replace(self, blocks=tuple(blocks)), names
 
     def counts(self) -> dict[str, int]:
         """Number of faces by expression."""

@@ -35,9 +35,7 @@ def make_calibration(
     """
     typical = typical_results(faces.label_set)
     figures = cross_validate(faces.blocks, typical, strength)
-    fitted = tuple(
-        round(float(one), DIGITS) for one in fit_shift(faces.blocks, typical, strength)
-    )
+    fitted = tuple(round(float(one), DIGITS) for one in fit_shift(faces.blocks, typical, strength))
     validation = CrossValidation(
         blocks=len(faces.blocks),
         log_loss=round(float(figures.log_loss.mean()), 4),

@@ -32,6 +32,13 @@ Floats = NDArray[np.float64]
 STRENGTH: Final = 2.0
 """How strongly the shift is pulled towards 0: the smallest one that costs typical people less than
 0.005 of log loss on average (docs/calibration.md)."""
+LEAST_GAIN: Final = 0.01
+"""By how much the mean log loss has to fall on faces left out of the fit."""
+LARGEST_LOSS: Final = 0.1
+"""By how much the log loss of a single expression may grow on them."""
+LEAST_SEEN: Final = 0.1
+"""Minimum mean probability of an expression other than neutral: below it, nobody knows whether the
+person showed it."""
 GAP_S: Final = 0.5
 """Faces this near to a block that is left out are left out with it, in s: they are the same
 face."""
@@ -89,14 +96,32 @@ class HeldOutFigures:
 
     @property
     def helps(self) -> bool:
-        """Whether the mean log loss over the expressions is smaller with the shift."""
-        return bool(self.calibrated_log_loss.mean() < self.log_loss.mean())
+        """Whether the mean log loss falls with the shift, and that of no expression grows much."""
+        gain = self.log_loss - self.calibrated_log_loss
+        return bool(gain.mean() >= LEAST_GAIN and gain.min() >= -LARGEST_LOSS)
 
 
 def typical_results(label_set: str) -> Floats:
     """What a model gives typical faces, ``(7, 7)``; rows are labels, and sum to 1."""
     table = np.asarray(TYPICAL.get(label_set, TYPICAL["fer2013"]), np.float64)
     return np.asarray(table / table.sum(axis=1, keepdims=True))
+
+
+def split_unseen(blocks: Sequence[FaceBlock]) -> tuple[list[FaceBlock], list[int]]:
+    """Separate expressions that the model hardly sees: they were not shown, or it cannot tell.
+
+    Args:
+        blocks: The person's faces.
+
+    Returns:
+        The blocks of the other expressions, and the labels left out; neutral always stays.
+    """
+    unseen = [
+        label
+        for label, faces in _by_label(blocks).items()
+        if LABELS[label] != "neutral" and np.exp(faces[:, label]).mean() < LEAST_SEEN
+    ]
+    return [block for block in blocks if block.label not in unseen], unseen
 
 
 def fit_shift(blocks: Sequence[FaceBlock], typical: Floats, strength: float = STRENGTH) -> Floats:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from affectline.common.errors import AffectlineError
@@ -85,7 +86,7 @@ def check_apart(stretches: Sequence[Stretch]) -> None:
         AffectlineError: Two stretches overlap.
     """
     ordered = sorted(stretches, key=lambda one: one.begin_s)
-    for one, following in zip(ordered, ordered[1:], strict=False):
+    for one, following in pairwise(ordered):
         if following.begin_s < one.end_s:
             raise AffectlineError(
                 f"{one.label} {one.begin_s:g}..{one.end_s:g} and {following.label} "

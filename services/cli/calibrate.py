@@ -126,6 +126,9 @@ def calibrate(
     else:
         faces, folder = _from_source(context, source, stretches, settings, quiet=as_json)
         person = settings.study.participant
+    faces, unseen = faces.without_unseen()
+    for label in unseen:
+        typer.echo(f"affectline: {label} is left out: the model hardly sees it here", err=True)
     calibration, figures = make_calibration(faces, person, strength or STRENGTH)
     written = write_calibration(calibration, folder)
     _tell(calibration, figures, written, as_json=as_json)
@@ -275,3 +278,5 @@ def _tell(
     else:
         typer.echo("It does not help on faces left out of the fit: it is switched off.")
     typer.echo(f"  {os.path.relpath(written)}")
+    if set(calibration.faces) == {"neutral"}:
+        typer.echo("Only a neutral face was shown: other expressions were not tested.")

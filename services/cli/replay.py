@@ -87,9 +87,7 @@ def replay(
         recording=with_recording_overrides(settings.recording, record=record, privacy=privacy),
         detector=with_detector(settings.detector, detector),
         classifier=with_calibration(
-            with_overrides(
-                settings.classifier, model=model, label_set=label_set, backend=backend
-            ),
+            with_overrides(settings.classifier, model=model, label_set=label_set, backend=backend),
             calibration,
         ),
     )
