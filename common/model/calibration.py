@@ -121,6 +121,18 @@ class Calibration(BaseModel):
                 "calibrate again with this model, or name the other one with --model",
             )
 
+    def require_person(self, participant: str | None) -> None:
+        """Check that it is of the participant, if both are known.
+
+        Raises:
+            AffectlineError: It is of somebody else.
+        """
+        if participant and self.person and participant != self.person:
+            raise AffectlineError(
+                f"participant {participant}: the calibration is of {self.person}",
+                "name that person's own calibration, or none",
+            )
+
 
 def calibrated_id(model_id: str, calibration: Calibration | None) -> str:
     """A model's id in results: with `CALIBRATED` if a calibration shifts them."""

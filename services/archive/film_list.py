@@ -351,6 +351,7 @@ def settings_for(film: ListedFilm, settings: PipelineSettings) -> PipelineSettin
 def _calibrated(film: ListedFilm, settings: PipelineSettings) -> ClassifierSettings:
     try:
         calibration = read_calibration(Path(film.columns[CALIBRATION]))
+        calibration.require_person(film.columns.get(SUBJECT) or settings.study.participant)
     except AffectlineError as error:
         problem = error.problem.removeprefix("--calibration ")
         raise AffectlineError(f"PATH {film.origin}: {problem}", error.fix) from error

@@ -70,8 +70,9 @@ def write_calibration(calibration: Calibration, folder: Path) -> Path:
     """
     path = folder / CALIBRATION_FILE
     try:
-        file_access.make_folder(folder, file_access.OWNER)
-        with file_access.as_the_session(path):
+        # Readable by its owner alone, or like the session that it is in
+        with file_access.restricted(group=False), file_access.as_the_session(path):
+            file_access.make_folder(folder)
             atomic_file.write_text(path, calibration.model_dump_json(indent=1) + "\n")
     except OSError as error:
         raise AffectlineError(

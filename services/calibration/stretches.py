@@ -70,7 +70,7 @@ def find_stretches(
     ends = [marker.at_s for marker in ordered[1:]]
     found = [
         Stretch(marker.label, marker.at_s + SETTLE_S, min(end_s, marker.at_s + LONGEST_S))
-        for marker, end_s in zip(ordered, [*ends, float("inf")], strict=True)
+        for marker, end_s in zip(ordered, [*ends, float("inf")], strict=False)
         if marker.label in LABELS
     ]
     found += [

@@ -79,7 +79,7 @@ class GroupedCommands(TyperGroup):
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help: it fits a screen of 80 columns and 43 lines."""
         name = ctx.command_path
-        formatter.write(f"Usage: {name} COMMAND [OPTIONS]     {name} COMMAND --help shows more\n\n")
+        formatter.write(f"Usage: {name} COMMAND [OPTIONS]     {name} COMMAND --help shows more\n")
         formatter.write(f"{self.help}\n\n")
         for title, commands in GROUPS.items():
             formatter.write(f"{title}\n")

@@ -219,11 +219,7 @@ def with_calibration(
     loaded = artifact.load(settings.model)
     loaded.require_label_set(settings.label_set)
     calibration.require_model(loaded.model_id_for(settings.label_set), settings.label_set)
-    if participant and calibration.person and participant != calibration.person:
-        raise AffectlineError(
-            f"--participant {participant}: the calibration is of {calibration.person}",
-            "name that person's own calibration, or none",
-        )
+    calibration.require_person(participant)
     if not calibration.is_on:
         typer.echo("affectline: the calibration is off: it did not help", err=True)
     overridden: ClassifierSettings = with_overrides(settings, calibration=calibration)

@@ -1,11 +1,14 @@
 """The classifier's stage, with the real model."""
 
 import time
+from typing import Any
 
 import numpy as np
 import pytest
 
+from affectline.common.errors import AffectlineError
 from affectline.common.model.artifact import load
+from affectline.common.model.calibration import Calibration
 from affectline.common.runtime.stage import StageContext
 from affectline.common.settings.hub import Delivery
 from affectline.common.settings.pipeline import ClassifierSettings
@@ -14,6 +17,7 @@ from affectline.common.wire.messages import Face, Packet, Scores
 from affectline.services.classifier.backends import open_model
 from affectline.services.classifier.spec import ClassifierProcess
 from affectline.services.classifier.stage import Classifier
+from tests.calibrations import OFF, SHIFT, calibration
 from tests.samples import FACES, QUALITY
 
 
@@ -101,3 +105,35 @@ def test_asked_for_votes_it_gives_the_model_s_other_answer(classifier: Classifie
     for one, other in zip(labels.distributions, votes.distributions, strict=True):
         assert sum(other) == pytest.approx(1, abs=1e-5)
         assert one != other
+
+
+def start_calibrated(calibration: Calibration, **settings: Any) -> Classifier:
+    chosen = ClassifierSettings(calibration=calibration, **settings)
+    stage = Classifier(ClassifierProcess(name="1", settings=chosen))
+    stage.context = StageContext("classifier/1", "lossless")
+    stage.setup()
+    return stage
+
+
+def test_a_calibration_shifts_every_distribution_and_the_model_says_so(
+    classifier: Classifier,
+) -> None:
+    plain = answer(classifier, packet(3))
+    shifted = answer(start_calibrated(calibration()), packet(3))
+    assert shifted.model == f"{plain.model}+calibrated"
+    for one, other in zip(plain.distributions, shifted.distributions, strict=True):
+        expected = np.array(one) * np.exp(SHIFT)
+        assert other == pytest.approx(expected / expected.sum(), abs=1e-5)
+
+
+def test_a_calibration_that_is_off_changes_nothing(classifier: Classifier) -> None:
+    plain = answer(classifier, packet(3))
+    off = answer(start_calibrated(calibration(shift=OFF)), packet(3))
+    assert (off.model, off.distributions) == (plain.model, plain.distributions)
+
+
+def test_a_calibration_of_another_model_or_label_set_is_refused() -> None:
+    with pytest.raises(AffectlineError, match="made with the model other@12345678, not vgg16"):
+        start_calibrated(calibration(model="other@12345678"))
+    with pytest.raises(AffectlineError, match="made with the labels fer2013, not ferplus"):
+        start_calibrated(calibration(), label_set="ferplus")
