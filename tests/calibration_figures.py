@@ -24,6 +24,7 @@ from affectline.common.wire.messages import Emotion, Packet
 from affectline.services.analysis.direct_run import DirectRun
 from affectline.services.calibration.shift import (
     FaceBlock,
+    cross_validate,
     fit_shift,
     typical_results,
 )
@@ -226,9 +227,16 @@ def print_people(folder: Path) -> None:
     for name, own in people.items():
         others = [one for one in people if one != name]
         best = min(STRENGTHS, key=lambda s: sum(gains[one, s] for one in others))
-        for strength in (best, 2.0):
+        for strength in dict.fromkeys((best, 2.0)):
             shift = fit_shift(halves(own)[0], typical, strength)
-            say(f"{name}, strength {strength:g}{' (chosen on the others)' * (strength == best)}")
+            parts = [
+                block(one.label, logs)
+                for one in halves(own)[0]
+                for logs in np.array_split(one.log_probabilities, 4)
+            ]
+            decided = "on" if cross_validate(parts, typical, strength).helps else "off"
+            chosen = " (chosen on the others)" * (strength == best)
+            say(f"{name}, strength {strength:g}{chosen}: {decided} by its first half")
             for one in halves(own)[1]:
                 say(f"    second half, {LABELS[one.label]}: {figures(one, shift)}")
             if NEUTRAL in own:

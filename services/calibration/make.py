@@ -7,7 +7,7 @@ from affectline.common import atomic_file, file_access
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
 from affectline.common.model.calibration import CALIBRATION_FILE, Calibration, CrossValidation
-from affectline.services.calibration.labelled_faces import LabelledFaces
+from affectline.services.calibration.person_faces import PersonFaces
 from affectline.services.calibration.shift import (
     STRENGTH,
     HeldOutFigures,
@@ -21,7 +21,7 @@ DIGITS = 4
 
 
 def make_calibration(
-    faces: LabelledFaces, person: str | None, strength: float = STRENGTH
+    faces: PersonFaces, person: str | None, strength: float = STRENGTH
 ) -> tuple[Calibration, HeldOutFigures]:
     """Fit a shift to a person's faces; it is off if it does not help on faces left out of the fit.
 

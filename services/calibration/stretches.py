@@ -18,7 +18,7 @@ LEAST_S: Final = 2.0
 _RANGE: Final = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)s?(?:\.\.|-)(\d{1,6}(?:\.\d{1,6})?)s?")
 
 
-class Stretch(NamedTuple):
+class ShownExpression(NamedTuple):
     """A stretch of time with one expression, in s from the session's start."""
 
     label: str
@@ -33,7 +33,7 @@ class SetMarker(NamedTuple):
     label: str
 
 
-def parse_stretch(label: str, text: str) -> Stretch:
+def parse_stretch(label: str, text: str) -> ShownExpression:
     """Parse the value of an option such as ``--happy 10..15``, or ``10-15``.
 
     Raises:
@@ -50,12 +50,12 @@ def parse_stretch(label: str, text: str) -> Stretch:
             f"--{label} {text}: {max(0.0, end_s - begin_s):g} s",
             f"name at least {LEAST_S:g} s of the expression",
         )
-    return Stretch(label, begin_s, end_s)
+    return ShownExpression(label, begin_s, end_s)
 
 
 def find_stretches(
     markers: Iterable[SetMarker], annotations: Sequence[Annotation]
-) -> list[Stretch]:
+) -> list[ShownExpression]:
     """The stretches that a session's own markers and annotations name.
 
     A marker with an expression's name begins a stretch, which lasts until the next marker, at most
@@ -69,17 +69,19 @@ def find_stretches(
     ordered = sorted(markers)
     ends = [marker.at_s for marker in ordered[1:]]
     found = [
-        Stretch(marker.label, marker.at_s + SETTLE_S, min(end_s, marker.at_s + LONGEST_S))
+        ShownExpression(marker.label, marker.at_s + SETTLE_S, min(end_s, marker.at_s + LONGEST_S))
         for marker, end_s in zip(ordered, [*ends, float("inf")], strict=False)
         if marker.label in LABELS
     ]
     found += [
-        Stretch(one.label, one.begin_s, one.end_s) for one in annotations if one.label in LABELS
+        ShownExpression(one.label, one.begin_s, one.end_s)
+        for one in annotations
+        if one.label in LABELS
     ]
     return [one for one in found if one.end_s - one.begin_s >= LEAST_S]
 
 
-def check_apart(stretches: Sequence[Stretch]) -> None:
+def check_apart(stretches: Sequence[ShownExpression]) -> None:
     """Check that no moment is said to show two expressions.
 
     Raises:

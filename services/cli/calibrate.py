@@ -24,9 +24,9 @@ from affectline.services.cli.options import (
 if TYPE_CHECKING:
     from affectline.common.model.calibration import Calibration
     from affectline.common.settings.pipeline import PipelineSettings
-    from affectline.services.calibration.labelled_faces import LabelledFaces
+    from affectline.services.calibration.person_faces import PersonFaces
     from affectline.services.calibration.shift import HeldOutFigures
-    from affectline.services.calibration.stretches import Stretch
+    from affectline.services.calibration.stretches import ShownExpression
 
 
 def _range(label: str) -> Any:
@@ -88,8 +88,8 @@ def calibrate(
 
     Example: affectline calibrate anna.mp4 --neutral 0..10 --happy 10..15 --out sessions/anna
     """
-    from affectline.services.calibration.labelled_faces import is_collection, read_collected_faces
     from affectline.services.calibration.make import make_calibration, write_calibration
+    from affectline.services.calibration.person_faces import is_collection, read_collected_faces
     from affectline.services.calibration.shift import STRENGTH
     from affectline.services.calibration.stretches import check_apart, parse_stretch
 
@@ -131,10 +131,10 @@ def calibrate(
         typer.echo(f"affectline: {label} is left out: the model hardly sees it here", err=True)
     calibration, figures = make_calibration(faces, person, strength or STRENGTH)
     written = write_calibration(calibration, folder)
-    _tell(calibration, figures, written, as_json=as_json)
+    _print_result(calibration, figures, written, as_json=as_json)
 
 
-def _refuse_ranges(stretches: "list[Stretch]", why: str) -> None:
+def _refuse_ranges(stretches: "list[ShownExpression]", why: str) -> None:
     if stretches:
         raise AffectlineError(f"--{stretches[0].label} with this SOURCE: {why}", "leave it out")
 
@@ -155,8 +155,8 @@ def _session_folder(path: Path) -> Path:
     return session_folder(locate(path))
 
 
-def _from_session(path: Path, stretches: "list[Stretch]") -> "LabelledFaces":
-    from affectline.services.calibration.labelled_faces import read_session_faces
+def _from_session(path: Path, stretches: "list[ShownExpression]") -> "PersonFaces":
+    from affectline.services.calibration.person_faces import read_session_faces
 
     return read_session_faces(path, stretches)
 
@@ -164,15 +164,15 @@ def _from_session(path: Path, stretches: "list[Stretch]") -> "LabelledFaces":
 def _from_source(
     context: typer.Context,
     source: str,
-    stretches: "list[Stretch]",
+    stretches: "list[ShownExpression]",
     settings: "PipelineSettings",
     *,
     quiet: bool,
-) -> "tuple[LabelledFaces, Path]":
+) -> "tuple[PersonFaces, Path]":
     """Analyse a film or a camera into a session folder; return its faces and the folder."""
     from affectline.common.settings.sources import choose_source
-    from affectline.services.calibration.labelled_faces import read_session_faces
-    from affectline.services.calibration.stretches import Stretch
+    from affectline.services.calibration.person_faces import read_session_faces
+    from affectline.services.calibration.stretches import ShownExpression
     from affectline.services.supervisor.plan import complete
 
     chosen = choose_source(source, settings.sources)
@@ -188,7 +188,7 @@ def _from_source(
         _analyse(settings, quiet=quiet)
     folder = settings.sink.out or Path()
     if not stretches and not chosen.is_live:
-        stretches = [Stretch("neutral", 0.0, _length_s(folder))]
+        stretches = [ShownExpression("neutral", 0.0, _length_s(folder))]
     return read_session_faces(folder, stretches, "camera" if chosen.is_live else "film"), folder
 
 
@@ -254,7 +254,7 @@ def _guide(context: typer.Context, settings: "PipelineSettings", *, quiet: bool)
     typer.echo("Thank you.", err=True)
 
 
-def _tell(
+def _print_result(
     calibration: "Calibration", figures: "HeldOutFigures", written: Path, *, as_json: bool
 ) -> None:
     import os

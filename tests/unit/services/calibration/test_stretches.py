@@ -11,7 +11,7 @@ from affectline.services.calibration.guide import (
 )
 from affectline.services.calibration.stretches import (
     SetMarker,
-    Stretch,
+    ShownExpression,
     check_apart,
     find_stretches,
     parse_stretch,
@@ -21,7 +21,7 @@ from affectline.services.sessions.edits import Annotation
 
 @pytest.mark.parametrize("text", ["10..15", "10-15", "10s..15s", " 10.0..15 "])
 def test_a_range_is_read(text: str) -> None:
-    assert parse_stretch("happy", text) == Stretch("happy", 10, 15)
+    assert parse_stretch("happy", text) == ShownExpression("happy", 10, 15)
 
 
 @pytest.mark.parametrize(
@@ -47,17 +47,17 @@ def test_markers_and_annotations_name_stretches() -> None:
         Annotation(begin_s=40, end_s=45, label="tunnel"),
     ]
     assert find_stretches(markers, noted) == [
-        Stretch("neutral", 11, 20),
-        Stretch("angry", 201, 260),
-        Stretch("happy", 30, 35),
+        ShownExpression("neutral", 11, 20),
+        ShownExpression("angry", 201, 260),
+        ShownExpression("happy", 30, 35),
     ]
     assert not find_stretches([], [])
 
 
 def test_a_moment_shows_one_expression() -> None:
-    check_apart([Stretch("happy", 5, 10), Stretch("neutral", 0, 5)])
+    check_apart([ShownExpression("happy", 5, 10), ShownExpression("neutral", 0, 5)])
     with pytest.raises(AffectlineError, match=r"neutral 0..6 and happy 5..10 overlap"):
-        check_apart([Stretch("happy", 5, 10), Stretch("neutral", 0, 6)])
+        check_apart([ShownExpression("happy", 5, 10), ShownExpression("neutral", 0, 6)])
 
 
 def test_the_guide_takes_half_a_minute_and_says_each_prompt_once() -> None:

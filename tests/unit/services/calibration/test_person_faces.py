@@ -15,18 +15,18 @@ from affectline.common.model.artifact import load
 from affectline.common.model.calibration import read_calibration
 from affectline.common.settings.pipeline import ClassifierSettings
 from affectline.common.wire.messages import Emotion, FaceEmotion, Marker, Quality
-from affectline.services.calibration.labelled_faces import (
-    MOST_BLOCKS,
-    is_collection,
-    read_collected_faces,
-    read_session_faces,
-)
 from affectline.services.calibration.make import (
     describe_figures,
     make_calibration,
     write_calibration,
 )
-from affectline.services.calibration.stretches import Stretch
+from affectline.services.calibration.person_faces import (
+    MOST_BLOCKS,
+    is_collection,
+    read_collected_faces,
+    read_session_faces,
+)
+from affectline.services.calibration.stretches import ShownExpression
 from affectline.services.collect.collection import Collection
 from affectline.services.sink.csv_writer import CsvWriter
 from tests.unit.services.collect.faces import face_crop
@@ -70,7 +70,9 @@ def session(
 
 def test_a_session_s_stretches_become_blocks_of_time(tmp_path: Path) -> None:
     folder = session(tmp_path / "s", participant="07")
-    found = read_session_faces(folder, [Stretch("neutral", 0, 10), Stretch("happy", 10, 15)])
+    found = read_session_faces(
+        folder, [ShownExpression("neutral", 0, 10), ShownExpression("happy", 10, 15)]
+    )
     assert found.counts() == {"happy": 50, "neutral": 100}
     assert (found.model, found.label_set, found.person) == ("m@1", "fer2013", "07")
     assert len(found.blocks) == 2 * MOST_BLOCKS
@@ -102,7 +104,7 @@ def test_a_session_that_does_not_suit_is_refused(
 def test_a_stretch_without_faces_is_told(tmp_path: Path) -> None:
     folder = session(tmp_path / "s")
     with pytest.raises(AffectlineError, match=r"sad 40..45: only 0 frames have one face"):
-        read_session_faces(folder, [Stretch("sad", 40, 45)])
+        read_session_faces(folder, [ShownExpression("sad", 40, 45)])
     (folder / "markers.csv").write_text("")
     with pytest.raises(AffectlineError, match="no marker or annotation names an expression"):
         read_session_faces(folder, [])
@@ -126,7 +128,7 @@ def test_a_calibration_is_made_and_kept_in_the_session(tmp_path: Path) -> None:
 
 
 def test_a_calibration_that_does_not_help_is_kept_switched_off(tmp_path: Path) -> None:
-    faces = read_session_faces(session(tmp_path / "s"), [Stretch("happy", 10, 15)])
+    faces = read_session_faces(session(tmp_path / "s"), [ShownExpression("happy", 10, 15)])
     made, _ = make_calibration(faces, None)
     assert not made.is_on
     assert any(made.fitted)
@@ -134,11 +136,13 @@ def test_a_calibration_that_does_not_help_is_kept_switched_off(tmp_path: Path) -
 
 def test_expressions_that_are_hardly_seen_are_left_out(tmp_path: Path) -> None:
     folder = session(tmp_path / "s")
-    both = read_session_faces(folder, [Stretch("fear", 10, 15), Stretch("neutral", 0, 10)])
+    both = read_session_faces(
+        folder, [ShownExpression("fear", 10, 15), ShownExpression("neutral", 0, 10)]
+    )
     kept, unseen = both.without_unseen()
     assert (unseen, list(kept.counts())) == (["fear"], ["neutral"])
     with pytest.raises(AffectlineError, match="fear: hardly seen in these faces"):
-        read_session_faces(folder, [Stretch("fear", 10, 15)]).without_unseen()
+        read_session_faces(folder, [ShownExpression("fear", 10, 15)]).without_unseen()
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:

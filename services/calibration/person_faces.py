@@ -20,7 +20,7 @@ from affectline.common.wire.messages import Emotion, Marker
 from affectline.services.calibration.shift import FaceBlock, split_unseen
 from affectline.services.calibration.stretches import (
     SetMarker,
-    Stretch,
+    ShownExpression,
     check_apart,
     find_stretches,
 )
@@ -41,7 +41,7 @@ MOST_CROWDED: Final = 0.5
 
 
 @dataclass(frozen=True)
-class LabelledFaces:
+class PersonFaces:
     """Faces of one person with known expressions."""
 
     blocks: tuple[FaceBlock, ...]
@@ -52,7 +52,7 @@ class LabelledFaces:
     person: str | None = None
     """The participant, if known."""
 
-    def without_unseen(self) -> tuple["LabelledFaces", list[str]]:
+    def without_unseen(self) -> tuple["PersonFaces", list[str]]:
         """The faces without those of expressions that the model hardly sees, and their names.
 
         Raises:
@@ -80,8 +80,8 @@ class _Moment(NamedTuple):
 
 
 def read_session_faces(
-    path: Path, stretches: Sequence[Stretch], material: Material = "session"
-) -> LabelledFaces:
+    path: Path, stretches: Sequence[ShownExpression], material: Material = "session"
+) -> PersonFaces:
     """The faces of a session in which a person showed known expressions.
 
     Args:
@@ -120,7 +120,7 @@ def read_session_faces(
     blocks = [block for stretch in chosen for block in _cut(stretch, moments)]
     (model,) = models
     label_set = _label_set_of(recording, path)
-    return LabelledFaces(tuple(blocks), model, label_set, material, _participant_of(recording))
+    return PersonFaces(tuple(blocks), model, label_set, material, _participant_of(recording))
 
 
 def _check_faces(
@@ -143,7 +143,7 @@ def _check_faces(
         )
 
 
-def _cut(stretch: Stretch, moments: Sequence[_Moment]) -> Iterator[FaceBlock]:
+def _cut(stretch: ShownExpression, moments: Sequence[_Moment]) -> Iterator[FaceBlock]:
     """Cut a stretch into blocks of time of equal length.
 
     Raises:
@@ -197,7 +197,7 @@ def is_collection(folder: Path) -> bool:
 
 def read_collected_faces(
     folder: Path, person: str | None, settings: ClassifierSettings
-) -> LabelledFaces:
+) -> PersonFaces:
     """The faces that one person gave to a collection, classified now.
 
     Every picture is a block of its own.
@@ -238,7 +238,7 @@ def read_collected_faces(
         for one, row in zip(chosen, logs, strict=True)
     )
     model_id = loaded.model_id_for(settings.label_set)
-    return LabelledFaces(blocks, model_id, settings.label_set, "collection", chosen[0].person)
+    return PersonFaces(blocks, model_id, settings.label_set, "collection", chosen[0].person)
 
 
 def _check_samples(
