@@ -1,6 +1,7 @@
 """The classifier's stage, with the real model."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,11 @@ from affectline.common.model.artifact import load
 from affectline.common.model.calibration import Calibration
 from affectline.common.runtime.stage import StageContext
 from affectline.common.settings.hub import Delivery
-from affectline.common.settings.pipeline import ClassifierSettings
+from affectline.common.settings.pipeline import ClassifierSettings, PipelineSettings
 from affectline.common.vision.preprocessing import prepare_faces, to_three_channels, to_vgg16
 from affectline.common.wire.messages import Face, Packet, Scores
 from affectline.services.classifier.backends import open_model
-from affectline.services.classifier.spec import ClassifierProcess
+from affectline.services.classifier.spec import ClassifierProcess, configure
 from affectline.services.classifier.stage import Classifier
 from tests.calibrations import OFF, SHIFT, calibration
 from tests.samples import FACES, QUALITY
@@ -137,3 +138,12 @@ def test_a_calibration_of_another_model_or_label_set_is_refused() -> None:
         start_calibrated(calibration(model="other@12345678"))
     with pytest.raises(AffectlineError, match="made with the labels fer2013, not ferplus"):
         start_calibrated(calibration(), label_set="ferplus")
+
+
+def test_its_own_command_takes_a_calibration(tmp_path: Path) -> None:
+    (tmp_path / "calibration.json").write_text(calibration().model_dump_json())
+    process = configure(PipelineSettings(), "live", calibration=tmp_path)
+    assert process.settings.calibration == calibration()
+    again = ClassifierProcess.model_validate_json(process.model_dump_json())
+    assert again.settings == process.settings, "as it is sent to the process"
+    assert configure(PipelineSettings(), "live").settings.calibration is None
