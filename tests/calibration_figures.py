@@ -40,7 +40,7 @@ NEUTRAL: Final = LABELS.index("neutral")
 FIVE: Final = tuple(map(LABELS.index, ("neutral", "happy", "surprise", "angry", "sad")))
 Y, X = np.mgrid[0:48, 0:48].astype(np.float32)
 
-# Frames of the clips that show an expression, as two people would agree; the rest is left out
+# Frames of the clips that show an expression, chosen by eye; the rest is left out
 CLIPS: Final[dict[str, dict[str, list[tuple[int, int]]]]] = {
     "smiling_man": {"neutral": [(0, 15)], "happy": [(24, 72)]},
     "carphone": {"neutral": [(0, 54), (72, 101)], "surprise": [(58, 69), (106, 120)]},

@@ -30,8 +30,8 @@ from affectline.common.model.calibration import LARGEST_SHIFT
 
 Floats = NDArray[np.float64]
 STRENGTH: Final = 2.0
-"""How strongly the shift is pulled towards 0: the smallest one that costs typical people less than
-0.005 of log loss on average (docs/calibration.md)."""
+"""How strongly the shift is pulled towards 0: chosen so that typical people lose about 0.005 of log
+loss at most (docs/calibration.md)."""
 LEAST_GAIN: Final = 0.01
 """By how much the mean log loss has to fall on faces left out of the fit."""
 LARGEST_LOSS: Final = 0.1
