@@ -11,6 +11,12 @@ FORMER_NAMES: Final[dict[str, Answer]] = {"fer2013": "labels", "ferplus": "votes
 """Names of answers when the option was called ``--label-set``."""
 
 
+def answer_of(model_id: str) -> Answer:
+    """The answer that a model's identity in messages names, such as ``vgg16-48@1f3a9c02+votes``."""
+    named = model_id.split("+")[1:]
+    return next((name for name in get_args(Answer) if name in named), "labels")
+
+
 def parse_answer(text: str) -> Answer:
     """Parse the name of an answer, in the current or the former spelling.
 

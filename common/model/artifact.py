@@ -211,7 +211,10 @@ def load(folder: Path = DEFAULT_MODEL) -> Artifact:
 
 
 def to_probabilities(
-    outputs: NDArray[Any], manifest: Manifest, answer: Answer = "labels"
+    outputs: NDArray[Any],
+    manifest: Manifest,
+    answer: Answer = "labels",
+    shift: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
     """Convert a model's outputs to probabilities, as defined by its manifest.
 
@@ -219,10 +222,21 @@ def to_probabilities(
         outputs: ``(N, 7)`` model outputs, or ``(N, 14)`` from a model with two label sets.
         manifest: Defines whether they are logits or probabilities, and the temperatures.
         answer: Whose labels to predict, which the model must have been trained for.
+        shift: Added to the logarithms of the probabilities, ``(7,)``: a person's calibration. None:
+            the model's own result.
 
     Returns:
         ``(N, 7)``; rows sum to 1. Int8 probabilities, which do not quite, are normalized.
     """
+    found = _answer(outputs, manifest, answer)
+    if shift is None:
+        return found
+    shifted = found * np.exp(shift)
+    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
+
+
+def _answer(outputs: NDArray[Any], manifest: Manifest, answer: Answer) -> NDArray[np.float64]:
+    """The model's own probabilities ``(N, 7)``."""
     labels, votes = outputs[:, : len(LABELS)], outputs[:, len(LABELS) :]
     if answer == "labels" or manifest.votes_temperature is None:
         return _normalise(labels, manifest.output, manifest.temperature)

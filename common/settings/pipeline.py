@@ -13,6 +13,7 @@ from pydantic import (
 
 from affectline.common.errors import AffectlineError
 from affectline.common.model.answer import FORMER_NAMES, Answer
+from affectline.common.model.calibration import CalibrationSetting
 from affectline.common.model.shipped_digests import DEFAULT_MODEL
 from affectline.common.settings.biometrics import (
     DEFAULT_TIME_ZONE,
@@ -43,6 +44,9 @@ class ClassifierSettings(Settings):
     (``votes``), or both (``consensus``). None: both, or FER2013's if the model was trained without
     votes. Older files may use ``label_set: fer2013`` or ``label_set: ferplus``."""
     backend: Backend = "litert"
+    calibration: CalibrationSetting = None
+    """One person's calibration (docs/calibration.md): in a file, the path of ``calibration.json``
+    or of the session folder that has it. None: the model's own results."""
     max_age_ms: Annotated[float, Field(gt=0)] = 200.0
     """Live delivery: crops older than this are answered with "stale" instead of a distribution."""
     instances: Annotated[int, Field(ge=1, le=64)] = 1

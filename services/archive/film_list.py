@@ -20,9 +20,10 @@ from pydantic import ValidationError
 from affectline.common.address import is_stored
 from affectline.common.errors import AffectlineError
 from affectline.common.identifiers import to_name
+from affectline.common.model.calibration import read_calibration
 from affectline.common.settings.biometrics import SIGNALS, BiometricsSettings
 from affectline.common.settings.model import explain
-from affectline.common.settings.pipeline import PipelineSettings
+from affectline.common.settings.pipeline import ClassifierSettings, PipelineSettings
 from affectline.common.settings.source_kind import FILM_SUFFIXES, is_picture, kind_of, source_path
 from affectline.common.settings.sources import SourceSettings, as_text, name_sources
 from affectline.common.settings.study import STUDY_FIELDS, StudySettings
@@ -31,6 +32,10 @@ from affectline.services.archive.stored_files import list_files, read_file
 PATH_COLUMNS: Final = ("film", "path", "file", "video")
 """Possible names of the column with the films, in any case."""
 START, SENSORS, SUBJECT = "start", "sensors", "participant"
+CALIBRATION: Final = "calibration"
+"""Column with the calibration of the film's person."""
+OWN_COLUMNS: Final = (START, SENSORS, CALIBRATION)
+"""Columns about the run of a film."""
 TIME_COLUMNS: Final = ("time_s", "time", "timestamp")
 """Possible names of the time column, in s, of a table of sensors, if the settings give none."""
 
@@ -224,14 +229,15 @@ def _read_row(path: str, line: int, header: list[str], place: int, cells: list[s
     named = {name: cell.strip() for name, cell in zip(header, cells, strict=False)}
     given = named.pop(header[place])
     columns = {_meant(name): cell for name, cell in named.items() if name and cell}
-    if SENSORS in columns:
-        columns[SENSORS] = _beside(path, columns[SENSORS])
+    for name in (SENSORS, CALIBRATION):
+        if name in columns:
+            columns[name] = _beside(path, columns[name])
     return ListedFilm(_beside(path, given), columns, origin)
 
 
 def _meant(name: str) -> str:
     """A column's name; special names are recognized in any case."""
-    return lower if (lower := name.lower()) in (*STUDY_FIELDS, START, SENSORS) else name
+    return lower if (lower := name.lower()) in (*STUDY_FIELDS, *OWN_COLUMNS) else name
 
 
 def _beside(table: str, text: str) -> str:
@@ -337,7 +343,19 @@ def settings_for(film: ListedFilm, settings: PipelineSettings) -> PipelineSettin
         sensors = _sensors(film, settings)
         others = [one for one in settings.biometrics if one.driver != "csv"]
         changes["biometrics"] = (sensors, *others)
+    if CALIBRATION in film.columns:
+        changes["classifier"] = _calibrated(film, settings)
     return settings.model_copy(update=changes)
+
+
+def _calibrated(film: ListedFilm, settings: PipelineSettings) -> ClassifierSettings:
+    try:
+        calibration = read_calibration(Path(film.columns[CALIBRATION]))
+        calibration.require_person(film.columns.get(SUBJECT) or settings.study.participant)
+    except AffectlineError as error:
+        problem = error.problem.removeprefix("--calibration ")
+        raise AffectlineError(f"PATH {film.origin}: {problem}", error.fix) from error
+    return settings.classifier.model_copy(update={"calibration": calibration})
 
 
 def _study(film: ListedFilm, settings: PipelineSettings) -> dict[str, Any]:
@@ -346,7 +364,7 @@ def _study(film: ListedFilm, settings: PipelineSettings) -> dict[str, Any]:
     for name, text in film.columns.items():
         if name in STUDY_FIELDS:
             study[name] = text
-        elif name not in (START, SENSORS):
+        elif name not in OWN_COLUMNS:
             own[to_name(name) or "column"] = text
     return {**study, "fields": own}
 

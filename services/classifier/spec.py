@@ -4,11 +4,12 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from affectline.common.model.answer import Answer, parse_answer
+from affectline.common.model.calibration import read_calibration
 from affectline.common.runtime.spec import Flag, ProcessSettings, Run, ServiceSpec
 from affectline.common.settings.hub import Delivery
 from affectline.common.settings.pipeline import Backend, ClassifierSettings, PipelineSettings
@@ -50,9 +51,15 @@ def configure(
         Backend | None,
         Flag("litert: the deployed model. tensorflow: the reference model it was converted from."),
     ] = None,
+    calibration: Annotated[
+        Path | None,
+        Flag("One person's calibration, or the session folder that has it.", metavar="FILE"),
+    ] = None,
 ) -> ClassifierProcess:
     """Settings for ``affectline classifier``."""
-    chosen = {"model": model, "answer": answer, "backend": backend}
+    chosen: dict[str, Any] = {"model": model, "answer": answer, "backend": backend}
+    if calibration is not None:
+        chosen["calibration"] = read_calibration(calibration)
     given = {option: value for option, value in chosen.items() if value is not None}
     return ClassifierProcess(
         name=name or f"{socket.gethostname().split('.')[0]}-{os.getpid()}",

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from affectline.common.measurements import Measurements
 from affectline.common.model import artifact
 from affectline.common.model.artifact import to_probabilities
+from affectline.common.model.calibration import calibrated_id
 from affectline.common.runtime.stage import Route, Stage, on
 from affectline.common.vision.preprocessing import FER_SIZE, to_square
 from affectline.common.wire.base import Message
@@ -38,7 +39,12 @@ class Classifier(Stage):
         loaded = artifact.load(self._settings.model)
         self._answer = loaded.choose_answer(self._settings.answer)
         self._manifest = loaded.manifest
-        self._model_id = loaded.model_id_for(self._answer)
+        model_id = loaded.model_id_for(self._answer)
+        calibration = self._settings.calibration
+        if calibration:
+            calibration.require_model(model_id)
+        self._model_id = calibrated_id(model_id, calibration)
+        self._shift = calibration.offsets() if calibration else None
         self._model = open_model(loaded, self._settings.backend, self._threads)
         size = (1, self._manifest.input_height, self._manifest.input_width)
         self._model.predict(np.zeros(size, np.uint8))  # the first run is slow: do it now
@@ -90,7 +96,7 @@ class Classifier(Stage):
         batch = np.stack([self._image(native, small) for native, small in crops_of(packet)])
         runs = [batch[i : i + LARGEST_BATCH] for i in range(0, len(batch), LARGEST_BATCH)]
         outputs = np.concatenate([self._model.predict(run) for run in runs])
-        probabilities = to_probabilities(outputs, self._manifest, self._answer)
+        probabilities = to_probabilities(outputs, self._manifest, self._answer, self._shift)
         return tuple(tuple(row) for row in probabilities.round(6).tolist())
 
     def _image(self, native: bytes | memoryview, small: bytes | memoryview) -> NDArray[np.uint8]:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from affectline.services.cli.options import (
+    CalibrationFile,
     ConfigFile,
     DetectorName,
     GroupAccess,
     PrivacyMode,
     read_settings,
+    with_calibration,
     with_detector,
     with_overrides,
     with_recording_overrides,
@@ -67,6 +69,7 @@ def analyse(
     privacy: PrivacyMode = None,
     group_access: GroupAccess = False,
     detector: DetectorName = None,
+    calibration: CalibrationFile = None,
     config_file: ConfigFile = None,
 ) -> None:
     """Analyse many films: a session folder for each, and one table over all of them.
@@ -85,6 +88,7 @@ def analyse(
         settings,
         recording=with_recording_overrides(settings.recording, record=record, privacy=privacy),
         detector=with_detector(settings.detector, detector),
+        classifier=with_calibration(settings.classifier, calibration, settings.study.participant),
         sink=with_overrides(settings.sink, group_access=group_access or None),
     )
     folder = out or time.strftime("analysis-%Y%m%d-%H%M%S")

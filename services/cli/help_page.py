@@ -14,6 +14,7 @@ GROUPS: Final[dict[str, dict[str, str]]] = {
         "analyse": "many films: a session for each, and one table for all",
         "study": "compare sessions by condition and around events",
         "up": "run a whole pipeline on films, cameras and sensors",
+        "calibrate": "fit the expressions to one person",
     },
     "Live": {
         "mark": "set a marker at the current moment of the session",
@@ -63,8 +64,9 @@ ASKED: Final = "affectline.arguments"
 LEFT_OUT: Final = "affectline.left_out"
 """Where a context keeps the arguments, and the options that its help leaves out."""
 RARE: Final = frozenset({
-    "answer", "as_film", "as_json", "backend", "bind", "classifiers", "group_access", "insecure",
-    "log_format", "log_level", "model", "no_open", "pace", "run", "session", "stats",
+    "answer", "as_film", "as_json", "backend", "bind", "calibration", "classifiers",
+    "group_access", "insecure", "log_format", "log_level", "model", "no_open", "pace", "run",
+    "session", "stats",
     "task", "topics", "trace",
 })  # fmt: skip
 """Options that ``--help`` of a command with many options only names."""
@@ -77,7 +79,7 @@ class GroupedCommands(TyperGroup):
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help: it fits a screen of 80 columns and 43 lines."""
         name = ctx.command_path
-        formatter.write(f"Usage: {name} COMMAND [OPTIONS]     {name} COMMAND --help shows more\n\n")
+        formatter.write(f"Usage: {name} COMMAND [OPTIONS]     {name} COMMAND --help shows more\n")
         formatter.write(f"{self.help}\n\n")
         for title, commands in GROUPS.items():
             formatter.write(f"{title}\n")

@@ -31,6 +31,7 @@ COMMANDS: Final[dict[str, CommandHome]] = {
     "annotate": CommandHome("annotate"),
     "tracks": CommandHome("annotate"),
     "collect": CommandHome("collect"),
+    "calibrate": CommandHome("calibrate", "help_page:BriefCommand"),
     "mark": CommandHome("mark"),
     "subscribe": CommandHome("subscribe"),
     "schema": CommandHome("schema"),

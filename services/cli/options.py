@@ -12,7 +12,7 @@ from affectline.common.settings.choices import Backend, Delivery, Privacy
 if TYPE_CHECKING:
     from affectline.common.settings.detector import DetectorSettings
     from affectline.common.settings.hub import HubSettings
-    from affectline.common.settings.pipeline import PipelineSettings
+    from affectline.common.settings.pipeline import ClassifierSettings, PipelineSettings
     from affectline.common.settings.recording import RecordingSettings
     from affectline.common.settings.study import StudySettings
 
@@ -61,6 +61,14 @@ BackendName = Annotated[
     ),
 ]
 
+CalibrationFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--calibration",
+        metavar="FILE",
+        help="One person's calibration, or the session folder that has it.  [default: none]",
+    ),
+]
 DetectorName = Annotated[
     str | None,
     typer.Option(
@@ -185,6 +193,36 @@ def with_detector(settings: "DetectorSettings", name: str | None) -> "DetectorSe
             f"--detector {name}: {'.'.join(map(str, first['loc']))}: {first['msg']}",
             "set it in a settings file: detector: {backend: " + name + ", ...}, and --config FILE",
         ) from error
+
+
+def with_calibration(
+    settings: "ClassifierSettings", path: Path | None, participant: str | None = None
+) -> "ClassifierSettings":
+    """Apply ``--calibration``, and check a calibration against the model and the participant.
+
+    Args:
+        settings: Settings with the model and answer of the run.
+        path: The value of ``--calibration``; None: that of the settings stays.
+        participant: The participant of the run, if known.
+
+    Raises:
+        AffectlineError: The calibration cannot be read, was made with another model or answer,
+            or belongs to somebody else.
+    """
+    if path is None and settings.calibration is None:
+        return settings
+    from affectline.common.model import artifact
+    from affectline.common.model.calibration import read_calibration
+
+    calibration = settings.calibration if path is None else read_calibration(path)
+    assert calibration  # noqa: S101 - for the type checker
+    loaded = artifact.load(settings.model)
+    calibration.require_model(loaded.model_id_for(settings.answer))
+    calibration.require_person(participant)
+    if not calibration.is_on:
+        typer.echo("affectline: the calibration is off: it did not help", err=True)
+    overridden: ClassifierSettings = with_overrides(settings, calibration=calibration)
+    return overridden
 
 
 def with_study(settings: "StudySettings", **labels: str | None) -> "StudySettings":

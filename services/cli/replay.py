@@ -11,6 +11,7 @@ from affectline.services.cli.options import (
     AsJson,
     BackendName,
     BindHub,
+    CalibrationFile,
     ConfigFile,
     DetectorName,
     GroupAccess,
@@ -21,6 +22,7 @@ from affectline.services.cli.options import (
     Stats,
     read_settings,
     with_bind,
+    with_calibration,
     with_detector,
     with_overrides,
     with_recording_overrides,
@@ -56,6 +58,7 @@ def replay(
     model: Model = None,
     answer: AnswerName = None,
     backend: BackendName = None,
+    calibration: CalibrationFile = None,
     config_file: ConfigFile = None,
     bind: BindHub = None,
     port: HubPort = None,
@@ -83,7 +86,10 @@ def replay(
         ),
         recording=with_recording_overrides(settings.recording, record=record, privacy=privacy),
         detector=with_detector(settings.detector, detector),
-        classifier=with_overrides(settings.classifier, model=model, answer=answer, backend=backend),
+        classifier=with_calibration(
+            with_overrides(settings.classifier, model=model, answer=answer, backend=backend),
+            calibration,
+        ),
     )
     chosen = ReplaySettings(
         file=file.absolute(),

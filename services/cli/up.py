@@ -13,6 +13,7 @@ from affectline.services.cli.options import (
     AsJson,
     BackendName,
     BindHub,
+    CalibrationFile,
     Condition,
     ConfigFile,
     DeliveryMode,
@@ -28,6 +29,7 @@ from affectline.services.cli.options import (
     Task,
     read_settings,
     with_bind,
+    with_calibration,
     with_detector,
     with_overrides,
     with_recording_overrides,
@@ -123,6 +125,7 @@ def up(
     model: Model = None,
     answer: AnswerName = None,
     backend: BackendName = None,
+    calibration: CalibrationFile = None,
     bind: BindHub = None,
     port: HubPort = None,
     as_json: AsJson = False,
@@ -182,7 +185,9 @@ def up(
             backend=backend,
         ),
     )
+    classifier = with_calibration(settings.classifier, calibration, settings.study.participant)
     settings = plan.complete(plan.choose_display(settings, attended=not as_json))
+    settings = with_overrides(settings, classifier=classifier)
     if settings.retention.days is not None:
         _apply_retention(settings)
     with TraceFile(trace) if trace else nullcontext() as traced:

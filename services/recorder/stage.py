@@ -21,6 +21,7 @@ from affectline.common import file_access
 from affectline.common.clock import monotonic, monotonic_ns
 from affectline.common.errors import AffectlineError, InvalidMessage
 from affectline.common.model import artifact
+from affectline.common.model.calibration import calibrated_id
 from affectline.common.recording.reader import FILE, SessionReader
 from affectline.common.recording.writer import SessionWriter, is_empty
 from affectline.common.runtime.event_time import EventTimeMerger, RepeatFilter
@@ -153,7 +154,9 @@ class Recorder(Stage):
         if self._classifier is None:
             return ""
         try:
-            return artifact.load(self._classifier.model).model_id_for(self._classifier.answer)
+            chosen = self._classifier
+            model_id = artifact.load(chosen.model).model_id_for(chosen.answer)
+            return calibrated_id(model_id, chosen.calibration)
         except (AffectlineError, OSError):
             return ""
 

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from affectline.common.errors import AffectlineError
+from affectline.common.model.answer import answer_of
 from affectline.common.model.artifact import Artifact, load
+from affectline.common.model.calibration import CALIBRATED
 from affectline.common.model.shipped_digests import DEFAULT_MODEL
 from affectline.services.report.words import percent
 from affectline.services.sessions.timeseries import SessionSeries
@@ -15,6 +17,7 @@ ACCURACY: Final = {
 }  # fmt: skip
 """For each answer, the metric of a manifest that says how often it is what it predicts."""
 SPLIT: Final = "PrivateTest"
+SHIFTED: Final = " before it was calibrated to one person"
 LIMITS: Final = (
     "It knows seven expressions, and faces that look more or less into the camera. "
     "An expression is not a feeling."
@@ -30,17 +33,17 @@ def describe_models(session: SessionSeries, about: dict[str, Any]) -> Iterator[s
     told = str(about.get("model") or "").split(", ")
     used = [name for summary in session.streams.values() for name in summary.models]
     for name in dict.fromkeys(filter(None, used or told)):
-        accuracy = _accuracy_of(name, about)
-        yield f"Model {name}: {accuracy}. {LIMITS}"
+        accuracy = _accuracy_of(name.removesuffix(CALIBRATED), about)
+        shifted = SHIFTED if name.endswith(CALIBRATED) else ""
+        yield f"Model {name}: {accuracy}{shifted}. {LIMITS}"
 
 
 def _accuracy_of(model_id: str, about: dict[str, Any]) -> str:
     """A model's accuracy, from its manifest."""
-    plain_id, *answers = model_id.split("+")
-    artifact = _find_artifact(plain_id, about)
+    artifact = _find_artifact(model_id.partition("+")[0], about)
     if artifact is None:
         return "its accuracy is unknown here"
-    answer = next((name for name in ("votes", "consensus") if name in answers), "labels")
+    answer = answer_of(model_id)
     key = ACCURACY[answer]
     metrics = artifact.manifest.metrics
     splits = (metrics.get(kind) for kind in artifact.manifest.files)

@@ -98,7 +98,10 @@ EMOTIONS: Final = SessionTable(
         TableColumn("arousal", "number", "-1 to 1", "asleep to agitated, likewise", 6),
         *_distribution_columns(),
         *SIGN_COLUMNS,
-        TableColumn("model", "text", "", "id of the model that classified"),
+        TableColumn(
+            "model", "text", "",
+            "id of the model that classified; `+calibrated`: with a person's calibration",
+        ),
         TableColumn("frame_width", "integer", "px", "width of the frame"),
         TableColumn("frame_height", "integer", "px", "height of the frame"),
         TableColumn("captured_at", "integer", NS, "when it happened, on the session's time line"),

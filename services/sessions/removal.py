@@ -25,6 +25,7 @@ from rich.table import Table
 
 from affectline.common.errors import AffectlineError
 from affectline.common.file_lock import try_lock
+from affectline.common.model.calibration import CALIBRATION_FILE
 from affectline.common.recording.reader import FILE, SessionReader
 from affectline.common.settings.recording import RetentionSettings
 from affectline.services.sessions.columns import EMOTIONS, SAMPLES, SESSION_TABLES, STATES
@@ -37,7 +38,9 @@ HIDDEN: Final = ".affectline-deleting-"
 REPORT: Final = "report.html"
 IN_USE_S: Final = 5.0
 """A session written to this recently, in s, is still being written."""
-KEPT_TABLES: Final = ("session.json", *(f"{table.name}.csv" for table in SESSION_TABLES))
+KEPT_TABLES: Final = (
+    "session.json", CALIBRATION_FILE, *(f"{table.name}.csv" for table in SESSION_TABLES)
+)  # fmt: skip
 """Files that stay if a session's tables are kept."""
 DAY_S: Final = 86_400.0
 

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from affectline.common.model.calibration import CALIBRATION_FILE, read_calibration
 from affectline.common.settings.pipeline import PipelineSettings
 from affectline.common.wire import codec
 from affectline.common.wire.biometrics import Samples, State
@@ -20,6 +21,7 @@ from affectline.services.sessions.edits import read_edits
 from affectline.services.sessions.recording import open_recording
 from affectline.services.sessions.removal import find_subjects, is_session
 from affectline.services.sink.csv_writer import CsvWriter
+from tests.calibrations import calibration
 from tests.fuzzing.decoder import Decoder, folder
 from tests.samples import EMOTION
 
@@ -88,6 +90,14 @@ def read_annotations(data: bytes) -> None:
             edits.name_of(edit.stream, edit.track)
 
 
+def read_calibration_file(data: bytes) -> None:
+    """``calibration.json`` of a session."""
+    with folder() as place:
+        (place / CALIBRATION_FILE).write_bytes(data)
+        found = read_calibration(place)
+        assert found.is_on == (found.offsets() is not None)
+
+
 def read_samples(data: bytes) -> None:
     """``manifest.csv`` and ``left_out.csv`` of a collection."""
     read_table(Sample, data, "manifest.csv")
@@ -108,6 +118,10 @@ def annotations() -> Sequence[bytes]:
         b'"tracks":[{"stream":"a","track":1,"merged_into":2},{"stream":"a","track":2,'
         b'"merged_into":1,"name":"n"}]}'
     ]
+
+
+def calibrations() -> Sequence[bytes]:
+    return [calibration().model_dump_json().encode()]
 
 
 def sample_tables() -> Sequence[bytes]:
@@ -132,6 +146,7 @@ DECODERS: Final = (
     Decoder("session-table", read_session_table, session_tables, (
         *CSV, b'{"checkpoint":{"streams":{"a":{"epoch":-1}}}}', b'"streams":[]', b'"study":{"a":1}',
     )),
+    Decoder("calibration", read_calibration_file, calibrations, (b"Infinity", b"NaN", b"1e999")),
     Decoder("annotations", read_annotations, annotations, (*CSV, b"Infinity", b"NaN")),
     Decoder("samples", read_samples, sample_tables, CSV),
     Decoder("film-and-picture", check_files, lambda: [

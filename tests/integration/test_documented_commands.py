@@ -63,6 +63,8 @@ NOT_RUN: Final = {
     r"affectline analyse s3://.*": "tests/integration/test_stores.py, in a store of its own",
     r"rfcomm .*": "makes a port of a Bluetooth device that is not here",
     r"affectline biometrics --driver shimmer .*": "needs the sensor; there is no simulator",
+    r"affectline (calibrate\b|up .*--calibration\b).*": "needs seconds of a face alone; "
+    "tests/integration/test_calibration.py",
     r"affectline sync-test\b.*": "needs a camera that sees the screen: tests/e2e/test_sync_test.py",
     r"affectline subscribe gaze/|affectline schema Gaze": "needs the message that the page adds",
     r"affectline-train (fit|export|reproduce|fit-votes-head)\b.*": TRAINING,

@@ -7,7 +7,9 @@ from typing import NoReturn
 import pytest
 
 from affectline.common.errors import AffectlineError
-from affectline.services.archive.film_list import list_films, name_films
+from affectline.common.settings.pipeline import PipelineSettings
+from affectline.services.archive.film_list import list_films, name_films, settings_for
+from tests.calibrations import calibration
 
 
 def test_films_that_differ_in_their_ending_are_called_so(tmp_path: Path) -> None:
@@ -34,3 +36,21 @@ def test_a_folder_that_cannot_be_looked_into_is_not_passed_over(
     monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(AffectlineError, match=f"PATH {tmp_path}: Permission denied: make it"):
         list_films([str(tmp_path)])
+
+
+def test_a_film_s_own_calibration_is_read_beside_the_table(tmp_path: Path) -> None:
+    (tmp_path / "anna").mkdir()
+    (tmp_path / "anna" / "calibration.json").write_text(calibration().model_dump_json())
+    table = tmp_path / "films.csv"
+    table.write_text(
+        "film,participant,Calibration\na.mp4,07,anna\nb.mp4,08,\nc.mp4,09,ben\nd.mp4,10,anna\n"
+    )
+    with_own, without, wrong, mixed = list_films([str(table)])
+    chosen = settings_for(with_own, PipelineSettings())
+    assert chosen.classifier.calibration == calibration()
+    assert "calibration" not in chosen.study.fields
+    assert settings_for(without, PipelineSettings()).classifier.calibration is None
+    with pytest.raises(AffectlineError, match=r"PATH .*films\.csv, line 4: .*ben: No such file"):
+        settings_for(wrong, PipelineSettings())
+    with pytest.raises(AffectlineError, match=r"line 5: participant 10: the calibration is of 07"):
+        settings_for(mixed, PipelineSettings())

@@ -1,19 +1,24 @@
 """The classifier's stage, with the real model."""
 
 import time
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from affectline.common.errors import AffectlineError
 from affectline.common.model.artifact import load
+from affectline.common.model.calibration import Calibration
 from affectline.common.runtime.stage import StageContext
 from affectline.common.settings.hub import Delivery
-from affectline.common.settings.pipeline import ClassifierSettings
+from affectline.common.settings.pipeline import ClassifierSettings, PipelineSettings
 from affectline.common.vision.preprocessing import prepare_faces, to_three_channels, to_vgg16
 from affectline.common.wire.messages import Face, Packet, Scores
 from affectline.services.classifier.backends import open_model
-from affectline.services.classifier.spec import ClassifierProcess
+from affectline.services.classifier.spec import ClassifierProcess, configure
 from affectline.services.classifier.stage import Classifier
+from tests.calibrations import OFF, SHIFT, calibration
 from tests.samples import FACES, QUALITY
 
 
@@ -89,13 +94,61 @@ def test_the_look_up_table_is_the_preprocessing() -> None:
     assert np.abs(restored - expected).max() <= scale  # a rounding step and the clipped ends
 
 
-def test_asked_for_votes_it_gives_the_model_s_other_answer(classifier: Classifier) -> None:
-    stage = Classifier(ClassifierProcess(name="1", settings=ClassifierSettings(answer="votes")))
+def test_by_default_it_gives_the_mean_of_both_answers(classifier: Classifier) -> None:
+    question = packet(3)
+    both = answer(classifier, question)
+    alone = {}
+    for name in ("labels", "votes"):
+        settings = ClassifierSettings(answer=name)  # type: ignore[arg-type]
+        stage = Classifier(ClassifierProcess(name="1", settings=settings))
+        stage.context = StageContext("classifier/1", "lossless")
+        stage.setup()
+        alone[name] = answer(stage, question)
+    assert alone["labels"].model == load().model_id
+    assert alone["votes"].model == f"{load().model_id}+votes"
+    assert both.model == f"{load().model_id}+consensus"
+    labels, votes = (np.array(found.distributions) for found in alone.values())
+    assert labels.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert not np.allclose(labels, votes, atol=0.01)
+    assert np.array(both.distributions) == pytest.approx((labels + votes) / 2, abs=2e-6)
+
+
+def start_calibrated(calibration: Calibration, **settings: Any) -> Classifier:
+    chosen = ClassifierSettings(calibration=calibration, **settings)
+    stage = Classifier(ClassifierProcess(name="1", settings=chosen))
     stage.context = StageContext("classifier/1", "lossless")
     stage.setup()
-    question = packet(3)
-    labels, votes = answer(classifier, question), answer(stage, question)
-    assert votes.model == f"{labels.model}+votes"
-    for one, other in zip(labels.distributions, votes.distributions, strict=True):
-        assert sum(other) == pytest.approx(1, abs=1e-5)
-        assert one != other
+    return stage
+
+
+def test_a_calibration_shifts_every_distribution_and_the_model_says_so(
+    classifier: Classifier,
+) -> None:
+    plain = answer(classifier, packet(3))
+    shifted = answer(start_calibrated(calibration()), packet(3))
+    assert shifted.model == f"{plain.model}+calibrated"
+    for one, other in zip(plain.distributions, shifted.distributions, strict=True):
+        expected = np.array(one) * np.exp(SHIFT)
+        assert other == pytest.approx(expected / expected.sum(), abs=1e-5)
+
+
+def test_a_calibration_that_is_off_changes_nothing(classifier: Classifier) -> None:
+    plain = answer(classifier, packet(3))
+    off = answer(start_calibrated(calibration(shift=OFF)), packet(3))
+    assert (off.model, off.distributions) == (plain.model, plain.distributions)
+
+
+def test_a_calibration_of_another_model_or_answer_is_refused() -> None:
+    with pytest.raises(AffectlineError, match="made with the model other@12345678, not vgg16"):
+        start_calibrated(calibration(model="other@12345678"))
+    with pytest.raises(AffectlineError, match="made with --answer consensus, not votes"):
+        start_calibrated(calibration(), answer="votes")
+
+
+def test_its_own_command_takes_a_calibration(tmp_path: Path) -> None:
+    (tmp_path / "calibration.json").write_text(calibration().model_dump_json())
+    process = configure(PipelineSettings(), "live", calibration=tmp_path)
+    assert process.settings.calibration == calibration()
+    again = ClassifierProcess.model_validate_json(process.model_dump_json())
+    assert again.settings == process.settings, "as it is sent to the process"
+    assert configure(PipelineSettings(), "live").settings.calibration is None

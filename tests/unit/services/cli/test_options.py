@@ -7,15 +7,17 @@ import pytest
 
 from affectline.common.errors import AffectlineError
 from affectline.common.settings.hub import HubSettings, parse_hub
-from affectline.common.settings.pipeline import PipelineSettings
+from affectline.common.settings.pipeline import ClassifierSettings, PipelineSettings
 from affectline.common.settings.recording import Privacy, RecordingSettings
 from affectline.services.cli.mark import parse_fields
 from affectline.services.cli.options import (
     read_settings,
     with_bind,
+    with_calibration,
     with_overrides,
     with_recording_overrides,
 )
+from tests.calibrations import OFF, calibration
 
 
 @pytest.mark.parametrize(
@@ -139,3 +141,25 @@ def test_a_mode_that_there_is_not_is_told(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_off_is_read_as_yaml_has_it() -> None:
     assert HubSettings.model_validate({"security": False}).security == "off"
+
+
+def test_a_calibration_has_to_fit_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = ClassifierSettings()
+    assert with_calibration(settings, None) is settings
+    path = tmp_path / "calibration.json"
+    path.write_text(calibration().model_dump_json())
+    assert with_calibration(settings, tmp_path, "07").calibration == calibration()
+    assert not capsys.readouterr().err
+    with pytest.raises(AffectlineError, match="participant 08: the calibration is of 07"):
+        with_calibration(settings, path, "08")
+    votes = ClassifierSettings(answer="votes")
+    with pytest.raises(AffectlineError, match="with --answer consensus, not votes"):
+        with_calibration(votes, path)
+    of_file = ClassifierSettings(calibration=calibration(model="other@1"))
+    with pytest.raises(AffectlineError, match="made with the model other@1"):
+        with_calibration(of_file, None)
+    path.write_text(calibration(shift=OFF).model_dump_json())
+    with_calibration(settings, path)
+    assert "the calibration is off: it did not help" in capsys.readouterr().err

@@ -108,6 +108,9 @@ def test_the_accuracy_of_a_model_is_that_of_its_manifest() -> None:
     )
     (votes,) = describe_models(session, {"model": f"{shipped.model_id}+votes"})
     assert "agrees with most of FER+'s ten annotators on 86" in votes
+    (own,) = describe_models(session, {"model": f"{shipped.model_id}+votes+calibrated"})
+    assert f"Model {shipped.model_id}+votes+calibrated: agrees with most of" in own
+    assert "test set before it was calibrated to one person. It knows" in own
     elsewhere = {"settings": {"classifier": {"model": "//elsewhere/share"}}}
     (other,) = describe_models(session, {"model": "own@12345678", **elsewhere})
     assert "is unknown here" in other

@@ -1,0 +1,254 @@
+"""A person's faces with known expressions, from a session or from a collection."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import cv2
+import numpy as np
+
+from affectline.common.errors import AffectlineError
+from affectline.common.labels import LABELS
+from affectline.common.model import artifact
+from affectline.common.model.artifact import to_probabilities
+from affectline.common.model.calibration import CALIBRATED, Material
+from affectline.common.settings.pipeline import ClassifierSettings
+from affectline.common.vision.preprocessing import FER_SIZE, to_square
+from affectline.common.wire.messages import Emotion, Marker
+from affectline.services.calibration.shift import FaceBlock, split_unseen
+from affectline.services.calibration.stretches import (
+    SetMarker,
+    ShownExpression,
+    check_apart,
+    find_stretches,
+)
+from affectline.services.classifier.backends import open_model
+from affectline.services.collect import layout
+from affectline.services.collect.samples import Sample, read_table
+from affectline.services.sessions.edits import read_edits
+from affectline.services.sessions.recording import Recording, open_recording, session_folder
+
+BLOCK_S: Final = 1.0
+"""Minimum length of a block in s."""
+MOST_BLOCKS: Final = 5
+"""Maximum number of blocks of a stretch."""
+LEAST_PROBABILITY: Final = 5e-7
+"""Half of the last digit to which messages and tables round probabilities."""
+MOST_CROWDED: Final = 0.5
+"""Maximum share of frames with several faces."""
+
+
+@dataclass(frozen=True)
+class PersonFaces:
+    """Faces of one person with known expressions."""
+
+    blocks: tuple[FaceBlock, ...]
+    model: str
+    """Id of the model that classified them, with its answer."""
+    material: Material
+    person: str | None = None
+    """The participant, if known."""
+
+    def without_unseen(self) -> tuple["PersonFaces", list[str]]:
+        """The faces without those of expressions that the model hardly sees, and their names.
+
+        Raises:
+            AffectlineError: None are left.
+        """
+        blocks, unseen = split_unseen(self.blocks)
+        names = [LABELS[label] for label in unseen]
+        if not blocks:
+            raise AffectlineError(
+                f"{', '.join(names)}: hardly seen in these faces", "add a neutral face: --neutral"
+            )
+        return replace(self, blocks=tuple(blocks)), names
+
+    def counts(self) -> dict[str, int]:
+        """Number of faces by expression."""
+        counted: Counter[int] = Counter()
+        for block in self.blocks:
+            counted[block.label] += len(block.log_probabilities)
+        return {LABELS[label]: counted[label] for label in sorted(counted)}
+
+
+class _Moment(NamedTuple):
+    at_s: float
+    distribution: tuple[float, ...]
+
+
+def read_session_faces(
+    path: Path, stretches: Sequence[ShownExpression], material: Material = "session"
+) -> PersonFaces:
+    """The faces of a session in which a person showed known expressions.
+
+    Args:
+        path: The session folder, or a file in it.
+        stretches: Its stretches; none: those that its markers and annotations name.
+        material: What the session was made for.
+
+    Raises:
+        AffectlineError: The session cannot be read, or does not have enough such faces.
+    """
+    recording = open_recording(path)
+    start = recording.session_start or 0
+    moments: list[_Moment] = []
+    markers: list[SetMarker] = []
+    models: dict[str, None] = {}
+    crowded = 0
+    for packet in recording.read():
+        message = packet.message
+        if isinstance(message, Marker):
+            markers.append(SetMarker((message.at - start) / 1e9, message.label))
+        if not isinstance(message, Emotion):
+            continue
+        crowded += len(message.faces) > 1
+        alone = message.faces[0].frame_probabilities if len(message.faces) == 1 else None
+        if alone is not None and message.model:
+            models[message.model] = None
+            moments.append(_Moment((message.captured_at - start) / 1e9, alone))
+    _check_faces(path, moments, list(models), crowded)
+    chosen = stretches or find_stretches(markers, read_edits(session_folder(path)).annotations)
+    if not chosen:
+        raise AffectlineError(
+            f"{path}: no marker or annotation names an expression",
+            "say when the person showed which, such as --neutral 0..10 --happy 10..15",
+        )
+    check_apart(chosen)
+    blocks = [block for stretch in chosen for block in _cut(stretch, moments)]
+    (model,) = models
+    return PersonFaces(tuple(blocks), model, material, _participant_of(recording))
+
+
+def _check_faces(
+    path: Path, moments: Sequence[_Moment], models: Sequence[str], crowded: int
+) -> None:
+    if crowded > MOST_CROWDED * (crowded + len(moments)):
+        raise AffectlineError(
+            f"{path}: {crowded} of {crowded + len(moments)} frames show several faces",
+            "calibrate with the person alone before the camera",
+        )
+    if not moments:
+        raise AffectlineError(f"{path}: no face was found", "more light, and look at the camera")
+    if len(models) > 1:
+        raise AffectlineError(
+            f"{path}: classified by several models ({', '.join(models)})", "analyse it again"
+        )
+    if models[0].endswith(CALIBRATED):
+        raise AffectlineError(
+            f"{path}: its results are calibrated already", "analyse it without --calibration"
+        )
+
+
+def _cut(stretch: ShownExpression, moments: Sequence[_Moment]) -> Iterator[FaceBlock]:
+    """Cut a stretch into blocks of time of equal length.
+
+    Raises:
+        AffectlineError: It has faces in fewer than two of them.
+    """
+    length_s = stretch.end_s - stretch.begin_s
+    count = int(min(max(length_s // BLOCK_S, 2), MOST_BLOCKS))
+    inside = [one for one in moments if stretch.begin_s <= one.at_s < stretch.end_s]
+    numbers = [int((one.at_s - stretch.begin_s) / length_s * count) for one in inside]
+    found = [
+        [one for one, its in zip(inside, numbers, strict=True) if its == number]
+        for number in range(count)
+    ]
+    filled = [block for block in found if block]
+    if len(filled) < 2:
+        raise AffectlineError(
+            f"{stretch.label} {stretch.begin_s:g}..{stretch.end_s:g}: only {len(inside)} frames "
+            "have one face",
+            "name a stretch in which the face is seen for two seconds at least",
+        )
+    for block in filled:
+        yield FaceBlock(
+            LABELS.index(stretch.label),
+            np.log(np.maximum([one.distribution for one in block], LEAST_PROBABILITY)),
+            np.array([one.at_s for one in block]),
+        )
+
+
+def _participant_of(recording: Recording) -> str | None:
+    study: Any = recording.about.get("study")
+    participant = study.get("participant") if isinstance(study, dict) else None
+    return participant[:64] if isinstance(participant, str) and participant else None
+
+
+def is_collection(folder: Path) -> bool:
+    """Whether a folder was made by ``affectline collect``."""
+    return (folder / layout.PEOPLE).is_dir() and (folder / layout.MANIFEST).is_file()
+
+
+def read_collected_faces(
+    folder: Path, person: str | None, settings: ClassifierSettings
+) -> PersonFaces:
+    """The faces that one person gave to a collection, classified now.
+
+    Every picture is a block of its own.
+
+    Args:
+        folder: The collection.
+        person: The person's name in it; None: its only person.
+        settings: The model and its answer.
+
+    Raises:
+        AffectlineError: The person has too few faces, or a picture cannot be read.
+    """
+    try:
+        data = (folder / layout.MANIFEST).read_bytes()
+    except OSError as error:
+        raise AffectlineError(
+            f"{folder / layout.MANIFEST}: {error.strerror}", "change its permissions"
+        ) from error
+    samples = read_table(Sample, data, layout.MANIFEST)
+    people = sorted({sample.person for sample in samples})
+    if person is None and len(people) != 1:
+        raise AffectlineError(
+            f"{folder}: faces of {len(people)} people",
+            f"name one with --participant: {', '.join(people[:10]) or 'there is none'}",
+        )
+    chosen = [one for one in samples if one.person == (people[0] if person is None else person)]
+    _check_samples(folder, chosen, person, people)
+    loaded = artifact.load(settings.model)
+    answer = loaded.choose_answer(settings.answer)
+    size = loaded.manifest.input_height
+    files = [one.file_48 if size == FER_SIZE else one.file for one in chosen]
+    pictures = np.stack([_read_picture(folder / file, size) for file in files])
+    outputs = open_model(loaded, settings.backend).predict(pictures)
+    distributions = to_probabilities(outputs, loaded.manifest, answer)
+    logs = np.log(np.maximum(distributions, LEAST_PROBABILITY))
+    blocks = tuple(
+        FaceBlock(LABELS.index(one.label), row[np.newaxis], np.array([one.time_ns / 1e9]))
+        for one, row in zip(chosen, logs, strict=True)
+    )
+    model_id = loaded.model_id_for(answer)
+    return PersonFaces(blocks, model_id, "collection", chosen[0].person)
+
+
+def _check_samples(
+    folder: Path, chosen: Sequence[Sample], person: str | None, people: Sequence[str]
+) -> None:
+    if not chosen:
+        raise AffectlineError(
+            f"--participant {person}: has no faces in {folder}",
+            f"name one of {', '.join(people[:10])}" if people else "collect some first",
+        )
+    lone = [label for label, n in Counter(one.label for one in chosen).items() if n < 2]
+    if lone:
+        raise AffectlineError(
+            f"{folder}: only one face of {chosen[0].person} shows {', '.join(sorted(lone))}",
+            "collect at least two of each expression",
+        )
+
+
+def _read_picture(path: Path, size: int) -> Any:
+    try:
+        data = np.frombuffer(path.read_bytes(), np.uint8)
+        picture = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
+    except (OSError, cv2.error):
+        picture = None
+    if picture is None:
+        raise AffectlineError(f"{path}: cannot be read", "restore it, or delete the sample")
+    return to_square(np.asarray(picture, np.uint8), size)

@@ -1,0 +1,280 @@
+"""``affectline calibrate``: one person's own shift of the probabilities."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from affectline.common.errors import AffectlineError
+from affectline.services.cli.options import (
+    AnswerName,
+    AsJson,
+    BackendName,
+    ConfigFile,
+    DetectorName,
+    GroupAccess,
+    Model,
+    Participant,
+    read_settings,
+    with_detector,
+    with_overrides,
+    with_study,
+)
+
+if TYPE_CHECKING:
+    from affectline.common.model.calibration import Calibration
+    from affectline.common.settings.pipeline import PipelineSettings
+    from affectline.services.calibration.person_faces import PersonFaces
+    from affectline.services.calibration.shift import HeldOutFigures
+    from affectline.services.calibration.stretches import ShownExpression
+
+
+def _range(label: str) -> Any:
+    return typer.Option(
+        f"--{label}", metavar="FROM..TO", help=f"Seconds that show {label}. Repeatable."
+    )
+
+
+def calibrate(
+    context: typer.Context,
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="Camera index or address (a guided half minute), film, session folder, or a "
+            "folder of affectline collect.",
+        ),
+    ],
+    neutral: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FROM..TO",
+            help="Seconds that show a neutral face. Repeatable.  [default for a film: all of it]",
+        ),
+    ] = None,
+    happy: Annotated[list[str] | None, _range("happy")] = None,
+    sad: Annotated[list[str] | None, _range("sad")] = None,
+    angry: Annotated[list[str] | None, _range("angry")] = None,
+    fear: Annotated[list[str] | None, _range("fear")] = None,
+    surprise: Annotated[list[str] | None, _range("surprise")] = None,
+    disgust: Annotated[list[str] | None, _range("disgust")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Session folder.  [default: that of SOURCE, else sessions/<time>-<stream>]"
+        ),
+    ] = None,
+    participant: Participant = None,
+    strength: Annotated[
+        float | None,
+        typer.Option(
+            min=0.25,
+            max=1000,
+            metavar="N",
+            help="Pull of the shift towards 0: the inverse of its variance.  [default: 2]",
+        ),
+    ] = None,
+    group_access: GroupAccess = False,
+    detector: DetectorName = None,
+    model: Model = None,
+    answer: AnswerName = None,
+    backend: BackendName = None,
+    config_file: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Calibrate the expressions to one person, and keep the result in a session folder.
+
+    The calibration is switched off if it does not help on faces left out of the fit.
+
+    Example: affectline calibrate anna.mp4 --neutral 0..10 --happy 10..15 --out sessions/anna
+    """
+    from affectline.services.calibration.make import make_calibration, write_calibration
+    from affectline.services.calibration.person_faces import is_collection, read_collected_faces
+    from affectline.services.calibration.shift import STRENGTH
+    from affectline.services.calibration.stretches import check_apart, parse_stretch
+
+    ranges = {
+        "neutral": neutral, "happy": happy, "sad": sad, "angry": angry, "fear": fear,
+        "surprise": surprise, "disgust": disgust,
+    }  # fmt: skip
+    stretches = [
+        parse_stretch(label, text) for label, texts in ranges.items() for text in texts or ()
+    ]
+    check_apart(stretches)
+    settings = read_settings(config_file)
+    settings = with_overrides(
+        settings,
+        sink=with_overrides(settings.sink, out=out, group_access=group_access or None),
+        study=with_study(settings.study, participant=participant),
+        detector=with_detector(settings.detector, detector),
+        classifier=with_overrides(settings.classifier, model=model, answer=answer, backend=backend),
+    )
+    settings = settings.model_copy(
+        update={"classifier": settings.classifier.model_copy(update={"calibration": None})}
+    )
+    path = Path(source)
+    if is_collection(path):
+        _refuse_ranges(stretches, "its pictures have labels")
+        faces = read_collected_faces(path, participant, settings.classifier)
+        person = participant or faces.person
+        folder = out or path / "people" / str(person)
+    elif _is_session(path):
+        faces, folder = _from_session(path, stretches), out or _session_folder(path)
+        person = participant or faces.person
+    else:
+        faces, folder = _from_source(context, source, stretches, settings, quiet=as_json)
+        person = settings.study.participant
+    faces, unseen = faces.without_unseen()
+    for label in unseen:
+        typer.echo(f"affectline: {label} is left out: the model hardly sees it here", err=True)
+    calibration, figures = make_calibration(faces, person, strength or STRENGTH)
+    written = write_calibration(calibration, folder)
+    _print_result(calibration, figures, written, as_json=as_json)
+
+
+def _refuse_ranges(stretches: "list[ShownExpression]", why: str) -> None:
+    if stretches:
+        raise AffectlineError(f"--{stretches[0].label} with this SOURCE: {why}", "leave it out")
+
+
+def _is_session(path: Path) -> bool:
+    from affectline.common.recording.reader import FILE, locate
+
+    found = locate(path)
+    return found.suffix == ".mcap" or any(
+        (found / name).is_file() for name in (FILE, "emotions.csv", "session.json")
+    )
+
+
+def _session_folder(path: Path) -> Path:
+    from affectline.common.recording.reader import locate
+    from affectline.services.sessions.recording import session_folder
+
+    return session_folder(locate(path))
+
+
+def _from_session(path: Path, stretches: "list[ShownExpression]") -> "PersonFaces":
+    from affectline.services.calibration.person_faces import read_session_faces
+
+    return read_session_faces(path, stretches)
+
+
+def _from_source(
+    context: typer.Context,
+    source: str,
+    stretches: "list[ShownExpression]",
+    settings: "PipelineSettings",
+    *,
+    quiet: bool,
+) -> "tuple[PersonFaces, Path]":
+    """Analyse a film or a camera into a session folder; return its faces and the folder."""
+    from affectline.common.settings.sources import choose_source
+    from affectline.services.calibration.person_faces import read_session_faces
+    from affectline.services.calibration.stretches import ShownExpression
+    from affectline.services.supervisor.plan import complete
+
+    chosen = choose_source(source, settings.sources)
+    sink = settings.sink.model_copy(update={"display": "none"})
+    settings = settings.model_copy(update={"sources": (chosen,), "sink": sink, "biometrics": ()})
+    if chosen.is_live:
+        _refuse_ranges(stretches, "a camera is calibrated by its own prompts")
+        settings = complete(settings.model_copy(update={"delivery": "live"}))
+        _guide(context, settings, quiet=quiet)
+    else:
+        fixed = {"delivery": "lossless", "pace": "fast"}
+        settings = complete(settings.model_copy(update=fixed))
+        _analyse(settings, quiet=quiet)
+    folder = settings.sink.out or Path()
+    if not stretches and not chosen.is_live:
+        stretches = [ShownExpression("neutral", 0.0, _length_s(folder))]
+    return read_session_faces(folder, stretches, "camera" if chosen.is_live else "film"), folder
+
+
+def _analyse(settings: "PipelineSettings", *, quiet: bool) -> None:
+    from affectline.common.logs import terminal
+    from affectline.services.analysis.direct_run import DirectRun
+    from affectline.services.sessions.progress import FrameBars, new_progress
+
+    console = terminal()
+    with new_progress(console, disable=quiet or not console.is_terminal) as shown:
+        DirectRun(settings, FrameBars(shown).on_message).run()
+
+
+def _length_s(folder: Path) -> float:
+    """Length of a session of one film, in s, with its last frame."""
+    from affectline.services.sessions.run_summary import read_session
+
+    (stream,) = read_session(folder)["streams"].values()
+    first, last = stream["first_captured_at"], stream["last_captured_at"]
+    return 0.001 + (0.0 if first is None or last is None else float(last - first) / 1e9)
+
+
+def _guide(context: typer.Context, settings: "PipelineSettings", *, quiet: bool) -> None:
+    """Run a pipeline on a camera for half a minute, and show the person what to do."""
+    from affectline.common import file_access
+    from affectline.common.runtime.sockets import taken_ports
+    from affectline.common.wire.messages import Emotion, Packet, StreamStart
+    from affectline.services.calibration.guide import (
+        LEAD_S,
+        Prompter,
+        end_s,
+        plan_markers,
+        plan_prompts,
+    )
+    from affectline.services.dashboard.replay_control import find_free_hub
+    from affectline.services.supervisor.supervisor import Supervisor
+
+    prompts = plan_prompts()
+    prompter = Prompter(prompts, lambda text: typer.echo(text, err=True))
+    begun: list[int] = []
+
+    def observe(packet: Packet) -> None:
+        match packet.message:
+            case StreamStart() as start:
+                begun.append(start.session_start)
+            case Emotion() as emotion if begun:
+                prompter.reach((emotion.captured_at - begun[0]) / 1e9)
+
+    hub = find_free_hub(settings.hub) if taken_ports(settings.hub) else settings.hub
+    settings = settings.model_copy(
+        update={"hub": hub, "markers": plan_markers(prompts), "duration": end_s(prompts) + 1}
+    )
+    file_access.restrict(group=settings.sink.group_access)
+    typer.echo(
+        f"Sit down and look at the camera. The first prompt comes in {LEAD_S:g} s; "
+        f"{end_s(prompts) - LEAD_S:g} s follow.",
+        err=True,
+    )
+    supervisor = Supervisor(settings, quiet=quiet, observe=observe, fork_server=context.obj)
+    supervisor.run()
+    if supervisor.interrupted:
+        raise KeyboardInterrupt
+    typer.echo("Thank you.", err=True)
+
+
+def _print_result(
+    calibration: "Calibration", figures: "HeldOutFigures", written: Path, *, as_json: bool
+) -> None:
+    import os
+
+    from affectline.common.labels import LABELS
+    from affectline.services.calibration.make import describe_figures
+
+    if as_json:
+        typer.echo(calibration.model_dump_json())
+        return
+    counts = ", ".join(f"{count} {label}" for label, count in calibration.faces.items())
+    typer.echo(f"{calibration.person or 'faces'}: {counts}; model {calibration.model}")
+    for line in describe_figures(figures):
+        typer.echo(line)
+    shift = ", ".join(
+        f"{label} {one:+.2f}" for label, one in zip(LABELS, calibration.fitted, strict=True)
+    )
+    typer.echo(f"shift of the log-probabilities: {shift}")
+    if calibration.is_on:
+        typer.echo("It helps on faces left out of the fit. Use it with --calibration:")
+    else:
+        typer.echo("It does not help on faces left out of the fit: it is switched off.")
+    typer.echo(f"  {os.path.relpath(written)}")
+    if set(calibration.faces) == {"neutral"}:
+        typer.echo("Only a neutral face was shown: other expressions were not tested.")
