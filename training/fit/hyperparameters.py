@@ -78,7 +78,7 @@ WARM_START: Final = {
     "learning_rate": 0.02,
     "low": 0.0,
     "whole": 0.375,
-    "continuations": 3,
+    "continuations": 2,
     "mixing": 0.0,
     "changes": 0.6,
     "degraded": 0.15,
@@ -86,7 +86,7 @@ WARM_START: Final = {
     "votes_trust": 0.25,
 }
 """What differs if a run starts from a trained model: a lower rate, no mixed faces, VGG16's first
-two blocks unchanged, and the last epochs three times over, among others."""
+two blocks unchanged, and the last epochs twice over, among others."""
 
 
 def learning_rate_at(step: int, steps: int, warm: int, highest: float) -> float:
