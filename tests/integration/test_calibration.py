@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import cv2
@@ -12,8 +13,9 @@ from affectline.common.model.calibration import Calibration, read_calibration
 from tests.calibrations import OFF, calibration
 from tests.cameras import HttpCamera
 from tests.films import film
-from tests.pipelines import free_port, run, up
+from tests.pipelines import free_port, process, run, up
 
+pytestmark = pytest.mark.timeout(300)
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 
 
@@ -80,10 +82,10 @@ def test_analyses_and_reanalyses_take_it_and_off_changes_no_bit(
     off.write_text(calibration(shift=OFF, person=None).model_dump_json())
     found = {}
     for name, more in (
-        ("plain", ()), ("off", ("--calibration", str(off))),
+        ("plain", ("--record",)), ("off", ("--calibration", str(off))),
         ("own", ("--calibration", str(driver / "calibration.json"))),
     ):  # fmt: skip
-        done = run("analyse", str(tmp_path / "a.mp4"), *more, "--record", "--out", name,
+        done = run("analyse", str(tmp_path / "a.mp4"), *more, "--out", name,
                    cwd=tmp_path)  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert ("the calibration is off" in done.stderr) == (name == "off")
@@ -157,16 +159,22 @@ def test_a_camera_asks_for_each_expression(clips: Path, tmp_path: Path) -> None:
     capture = cv2.VideoCapture(str(clips / "smiling_man.mp4"))
     pictures = [capture.read()[1] for _ in range(72)]
     capture.release()
-    # His neutral face while it is asked for, his smile for all else
-    with HttpCamera(
-        draw=lambda number: pictures[number % 14 if number < 150 else 24 + number % 48], rate=10
-    ) as camera:
-        done = run("calibrate", camera.address, "--out", "out", "--participant", "09", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    prompts = [line for line in done.stderr.splitlines() if " s. " in line]
-    assert [line.partition(",")[0] for line in prompts] == [
-        "neutral", "happy", "surprise", "angry", "sad",
-    ]  # fmt: skip
+    shown = [pictures[:14]]  # his neutral face, then, while anything else is asked for, his smile
+    prompts: list[str] = []
+    with (
+        HttpCamera(draw=lambda number: shown[-1][number % len(shown[-1])], rate=10) as camera,
+        process(
+            "calibrate", camera.address, "--out", "out", "--participant", "09",
+            stderr=subprocess.PIPE, stdout=subprocess.PIPE, cwd=tmp_path,
+        ) as guided,
+    ):  # fmt: skip
+        assert guided.stderr
+        for line in guided.stderr:
+            if " s. " in line:
+                prompts.append(line.partition(",")[0])
+                shown.append(pictures[:14] if prompts[-1] == "neutral" else pictures[24:])
+        assert guided.wait(timeout=20) == 0
+    assert prompts == ["neutral", "happy", "surprise", "angry", "sad"]
     found = read_calibration(tmp_path / "out")
     assert (found.person, found.material) == ("09", "camera")
     assert set(found.faces) == {"neutral", "happy"}, "he smiled at all other prompts"
