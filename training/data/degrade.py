@@ -109,9 +109,7 @@ def _compress(pictures: Any, quality: Any) -> Any:
     steps = tf.maximum(tf.round(LUMINANCE * _wide(scale)), 1.0)[:, tf.newaxis, tf.newaxis]
     coefficients = cosines @ tiles @ tf.transpose(cosines)
     tiles = tf.transpose(cosines) @ (tf.round(coefficients / steps) * steps) @ cosines
-    whole = tf.reshape(
-        tf.transpose(tiles, (0, 1, 3, 2, 4)), (-1, blocks * BLOCK, blocks * BLOCK)
-    )
+    whole = tf.reshape(tf.transpose(tiles, (0, 1, 3, 2, 4)), (-1, blocks * BLOCK, blocks * BLOCK))
     return tf.clip_by_value(whole[:, :size, :size] + 128.0, 0.0, 255.0)
 
 

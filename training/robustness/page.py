@@ -17,9 +17,9 @@ from affectline.training.robustness.curves import COVERED, OwnPoses, TurnedCurve
 from affectline.training.robustness.curves import Curve as DamageCurve
 from affectline.training.robustness.limits import (
     Limit,
+    lost_at,
     read_measured_limit,
     read_own_limit,
-    lost_at,
     read_turned_limit,
     wider,
 )
@@ -80,11 +80,11 @@ HOW: Final = """
 RULE: Final = """
 ## The limits
 
-One rule for all, fixed before the figures were seen (but for what is said about yaw below): **a face is doubted from where the model is
-right on less than nine tenths of what it is right on without damage, or is more than ten points
-too sure**, whichever comes first. Faces are sorted by what the program measures of them, not by how
-they were damaged, because that is what is compared with a limit; accuracy by measurement is made
-monotonic first (isotonic regression), which evens out chance.
+One rule for all, fixed before the figures were seen (but for yaw, see below): **a face is doubted
+from where the model is right on less than nine tenths of what it is right on without damage, or is
+more than ten points too sure**, whichever comes first. Faces are sorted by what the program
+measures of them, not by how they were damaged, because that is what is compared with a limit;
+accuracy by measurement is made monotonic first (isotonic regression), which evens out chance.
 
 | doubt | measured | limit | undamaged | needed | ends by |
 | --- | --- | --- | --- | --- | --- |
