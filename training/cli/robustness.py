@@ -42,7 +42,7 @@ def robustness(
     out: Annotated[
         Path, typer.Option(help="Folder for robustness.md, and for curves.json and curves.svg.")
     ] = Path("docs"),
-    threads: Annotated[int, typer.Option(min=1, help="Threads of the classifier.")] = 2,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of the classifier.")] = 1,
 ) -> None:
     """Measure accuracy against blur, size, light, roll, cover, JPEG quality, yaw and pitch.
 

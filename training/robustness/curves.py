@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import Progress
 
+from affectline.common.errors import AffectlineError
 from affectline.common.model.network import load_network
 from affectline.common.vision.crops import measure_quality
 from affectline.training.data.faces import LabelledFaces
@@ -294,6 +295,9 @@ def measure_turns(
         count: How many of those at most.
         classify: The model.
         progress: Where a bar is shown.
+
+    Raises:
+        AffectlineError: No face of the split has a mesh and faces the camera.
     """
     finder = MeshFinder()
     task = progress.add_task("Turned heads", total=2 + sum(len(turned[4]) for turned in TURNS))
@@ -307,6 +311,12 @@ def measure_turns(
     apart = np.abs(meshes.angles - (0, usual))
     rows = np.flatnonzero(found & (apart <= STRAIGHT).all(axis=1))
     rows = np.sort(np.random.default_rng(SEED).permutation(rows)[:count])
+    if not len(rows):
+        raise AffectlineError(
+            f"none of the {len(everything):,} faces has a mesh and faces the camera, so none can "
+            "be turned",
+            "use faces framed like FER2013's, of which nine in ten have a mesh",
+        )
     faces = _take(everything, rows)
     heads = TurnableFaces(faces.pixels, MeshedFaces(meshes.points[rows], meshes.angles[rows]))
     curves = []
