@@ -60,7 +60,7 @@ def read_table(path: Path, option: str, faces: LabelledFaces) -> RowTable:
 
     rows = [(row, cells) for row, cells in enumerate(read_rows(path, (), refuse), 1) if cells]
     columns = tuple(rows[0][1])
-    if len(set(columns)) < len(columns) or "" in columns:
+    if "" in columns:
         refuse(DataProblem("columns", "has a column without a name", FIX))
     key = next((name for name in KEYS if name in columns), None)
     if key is None or (key == "usage_row" and "Usage" not in columns):

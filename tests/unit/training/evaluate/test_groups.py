@@ -67,7 +67,7 @@ def test_rows_are_named_by_number_source_file_or_usage(tmp_path: Path) -> None:
         (("usage_row,age", "1,old"), "no column that names faces"),
         (("Usage,usage_row,age", "Nowhere,1,old"), "the row of its Usage '1'"),
         (("row,age", "1,old,more"), "3 fields, not 2"),
-        (("row,age,age", "1,a,b"), "column without a name|age"),
+        (("row,,age", "1,a,b"), "column without a name"),
         (("row,age",), "has a header but no rows"),
         (("",), "is empty"),
         (("file,age", "../secret.png,old"), "'../secret.png', which is not in the data"),
@@ -347,6 +347,6 @@ def test_the_help_has_examples(
     monkeypatch.setattr(sys, "argv", ["affectline-train", "evaluate", "--help"])
     with pytest.raises(SystemExit):
         cli.main()
-    shown = capsys.readouterr().out
+    shown = " ".join(capsys.readouterr().out.split())
     assert "--groups people.csv" in shown
     assert "--predictions other.csv" in shown
