@@ -13,18 +13,18 @@ from affectline.common.wire.messages import Quality
 from affectline.services.detector.head_pose import HeadPose
 
 TURNED_YAW: Final = 40.0
-"""Degrees to either side, as the face mesh reads them: less than a strong turn is. The wider of what
-heads turned by their mesh and turned heads of FER2013 show."""
+"""Degrees to either side, as the face mesh reads them, which is less than a strong turn is. The wider
+of what heads turned by their mesh and turned heads of FER2013 show."""
 LOWERED_PITCH: Final = -30.0
-"""Degrees. Fewer than 2 % of FER2013's training faces are lowered farther. Not read off a curve: what
-the mesh reads depends as much on the face and the camera as on the head (docs/robustness.md)."""
+"""Degrees. Fewer than 2 % of FER2013's training faces are lowered farther. Not read off a curve:
+what the mesh reads depends as much on face and camera as on the head (docs/robustness.md)."""
 LIFTED_PITCH: Final = 25.0
 """Degrees. Fewer than 1 % of them are lifted farther."""
 COVERED_SCORE: Final = 0.5
 """Score of the face mesh below which something covers most of the face."""
-BLURRED: Final = 75.0
+BLURRED: Final = 85.0
 """Variance of the Laplacian at 48x48 pixels."""
-DARK: Final = 0.15
+DARK: Final = 0.18
 """Mean brightness, 0 (black) to 1 (white)."""
 TOO_SMALL: Final = 22
 """Side of the face in pixels of the frame."""
