@@ -13,8 +13,8 @@ from affectline.common.wire.messages import Quality
 from affectline.services.detector.head_pose import HeadPose
 
 TURNED_YAW: Final = 40.0
-"""Degrees to either side, as the face mesh reads them, which is less than a strong turn is. The wider
-of what heads turned by their mesh and turned heads of FER2013 show."""
+"""Degrees to either side, as the face mesh reads them, which is less than a strong turn is. The
+wider of what heads turned by their mesh and turned heads of FER2013 show."""
 LOWERED_PITCH: Final = -30.0
 """Degrees. Fewer than 2 % of FER2013's training faces are lowered farther. Not read off a curve:
 what the mesh reads depends as much on face and camera as on the head (docs/robustness.md)."""

@@ -265,7 +265,7 @@ def _tabulate(curve: DamageCurve) -> str:
         ]
         if measured:
             middle = point["measured_median"]
-            cells.append("-" if middle is None else f"{middle:.3g}")
+            cells.append("-" if middle is None else f"{middle:,.{0 if abs(middle) >= 100 else 2}f}")
         lines.append(f"| {' | '.join(cells)} |\n")
     return title + "".join(lines)
 
