@@ -121,12 +121,18 @@ def predict(name: str, data: Path, environment: Path) -> Path:
 
 
 def tabulate(figures: dict[str, Any]) -> str:
-    """The table, the best first."""
+    """The table, the best first, then those that have not been run."""
     order = sorted(figures, key=lambda name: -figures[name]["accuracy"])
     head = ("model", "right", "95% interval", "without twins", "macro F1", "calibration error")
     votes = any("ferplus" in found for found in figures.values())
     head = (*head, "FER+ majority") if votes else head
-    return table(head, [_row(name, figures[name], votes) for name in order])
+    rows = [_row(name, figures[name], votes) for name in order]
+    rows += [
+        (NAMES[name], "not run yet", *("-" for _ in head[2:]))
+        for name in NAMES
+        if name not in figures
+    ]
+    return table(head, rows)
 
 
 def _row(name: str, found: dict[str, Any], votes: bool) -> tuple[str, ...]:
