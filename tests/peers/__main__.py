@@ -126,7 +126,7 @@ def tabulate(figures: dict[str, Any]) -> str:
     head = ("model", "right", "95% interval", "without twins", "macro F1", "calibration error")
     votes = any("ferplus" in found for found in figures.values())
     head = (*head, "FER+ majority") if votes else head
-    rows = [_row(name, figures[name], votes) for name in order]
+    rows: list[tuple[str, ...]] = [_row(name, figures[name], votes) for name in order]
     rows += [
         (NAMES[name], "not run yet", *("-" for _ in head[2:]))
         for name in NAMES

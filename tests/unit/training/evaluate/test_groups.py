@@ -18,6 +18,7 @@ from affectline.training.data.row_table import read_table
 from affectline.training.evaluate import groups, metrics
 from affectline.training.evaluate import report as page
 from affectline.training.evaluate.given import read_predictions
+from affectline.training.evaluate.predictions import Predictions
 from tests.unit.training.evaluate.test_report import fer2013, run
 from tests.unit.training.faces import save
 
@@ -221,7 +222,7 @@ def test_names_from_a_manifest_cannot_become_formulas_or_markup(tmp_path: Path) 
     found = groups.report(manifest, faces, np.arange(80), shares)
     assert groups.to_csv(found).splitlines()[1].startswith("'=1+1,<script>")
     figures = {"model": "m", "data": "d", "split": None, "groups": found}
-    predictions = page.Predictions(faces, shares)
+    predictions = Predictions(faces, shares)
     page.write(tmp_path / "out", predictions, figures | metrics.report(shares, faces.emotions))
     assert "<script" not in (tmp_path / "out" / "index.html").read_text()
     assert (tmp_path / "out" / "groups.svg").read_bytes().startswith(b"<?xml")

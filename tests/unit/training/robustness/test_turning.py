@@ -49,7 +49,7 @@ def test_a_head_that_is_not_turned_stays_as_it_is() -> None:
     face = picture()
     heads = TurnableFaces(face[np.newaxis], canonical_mesh())
     for axis in ("yaw", "pitch"):
-        turned = heads.turn(np.zeros(1), axis)[0].astype(int)  # type: ignore[arg-type]
+        turned = heads.turn(np.zeros(1), axis)[0].astype(int)
         assert np.abs(turned - face).mean() < 4
 
 
