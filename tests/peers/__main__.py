@@ -123,7 +123,14 @@ def predict(name: str, data: Path, environment: Path) -> Path:
 def tabulate(figures: dict[str, Any]) -> str:
     """The table, the best first, then those that have not been run."""
     order = sorted(figures, key=lambda name: -figures[name]["accuracy"])
-    head = ("model", "right", "95% interval", "without twins", "macro F1", "calibration error")
+    head: tuple[str, ...] = (
+        "model",
+        "right",
+        "95% interval",
+        "without twins",
+        "macro F1",
+        "calibration error",
+    )
     votes = any("ferplus" in found for found in figures.values())
     head = (*head, "FER+ majority") if votes else head
     rows: list[tuple[str, ...]] = [_row(name, figures[name], votes) for name in order]
