@@ -124,6 +124,9 @@ class Manifest(BaseModel):
     output: Literal["probabilities", "logits"]
     temperature: float = Field(default=1.0, gt=0)
     """Divides the logits before the softmax (Guo et al. 2017); 1 leaves them as they are."""
+    offsets: Annotated[tuple[float, ...], Field(min_length=7, max_length=7)] | None = None
+    """If set, one for each label, added to the first seven logits before that division: with them,
+    emotions are predicted as often as they occur."""
     votes_temperature: Annotated[float, Field(gt=0)] | None = None
     """If set, the output has seven more columns, for FER+'s votes, and this divides their
     logits."""
@@ -238,24 +241,28 @@ def to_probabilities(
 def _answer(outputs: NDArray[Any], manifest: Manifest, answer: Answer) -> NDArray[np.float64]:
     """The model's own probabilities ``(N, 7)``."""
     labels, votes = outputs[:, : len(LABELS)], outputs[:, len(LABELS) :]
+    offsets = manifest.offsets
     if answer == "labels" or manifest.votes_temperature is None:
-        return _normalise(labels, manifest.output, manifest.temperature)
+        return _normalise(labels, manifest.output, manifest.temperature, offsets)
     of_votes = _normalise(votes, manifest.output, manifest.votes_temperature)
     if answer == "votes":
         return of_votes
-    return (_normalise(labels, manifest.output, manifest.temperature) + of_votes) / 2
+    return (_normalise(labels, manifest.output, manifest.temperature, offsets) + of_votes) / 2
 
 
 def _normalise(
-    outputs: NDArray[Any], kind: Literal["probabilities", "logits"], temperature: float
+    outputs: NDArray[Any],
+    kind: Literal["probabilities", "logits"],
+    temperature: float,
+    offsets: tuple[float, ...] | None = None,
 ) -> NDArray[np.float64]:
-    """Probabilities ``(N, 7)`` of one set of outputs at its temperature."""
+    """Probabilities ``(N, 7)`` of one set of outputs with its offsets and temperature."""
     logits = outputs.astype(np.float64)
     if kind == "probabilities":
-        if temperature == 1.0:
+        if temperature == 1.0 and offsets is None:
             return np.asarray(logits / logits.sum(axis=1, keepdims=True))
         logits = np.log(np.maximum(logits, LEAST))
-    logits = logits / temperature
+    logits = (logits if offsets is None else logits + offsets) / temperature
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 

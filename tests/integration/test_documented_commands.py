@@ -68,6 +68,11 @@ NOT_RUN: Final = {
     r"affectline sync-test\b.*": "needs a camera that sees the screen: tests/e2e/test_sync_test.py",
     r"affectline subscribe gaze/|affectline schema Gaze": "needs the message that the page adds",
     r"affectline-train (fit|export|reproduce|fit-votes-head)\b.*": TRAINING,
+    r"affectline-train robustness\b.*": "ten minutes; unit tests run its parts",
+    r"affectline-train evaluate .*--(groups|predictions)\b.*": "needs a manifest or predictions of "
+    "the reader's own; tests/unit/training/evaluate/test_groups.py runs them",
+    r"python3 -m venv peers|peers/bin/pip install .*": INDEX,
+    r"python -m tests\.peers\b.*": "needs the packages of others",
     r"TF_CONFIG=.* affectline-train fit .*": TRAINING,
     r"python -m affectline\.training\.fit\.covered_face .*": TRAINING,
     r"tensorboard .*": "a program of others, that serves what training has written",

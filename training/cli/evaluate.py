@@ -1,21 +1,31 @@
 """``affectline-train evaluate``."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
+import numpy as np
 import typer
+from numpy.typing import NDArray
 from rich.progress import Progress
 from rich.table import Table
+from rich.text import Text
 
+from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
 from affectline.common.model.answer import Answer, parse_answer
-from affectline.common.model.artifact import load, to_probabilities
+from affectline.common.model.artifact import Artifact, load, to_probabilities
 from affectline.common.model.litert import open_litert
 from affectline.common.model.shipped_digests import DEFAULT_MODEL
+from affectline.common.vision.preprocessing import FER_SIZE
 from affectline.training.cli.console import output, show_progress
 from affectline.training.cli.data_option import read_data
 from affectline.training.data.near_duplicates import describe_near_duplicates, has_near_duplicates
 from affectline.training.data.splits import Split
+
+if TYPE_CHECKING:
+    from affectline.training.data.faces import LabelledFaces
 
 
 def evaluate(
@@ -56,6 +66,27 @@ def evaluate(
         Path | None,
         typer.Option(help="Folder for a report as a page; an earlier report is replaced."),
     ] = None,
+    groups: Annotated[
+        Path | None,
+        typer.Option(
+            help="Manifest (CSV) of the faces: also reports accuracy and calibration by group. "
+            "It names faces in a column file, row (of FER2013's file, from 1) or source; every "
+            "other column, such as age or light, defines groups."
+        ),
+    ] = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Column of the manifest to group by; may be repeated.", show_default="all columns"
+        ),
+    ] = None,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(
+            help="Evaluate another program's predictions (CSV) instead of an artifact: faces as in "
+            "a manifest, and a column of probabilities for each label, or a column given."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Evaluate the served int8 file of an artifact on labelled faces.
@@ -67,9 +98,16 @@ def evaluate(
 
     Example: `affectline-train evaluate --artifact models/first --data faces/ --json`, where
     `faces/happy/`, `faces/sad/` and so on contain pictures
+
+    Example: `affectline-train evaluate --data faces/ --groups people.csv --by age --by light --out
+    report`, where `people.csv` begins with `file,age,light` and `happy/0017.png,60-69,dark`
+
+    Example: `affectline-train evaluate --data fer2013.csv --predictions other.csv`, where
+    `other.csv` begins with `row,angry,disgust,fear,happy,sad,surprise,neutral`
     """
+    asked = Asked(data, artifact, answer, split, votes, out, groups, tuple(by or ()), predictions)
     with show_progress() as progress:
-        figures = measure(data, artifact, answer, split, votes, out, progress)
+        figures = measure(asked, progress)
     if as_json:
         output.print_json(data=figures)
         return
@@ -78,74 +116,174 @@ def evaluate(
         output.print(f"Report: {out / 'index.html'}", markup=False, highlight=False, soft_wrap=True)
 
 
-def measure(
-    data: Path,
-    artifact: Path,
-    answer: Answer,
-    split: Split | None,
-    votes: Path | None,
-    out: Path | None,
-    progress: Progress,
-) -> dict[str, Any]:
-    """Compute the figures that ``--json`` prints; write the report if ``out`` is given."""
-    from affectline.training.evaluate import metrics
-    from affectline.training.evaluate.predictions import Predictions, predict_faces
+@dataclass(frozen=True)
+class Asked:
+    """What to evaluate, as the options say."""
 
-    if out is not None:
+    data: Path
+    artifact: Path = DEFAULT_MODEL
+    answer: Answer = "labels"
+    split: Split | None = None
+    votes: Path | None = None
+    out: Path | None = None
+    groups: Path | None = None
+    by: tuple[str, ...] = ()
+    predictions: Path | None = None
+
+    def check(self) -> None:
+        """Check that the options fit each other.
+
+        Raises:
+            AffectlineError: They do not.
+        """
+        if self.by and self.groups is None:
+            raise AffectlineError(
+                f"--by {self.by[0]} names a column, but there is no manifest",
+                "add --groups with a CSV file of the faces",
+            )
+        if self.predictions is not None and self.artifact != DEFAULT_MODEL:
+            raise AffectlineError(
+                f"--predictions {self.predictions} and --artifact {self.artifact} are two models",
+                "evaluate them one after the other",
+            )
+        if self.predictions is not None and self.answer != "labels":
+            raise AffectlineError(
+                f"--answer {self.answer} chooses between the outputs of an artifact, and "
+                f"--predictions {self.predictions} has only one",
+                "leave --answer out; --votes compares with FER+",
+            )
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A model's predictions for the faces to evaluate."""
+
+    name: str
+    """The model's."""
+    probabilities: NDArray[np.float64]
+    """``(N, 7)``."""
+    answers: Mapping[str, NDArray[np.float64]]
+    """All answers of a model that gives several, each ``(N, 7)``."""
+    described: dict[str, Any]
+    """Further figures about them."""
+
+
+def measure(asked: Asked, progress: Progress) -> dict[str, Any]:
+    """Compute the figures that ``--json`` prints; write the report if ``out`` is given."""
+    from affectline.training.evaluate import groups, metrics
+    from affectline.training.evaluate.predictions import Predictions
+
+    asked.check()
+    if asked.out is not None:
         from affectline.training.evaluate import report as page
 
-        page.check_report_folder(out)
-    opened = load(artifact)
-    opened.choose_answer(answer)
-    model = open_litert(opened)
-    if split is None and not data.is_dir():
+        page.check_report_folder(asked.out)
+    split = asked.split
+    if split is None and not asked.data.is_dir():
         split = Split.PRIVATE_TEST
-    everything = read_data(data, progress, size=opened.manifest.input_height, votes=votes)
+    opened = None if asked.predictions is not None else load(asked.artifact)
+    if opened is not None:
+        opened.choose_answer(asked.answer)
+    size = FER_SIZE if opened is None else opened.manifest.input_height
+    everything = read_data(asked.data, progress, size=size, votes=asked.votes)
     faces = everything if split is None else everything.select(split)
-    outputs = predict_faces(model, faces.pixels, progress, opened.manifest.input_height)
-    probabilities = to_probabilities(outputs, opened.manifest, answer)
+    chosen = np.flatnonzero(np.ones(len(everything)) if split is None else everything.rows(split))
+    if opened is None:
+        judged = read_given(asked, everything, chosen)
+    else:
+        judged = predict(opened, asked.answer, faces, progress)
     figures = {
-        "model": opened.model_id_for(answer),
-        "data": data.resolve().name.encode(errors="replace").decode(),
+        "model": judged.name,
+        "data": asked.data.resolve().name.encode(errors="replace").decode(),
         "split": split.value if split else None,
-        **metrics.report(probabilities, faces.emotions),
+        **metrics.report(judged.probabilities, faces.emotions),
+        **judged.described,
+        **compare_without_twins(everything, faces, split, judged),
+        **compare_with_votes(asked.votes, chosen, faces.emotions, judged),
     }
-    mirrored = predict_faces(
-        model, faces.pixels[:, :, ::-1], progress, opened.manifest.input_height
-    )
-    both = (probabilities + to_probabilities(mirrored, opened.manifest, answer)) / 2
-    figures["with_mirror"] = metrics.accuracy_with_interval(both, faces.emotions)
-    if split is not None and split is not Split.TRAINING:
-        known = everything.pixels[everything.rows(Split.TRAINING)]
-        if len(known):
-            without_twins = ~has_near_duplicates(faces.pixels, known)
-            figures["without_twins"] = metrics.accuracy_with_interval(
-                probabilities[without_twins], faces.emotions[without_twins]
-            )
-    if votes is not None:
-        from affectline.training.data.ferplus import majority
-
-        majority_labels = (
-            majority(votes) if split is None else majority(votes)[everything.rows(split)]
+    if asked.groups is not None:
+        sure = "labels_only" not in figures
+        figures["groups"] = groups.report(
+            asked.groups, everything, chosen, judged.probabilities, asked.by, sure
         )
-        figures["ferplus"] = metrics.accuracy_with_interval(probabilities, majority_labels)
-        if opened.manifest.votes_temperature and answer == "labels":
-            ferplus = to_probabilities(outputs, opened.manifest, "votes")
-            figures["ferplus_votes"] = metrics.accuracy_with_interval(ferplus, majority_labels)
-        if opened.manifest.votes_temperature:
-            answers = {
-                name: to_probabilities(outputs, opened.manifest, name) for name in get_args(Answer)
+    if asked.out is not None:
+        page.write(asked.out, Predictions(faces, judged.probabilities), figures)
+    return figures
+
+
+def predict(opened: Artifact, answer: Answer, faces: "LabelledFaces", progress: Progress) -> Judged:
+    """The predictions of an artifact's served file."""
+    from affectline.training.evaluate import metrics
+    from affectline.training.evaluate.predictions import predict_faces
+
+    manifest = opened.manifest
+    model, size = open_litert(opened), manifest.input_height
+    outputs = predict_faces(model, faces.pixels, progress, size)
+    mirrored = predict_faces(model, faces.pixels[:, :, ::-1], progress, size)
+    given = to_probabilities(outputs, manifest, answer)
+    both = (given + to_probabilities(mirrored, manifest, answer)) / 2
+    names: tuple[Answer, ...] = get_args(Answer) if manifest.votes_temperature else ()
+    return Judged(
+        opened.model_id_for(answer),
+        given,
+        {name: to_probabilities(outputs, manifest, name) for name in names},
+        {"with_mirror": metrics.accuracy_with_interval(both, faces.emotions)},
+    )
+
+
+def read_given(asked: Asked, everything: "LabelledFaces", chosen: NDArray[np.int64]) -> Judged:
+    """The predictions of another program, from a file."""
+    from affectline.training.evaluate.given import read_predictions
+
+    path = Path(asked.predictions or "")
+    found = read_predictions(path, everything, chosen)
+    described: dict[str, Any] = {"predictions": path.name.encode(errors="replace").decode()}
+    if found.missing:
+        described["labels_never_given"] = list(found.missing)
+    if found.labels_only:
+        described |= dict.fromkeys(("log_loss", "calibration_error", "mean_confidence"))
+        described |= {"labels_only": True, "reliability": [], "coverage": []}
+    return Judged(path.stem.encode(errors="replace").decode(), found.probabilities, {}, described)
+
+
+def compare_without_twins(
+    everything: "LabelledFaces", faces: "LabelledFaces", split: Split | None, judged: Judged
+) -> dict[str, Any]:
+    """The figures on faces without a near duplicate among the training rows, where that applies."""
+    from affectline.training.evaluate import metrics
+
+    if split is None or split is Split.TRAINING:
+        return {}
+    known = everything.pixels[everything.rows(Split.TRAINING)]
+    if not len(known):
+        return {}
+    alone = ~has_near_duplicates(faces.pixels, known)
+    found = metrics.accuracy_with_interval(judged.probabilities[alone], faces.emotions[alone])
+    return {"without_twins": found}
+
+
+def compare_with_votes(
+    votes: Path | None, chosen: NDArray[np.int64], emotions: NDArray[np.int64], judged: Judged
+) -> dict[str, Any]:
+    """The figures against the majority of FER+'s voters, if there are votes."""
+    if votes is None:
+        return {}
+    from affectline.training.data.ferplus import majority
+    from affectline.training.evaluate import metrics
+
+    labels = majority(votes)[chosen]
+    figures: dict[str, Any] = {
+        "ferplus": metrics.accuracy_with_interval(judged.probabilities, labels)
+    }
+    if judged.answers:
+        references = {"labels": emotions, "votes": labels}
+        figures["answers"] = {
+            name: {
+                reference: metrics.accuracy_with_interval(given, wanted)
+                for reference, wanted in references.items()
             }
-            references = {"labels": faces.emotions, "votes": majority_labels}
-            figures["answers"] = {
-                name: {
-                    reference: metrics.accuracy_with_interval(given, wanted)
-                    for reference, wanted in references.items()
-                }
-                for name, given in answers.items()
-            }
-    if out is not None:
-        page.write(out, Predictions(faces, probabilities), figures)
+            for name, given in judged.answers.items()
+        }
     return figures
 
 
@@ -157,35 +295,80 @@ def show(figures: dict[str, Any]) -> None:
         f"{figures['model']} on {figures['rows']} {where} of {figures['data']}: "
         f"accuracy {figures['accuracy']:.2%} (95% interval {low:.2%} to {high:.2%}), "
         f"macro F1 {figures['macro_f1']:.2%}, balanced accuracy "
-        f"{figures['balanced_accuracy']:.2%}, mean confidence {figures['mean_confidence']:.2%}, "
-        f"expected calibration error {figures['calibration_error']:.2%}, "
-        f"log loss {figures['log_loss']:.3f} nats",
+        f"{figures['balanced_accuracy']:.2%}, {_describe_confidence(figures)}",
         markup=False,
         highlight=False,
         soft_wrap=True,
     )
     if sentence := describe_near_duplicates(figures):
         output.print(sentence, highlight=False, soft_wrap=True)
-    low, high = figures["with_mirror"]["interval"]
-    output.print(
-        "with the mirror image beside it (mean of both distributions, two passes): accuracy "
-        f"{figures['with_mirror']['accuracy']:.2%} (95% interval {low:.2%} to {high:.2%})",
-        highlight=False,
-        soft_wrap=True,
-    )
-    for name, asked in (("ferplus", ""), ("ferplus_votes", " with --answer votes")):
-        if (people := figures.get(name)) and people["rows"]:
-            low, high = people["interval"]
-            output.print(
-                f"against the majority of FER+ votes on {people['rows']} of them{asked}: accuracy "
-                f"{people['accuracy']:.2%} (95% interval {low:.2%} to {high:.2%})",
-                highlight=False,
-                soft_wrap=True,
-            )
-    if "answers" in figures:
-        output.print(answer_table(figures["answers"]))
+    if mirror := figures.get("with_mirror"):
+        low, high = mirror["interval"]
+        output.print(
+            "with the mirror image beside it (mean of both distributions, two passes): accuracy "
+            f"{mirror['accuracy']:.2%} (95% interval {low:.2%} to {high:.2%})",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if (people := figures.get("ferplus")) and people["rows"]:
+        low, high = people["interval"]
+        output.print(
+            f"against the majority of FER+ votes on {people['rows']} of them: accuracy "
+            f"{people['accuracy']:.2%} (95% interval {low:.2%} to {high:.2%})",
+            highlight=False,
+            soft_wrap=True,
+        )
+        if "answers" in figures:
+            output.print(answer_table(figures["answers"]))
     output.print(emotion_table(figures))
     output.print(confusion_table(figures))
+    if "groups" in figures:
+        show_groups(figures["groups"])
+
+
+def _describe_confidence(figures: dict[str, Any]) -> str:
+    if "labels_only" in figures:
+        return "confidence unknown (labels only)"
+    return (
+        f"mean confidence {figures['mean_confidence']:.2%}, expected calibration error "
+        f"{figures['calibration_error']:.2%}, log loss {figures['log_loss']:.3f} nats"
+    )
+
+
+def show_groups(figures: dict[str, Any]) -> None:
+    """Print a table for each column of the manifest, and what to know about it."""
+    from affectline.training.evaluate import groups
+
+    for column, found in figures["columns"].items():
+        table = Table(title=Text(f"By {column}"))
+        names = ("", "faces", "accuracy", "95%", "macro F1", "95%", "calibration error", "95%")
+        for place, name in enumerate((*names, "by chance")):
+            table.add_column(name, justify="right" if place else "left")
+        for group in found["groups"]:
+            mark = f" (fewer than {groups.SMALL})" if group["small"] else ""
+            calibration = ("-", "-", "-")
+            if "calibration_error" in group:
+                calibration = (
+                    as_percent(group["calibration_error"]),
+                    _span(group["calibration_interval"]),
+                    as_percent(group["calibration_by_chance"]),
+                )
+            table.add_row(
+                Text(group["name"] + mark),
+                str(group["rows"]),
+                as_percent(group["accuracy"]),
+                _span(group["interval"]),
+                as_percent(group["macro_f1"]),
+                _span(group["macro_f1_interval"]),
+                *calibration,
+            )
+        output.print(table)
+    for sentence in groups.describe(figures):
+        output.print(sentence, markup=False, highlight=False, soft_wrap=True)
+
+
+def _span(ends: list[float]) -> str:
+    return f"{100 * ends[0]:.1f} to {100 * ends[1]:.1f}"
 
 
 def answer_table(answers: dict[str, Any]) -> Table:

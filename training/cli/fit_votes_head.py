@@ -19,7 +19,7 @@ def fit_votes_head(
     votes: Annotated[Path, typer.Option(help="FER+'s CSV file, to fit the layer to.")],
     out: Annotated[Path, typer.Option(help="Artifact folder; an existing artifact is replaced.")],
 ) -> None:
-    """Fit a second output layer to FER+'s votes, for `--label-set ferplus`.
+    """Fit a second output layer to FER+'s votes, for `--answer votes`.
 
     The predictions for FER2013's labels stay the same. A model trained with `fit --votes` already
     has both layers.

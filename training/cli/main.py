@@ -13,7 +13,9 @@ from affectline.training.cli.evaluate import evaluate
 from affectline.training.cli.export import export
 from affectline.training.cli.fit import fit
 from affectline.training.cli.fit_votes_head import fit_votes_head
+from affectline.training.cli.recalibrate import recalibrate
 from affectline.training.cli.reproduce import reproduce
+from affectline.training.cli.robustness import robustness
 
 app = typer.Typer(
     help="Train, evaluate and export the emotion classifier.",
@@ -25,7 +27,9 @@ app = typer.Typer(
 app.command()(fit)
 app.command()(reproduce)
 app.command()(evaluate)
+app.command()(robustness)
 app.command()(export)
+app.command()(recalibrate)
 app.command("fit-votes-head")(fit_votes_head)
 app.command("second-answer", hidden=True)(fit_votes_head)  # its former name
 app.add_typer(data, name="data")

@@ -1,7 +1,7 @@
 """The figures of a report, drawn by matplotlib as SVG, for light and dark pages."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -124,6 +124,49 @@ def reliability_diagram(bins: Sequence[dict[str, Any]], ink: FigureColours) -> b
     below.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     below.set_xlabel("confidence")
     return _svg(figure)
+
+
+@mpl.rc_context(STYLE)
+def group_chart(columns: Mapping[str, Any], ink: FigureColours) -> bytes:
+    """Draw the accuracy of every group as SVG, with its 95% interval; small groups are hollow.
+
+    Args:
+        columns: ``columns`` of `affectline.training.evaluate.groups.report`.
+        ink: Colours.
+    """
+    lines: list[tuple[str, dict[str, Any] | None]] = []
+    for column, found in columns.items():
+        lines.append((_shorten(column), None))
+        lines += [(_shorten(group["name"]), group) for group in found["groups"]]
+    height = 0.9 + 0.27 * len(lines)
+    figure = Figure(figsize=(5.6, height), layout="constrained", facecolor=ink.paper)
+    axes = figure.subplots()
+    _colour(axes, ink)
+    axes.grid(axis="x", color=ink.faint, linewidth=0.5)
+    axes.set_axisbelow(True)
+    for place, (_, group) in enumerate(lines):
+        if group is None:
+            continue
+        low, high = group["interval"]
+        axes.plot([low, high], [place, place], color=ink.accuracy, linewidth=1.5)
+        hollow = ink.paper if group["small"] else ink.accuracy
+        axes.plot(group["accuracy"], place, "o", color=ink.accuracy, markerfacecolor=hollow)
+    names = [f"{name}: {group['rows']:,} faces" if group else name for name, group in lines]
+    # A dollar sign would begin a formula
+    axes.set_yticks(range(len(lines)), [name.replace("$", r"\$") for name in names])
+    for tick, (_, group) in zip(axes.get_yticklabels(), lines, strict=True):
+        tick.set_fontweight("normal" if group else "bold")
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(len(lines) - 0.5, -0.5)
+    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.set_xlabel("accuracy, with its 95% interval")
+    return _svg(figure)
+
+
+def _shorten(name: str) -> str:
+    """A name that fits beside a chart, without signs that have no picture."""
+    plain = "".join(sign if sign.isprintable() else " " for sign in name)
+    return plain if len(plain) <= 28 else f"{plain[:27]}…"
 
 
 def png(face: NDArray[np.uint8]) -> bytes:

@@ -46,7 +46,7 @@ def calibration_error(probabilities: Scores, emotions: NDArray[np.int64]) -> flo
     """
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == emotions
-    bins = _bins(confidence)
+    bins = bins_of(confidence)
     gaps = [
         abs(float(right[bins == index].sum()) - float(confidence[bins == index].sum()))
         for index in range(BINS)
@@ -54,7 +54,7 @@ def calibration_error(probabilities: Scores, emotions: NDArray[np.int64]) -> flo
     return sum(gaps) / len(emotions)
 
 
-def _bins(confidence: Scores) -> NDArray[np.int64]:
+def bins_of(confidence: Scores) -> NDArray[np.int64]:
     """The bin of each confidence: a bin includes its lower edge but not its upper one."""
     return np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
 
@@ -109,7 +109,7 @@ def reliability(probabilities: Scores, emotions: NDArray[np.int64]) -> list[dict
     """
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == emotions
-    bins = _bins(confidence)
+    bins = bins_of(confidence)
     return [
         {
             "from": index / BINS,

@@ -15,12 +15,21 @@ from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
 from affectline.training.data.near_duplicates import describe_near_duplicates
 from affectline.training.data.splits import Split
-from affectline.training.evaluate.figures import INKS, confusion_matrix, png, reliability_diagram
+from affectline.training.evaluate import groups as group_table
+from affectline.training.evaluate.figures import (
+    INKS,
+    confusion_matrix,
+    group_chart,
+    png,
+    reliability_diagram,
+)
 from affectline.training.evaluate.predictions import Predictions, to_csv
 
 KIND: Final = "affectline-train evaluate"
 """Marks a report of an evaluation."""
 FILES: Final = ("report.json", "predictions.csv", "confusion.svg", "reliability.svg", "index.html")
+GROUP_FILES: Final = ("groups.csv", "groups.svg")
+"""Written beside them if there is a manifest of groups."""
 WORST: Final = 48
 """Mistakes on the contact sheet."""
 BEST: Final = 12
@@ -71,16 +80,10 @@ emotion is predicted.</p>
 <p>Each row shows how the faces with one label are classified; the diagonal is right.</p>
 $confusion
 <h2>Calibration</h2>
-<p>For a dot on the line, confidence equals accuracy. Below the line the model is too sure, above
-it not sure enough. The lower chart shows how many faces got which confidence.</p>
 $reliability
 <h2>When it is unsure</h2>
-<p>If predictions below some confidence are rejected, fewer faces keep one, and a larger share of
-those is right.</p>
-<div class="wide"><table>
-<tr><th>confidence<th>faces<th>share<th>accuracy<th>95% interval</tr>
 $coverage
-</table></div>
+$groups
 <h2>The worst mistakes</h2>
 <p>Of $mistake_count mistakes, those with the highest confidence: label → prediction, and its
 confidence. Look for wrong labels, for pictures without a face and for what the mistakes have in
@@ -90,6 +93,29 @@ $mistakes
 $hits
 $notes
 </html>
+"""
+
+CALIBRATION: Final = """
+<p>For a dot on the line, confidence equals accuracy. Below the line the model is too sure, above
+it not sure enough. The lower chart shows how many faces got which confidence.</p>
+"""
+COVERAGE: Final = """
+<p>If predictions below some confidence are rejected, fewer faces keep one, and a larger share of
+those is right.</p>
+<div class="wide"><table>
+<tr><th>confidence<th>faces<th>share<th>accuracy<th>95% interval</tr>
+$rows
+</table></div>
+"""
+NO_CONFIDENCE: Final = "<p>Only labels were given, so nothing is known about confidence.</p>"
+GROUPS: Final = """
+<h2>By group</h2>
+<p>$sentences</p>
+$picture
+$tables
+<p>Accuracy with Wilson's 95% interval; macro F1 and calibration error with the percentiles of a
+bootstrap of the $unit. By chance: what the calibration error of a perfectly calibrated model stays
+below in 95 % of groups of this size; the error of few faces is never 0.</p>
 """
 
 
@@ -103,7 +129,8 @@ def check_report_folder(out: Path) -> None:
         if not out.exists():
             return
         inside = {path.name for path in out.iterdir()}
-        ours = not inside or (inside <= set(FILES) and _is_report(out / FILES[0]))
+        known = {*FILES, *GROUP_FILES}
+        ours = not inside or (inside <= known and _is_report(out / FILES[0]))
     except OSError as error:
         raise AffectlineError(
             f"cannot use --out {out} ({error.strerror})", "name a new or empty folder"
@@ -132,7 +159,7 @@ def write(out: Path, predictions: Predictions, figures: dict[str, Any]) -> None:
         out: The folder; an earlier report in it is replaced.
         predictions: The faces and predictions to show.
         figures: ``metrics.report`` with ``model``, ``data`` and ``split`` (a name or ``None``),
-            and ``ferplus`` and ``ferplus_votes`` if there are votes.
+            and ``ferplus`` and ``answers`` if there are votes.
 
     Raises:
         AffectlineError: The folder holds something else or cannot be written.
@@ -141,18 +168,25 @@ def write(out: Path, predictions: Predictions, figures: dict[str, Any]) -> None:
     counts, bins = np.array(figures["confusion"]), figures["reliability"]
     confusion = [confusion_matrix(counts, ink) for ink in INKS]
     reliability = [reliability_diagram(bins, ink) for ink in INKS]
-    page = render(predictions, figures, confusion, reliability)
+    found = figures.get("groups")
+    groups = [group_chart(found["columns"], ink) for ink in INKS] if found else []
+    page = render(predictions, figures, confusion, reliability, groups)
     report = json.dumps({"kind": KIND, **figures}, indent=2) + "\n"
-    contents = (
-        report.encode(),
-        to_csv(predictions).encode("utf-8", "surrogateescape"),
-        confusion[0],
-        reliability[0],
-        page.encode("utf-8", "replace"),
-    )
+    contents = {
+        FILES[0]: report.encode(),
+        FILES[1]: to_csv(predictions).encode("utf-8", "surrogateescape"),
+        FILES[2]: confusion[0],
+        FILES[3]: reliability[0],
+        FILES[4]: page.encode("utf-8", "replace"),
+    }
+    if found:
+        table = group_table.to_csv(found).encode("utf-8", "replace")
+        contents |= {GROUP_FILES[0]: table, GROUP_FILES[1]: groups[0]}
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for name, content in zip(FILES, contents, strict=True):
+        for name in GROUP_FILES:
+            (out / name).unlink(missing_ok=True)  # of an earlier report
+        for name, content in contents.items():
             (out / name).write_bytes(content)
     except OSError as error:
         raise AffectlineError(
@@ -165,6 +199,7 @@ def render(
     figures: dict[str, Any],
     confusion: list[bytes],
     reliability: list[bytes],
+    groups: list[bytes],
 ) -> str:
     """Render the page as self-contained HTML.
 
@@ -173,6 +208,7 @@ def render(
         figures: As for ``write``.
         confusion: The confusion matrix as SVG, for a light and for a dark page.
         reliability: The reliability diagram, likewise.
+        groups: The chart of groups, likewise; empty if there is no manifest.
     """
     correct = predictions.labels == predictions.faces.emotions
     words = (figures["model"], "on", figures["data"], figures["split"])
@@ -182,8 +218,12 @@ def render(
         notes=_notes(figures),
         emotions=_emotions(figures),
         coverage=_coverage(figures),
+        groups=_groups(figures["groups"], groups) if "groups" in figures else "",
         confusion=_picture(confusion, "Confusion matrix; its numbers are in report.json"),
-        reliability=_picture(reliability, "Reliability diagram; its numbers are in report.json"),
+        reliability=NO_CONFIDENCE
+        if "labels_only" in figures
+        else CALIBRATION
+        + _picture(reliability, "Reliability diagram; its numbers are in report.json"),
         mistakes=_contact_sheet(predictions, ~correct, WORST) or "<p>There are none.</p>",
         mistake_count=f"{int((~correct).sum()):,}",
         hits=_contact_sheet(predictions, correct, BEST) or "<p>There are none.</p>",
@@ -220,7 +260,40 @@ def _emotions(figures: dict[str, Any]) -> str:
     return "".join(rows)
 
 
+def _groups(figures: dict[str, Any], drawn: list[bytes]) -> str:
+    """The section about groups: sentences, the chart, and a table for each column."""
+    unit = "people" if figures["by_person"] else "faces"
+    return Template(GROUPS).substitute(
+        sentences="<br>".join(map(escape, group_table.describe(figures))),
+        picture=_picture(drawn, "Accuracy by group; its numbers are in groups.csv"),
+        tables="".join(_group_rows(name, found) for name, found in figures["columns"].items()),
+        unit=unit,
+    )
+
+
+def _group_rows(column: str, found: dict[str, Any]) -> str:
+    rows = []
+    for group in found["groups"]:
+        name = escape(group["name"]) + (" (small)" if group["small"] else "")
+        cells = f"<td>{group['rows']:,}</td>{_cell(group['accuracy'])}{_span(group['interval'])}"
+        cells += _cell(group["macro_f1"]) + _span(group["macro_f1_interval"])
+        cells += _cell(group.get("calibration_error")) + _span(group.get("calibration_interval"))
+        cells += _cell(group.get("calibration_by_chance"))
+        rows.append(f"<tr><th scope=row>{name}</th>{cells}</tr>")
+    heads = ("faces", "accuracy", "95%", "macro F1", "95%", "calibration error", "95%", "by chance")
+    head = "".join(f"<th>{name}" for name in heads)
+    return (
+        f'<div class="wide"><table><tr><th>{escape(column)}{head}</tr>{"".join(rows)}</table></div>'
+    )
+
+
+def _span(ends: list[float] | None) -> str:
+    return f"<td>{100 * ends[0]:.1f}&ndash;{ends[1]:.1%}</td>" if ends else "<td>-</td>"
+
+
 def _coverage(figures: dict[str, Any]) -> str:
+    if "labels_only" in figures:
+        return NO_CONFIDENCE
     rows = []
     for found in figures["coverage"]:
         asked = f"≥ {found['confidence']:.0%}" if found["confidence"] else "any"
@@ -232,7 +305,7 @@ def _coverage(figures: dict[str, Any]) -> str:
             f"<tr><th scope=row>{asked}</th><td>{found['rows']:,}</td>"
             f"{_cell(found['share'])}{_cell(found['accuracy'])}<td>{span}</td></tr>"
         )
-    return "".join(rows)
+    return Template(COVERAGE).substitute(rows="".join(rows))
 
 
 def _cell(share: float | None) -> str:
@@ -255,28 +328,25 @@ def _headline(figures: dict[str, Any]) -> str:
     """The main figures in sentences."""
     (low, high), found = figures["accuracy_interval"], figures["emotions"]
     label = max(found, key=lambda name: found[name]["rows"])
-    gap = figures["mean_confidence"] - figures["accuracy"]
-    sure = "about as sure as it is right"
-    if abs(gap) > 0.01:
-        sure = "too sure" if gap > 0 else "not sure enough"
     text = (
         f'<p class="lead">Right on <b>{figures["accuracy"]:.1%}</b> of {figures["rows"]:,} faces.'
         "</p><p>Other faces of the same kind would give a slightly different figure: the 95% "
         f"interval, which covers chance only, is {low:.1%} to {high:.1%}. "
         f"Always predicting “{label}” would be right on {figures['majority']:.1%}. With equal "
         f"weight for every emotion, however rare, F1 is {figures['macro_f1']:.1%} (macro F1) and "
-        f"recall {figures['balanced_accuracy']:.1%} (balanced accuracy).</p><p>Confidence is off "
-        f"by <b>{100 * figures['calibration_error']:.1f} points</b> on average (expected "
-        f"calibration error). Overall, the model is {sure}: its mean confidence is "
-        f"{figures['mean_confidence']:.1%}, its accuracy {figures['accuracy']:.1%}. Log loss is "
-        f"{figures['log_loss']:.2f} nats; equal probabilities for all emotions would give "
-        f"{math.log(len(LABELS)):.2f}.</p>"
+        f"recall {figures['balanced_accuracy']:.1%} (balanced accuracy).</p>"
     )
     if mirror := figures.get("with_mirror"):
         low, high = mirror["interval"]
         text += (
             "<p>With the mirror image beside it (the mean of both distributions, two passes), it "
             f"is right on {mirror['accuracy']:.1%} ({low:.1%} to {high:.1%}).</p>"
+        )
+    if "labels_only" not in figures:
+        text += _describe_confidence(figures)
+    if never := figures.get("labels_never_given"):
+        text += (
+            f"<p>These predictions never name {', '.join(never)}: there is no column for it.</p>"
         )
     text += f"<p>{describe_near_duplicates(figures)}</p>"
     if (votes := figures.get("ferplus")) and votes["rows"]:
@@ -286,13 +356,27 @@ def _headline(figures: dict[str, Any]) -> str:
             f"({low:.1%} to {high:.1%}) of {votes['rows']:,} of these faces. For the others, none "
             "of the seven emotions got the most votes alone.</p>"
         )
-    if (asked := figures.get("ferplus_votes")) and asked["rows"]:
+    if (asked := figures.get("answers", {}).get("votes", {}).get("votes")) and asked["rows"]:
         low, high = asked["interval"]
         text += (
             "<p>With <code>--answer votes</code>, the same model predicts what most people saw on "
             f"<b>{asked['accuracy']:.1%}</b> ({low:.1%} to {high:.1%}) of them.</p>"
         )
     return text
+
+
+def _describe_confidence(figures: dict[str, Any]) -> str:
+    gap = figures["mean_confidence"] - figures["accuracy"]
+    sure = "about as sure as it is right"
+    if abs(gap) > 0.01:
+        sure = "too sure" if gap > 0 else "not sure enough"
+    return (
+        f"<p>Confidence is off by <b>{100 * figures['calibration_error']:.1f} points</b> on "
+        f"average (expected calibration error). Overall, the model is {sure}: its mean confidence "
+        f"is {figures['mean_confidence']:.1%}, its accuracy {figures['accuracy']:.1%}. Log loss is "
+        f"{figures['log_loss']:.2f} nats; equal probabilities for all emotions would give "
+        f"{math.log(len(LABELS)):.2f}.</p>"
+    )
 
 
 def _notes(figures: dict[str, Any]) -> str:
@@ -302,12 +386,15 @@ def _notes(figures: dict[str, Any]) -> str:
         Split.PUBLIC_TEST: "A temperature fitted on these faces makes calibration look too good.",
         Split.TEST: "A temperature fitted on half of them makes calibration look too good.",
     }
+    whose = "the int8 file that the classifier serves"
+    if "predictions" in figures:
+        whose = f"the predictions in {escape(figures['predictions'])}, made by another program"
     return (
         f"<h2>What this does not say</h2><p>{seen.get(figures['split'], '')} The figures hold for "
         "faces that were detected, cropped and labelled as these were. With other cameras, light, "
         "ages and cultures they may be worse. A label is what somebody saw in a picture, not what "
         "the person felt.</p>"
-        "<p>All figures are for the int8 file that the classifier serves. They are in <a href="
+        f"<p>All figures are for {whose}. They are in <a href="
         "'report.json'>report.json</a>, every prediction in <a href='predictions.csv'>"
         "predictions.csv</a>.</p>"
     )

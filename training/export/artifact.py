@@ -2,7 +2,7 @@
 
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from affectline.common import atomic_file
 from affectline.common.labels import LABELS
 from affectline.common.model.artifact import (
     MANIFEST,
+    Artifact,
     Format,
     Manifest,
     ModelFile,
@@ -39,7 +40,7 @@ from affectline.training.export.convert import (
     convert_to_int8,
 )
 from affectline.training.export.model_card import CARD_FILE, render_card
-from affectline.training.export.offsets import add_offsets
+from affectline.training.export.offsets import fit_offsets
 from affectline.training.fit.trained_run import TrainedRun
 from affectline.training.run_folder import MODEL_FILE, SAVED_MODEL, check_artifact_folder
 
@@ -50,20 +51,98 @@ MajorityLabels = NDArray[np.int64] | None
 """Label that most FER+ voters chose for each row, or -1."""
 
 
+class FittedProbabilities(NamedTuple):
+    """How outputs become probabilities; fitted on the public test rows."""
+
+    offsets: tuple[float, ...]
+    """Added to the seven logits for FER2013's labels."""
+    temperature: float
+    votes_temperature: float | None
+    """None without outputs for FER+'s votes."""
+
+
+def fit_probabilities(
+    outputs: NDArray[np.float32], faces: LabelledFaces, majority: MajorityLabels
+) -> FittedProbabilities:
+    """Fit offsets and temperatures by log loss on the public test rows.
+
+    Args:
+        outputs: Logits of the int8 file for every row of the data, ``(N, 7 or 14)``.
+        faces: The data.
+        majority: Majority of FER+'s votes for each row; without it, the votes' temperature is 1.
+    """
+    held_out = faces.rows(Split.PUBLIC_TEST)
+    labels, votes = outputs[:, : len(LABELS)], outputs[:, len(LABELS) :]
+    found = fit_offsets(labels[held_out], faces.emotions[held_out])
+    offsets = tuple(round(float(value), 4) for value in found)
+    shifted = labels[held_out] + np.asarray(offsets, np.float32)
+    temperature = fit_temperature(shifted, faces.emotions[held_out])
+    votes_temperature = 1.0 if votes.size else None
+    if votes.size and majority is not None:
+        known = held_out & (majority >= 0)
+        votes_temperature = fit_temperature(votes[known], majority[known])
+    return FittedProbabilities(offsets, temperature, votes_temperature)
+
+
+def recalibrate(
+    opened: Artifact,
+    faces: LabelledFaces,
+    out: Path,
+    progress: Progress,
+    majority: MajorityLabels = None,
+) -> Manifest:
+    """Write an artifact again, with the same int8 file, and everything around it fitted anew.
+
+    Offsets, temperatures, figures and the card are those that `export_artifact` would write now.
+
+    Args:
+        opened: The artifact.
+        faces: The data it was trained on.
+        out: The new artifact's folder; an existing artifact is replaced.
+        progress: A bar for the evaluation.
+        majority: Majority of FER+'s votes for each row, as a second reference.
+
+    Raises:
+        AffectlineError: The folder holds something that is not an artifact, the artifact has no
+            int8 file, or the data lacks the training or the public test rows.
+    """
+    check_artifact_folder(out)
+    faces.require(Split.TRAINING, Split.PUBLIC_TEST)
+    path, preprocessing = opened.verified("litert-int8"), opened.manifest.preprocessing
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_file.replace_folder(out) as folder:
+        (folder / INT8_FILE).write_bytes(path.read_bytes())
+        model = LiteRtModel(folder / INT8_FILE, preprocessing)
+        logits = predict_faces(model, faces.pixels, progress)
+        fitted = fit_probabilities(logits, faces, majority)
+        entry = ModelFile(path=INT8_FILE, sha256=checksum(folder / INT8_FILE))
+        changed = {
+            **fitted._asdict(),
+            "files": {"litert-int8": entry},
+            "metrics": {"litert-int8": measure_splits(logits, faces, fitted, majority)},
+        }
+        manifest = opened.manifest.model_copy(update=changed)
+        add_test_figures(manifest, model, logits, faces, progress)
+        (folder / CARD_FILE).write_text(render_card(manifest, logits, faces))
+        (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
+    return manifest
+
+
 def measure_splits(
     outputs: NDArray[np.float32],
     faces: LabelledFaces,
-    temperature: float,
+    fitted: "FittedProbabilities",
     majority: MajorityLabels = None,
-    votes_temperature: float | None = None,
 ) -> dict[str, dict[str, float]]:
     """Metrics of each split that has rows.
 
-    Those named ``raw`` are at temperature 1. Those named ``ferplus`` are measured against FER+'s
-    majority, and so are those named ``votes``, which are for that answer.
+    Those named ``raw`` are at temperature 1, but with offsets. Those named ``ferplus`` are measured
+    against FER+'s majority, and so are those named ``votes``, which are for that answer.
     """
     figures = {}
-    logits, second = outputs[:, : len(LABELS)], outputs[:, len(LABELS) :]
+    temperature, votes_temperature = fitted.temperature, fitted.votes_temperature
+    logits = outputs[:, : len(LABELS)] + np.asarray(fitted.offsets, np.float32)
+    second = outputs[:, len(LABELS) :]
     for split in Split:
         rows = faces.rows(split)
         if not rows.any():
@@ -168,7 +247,6 @@ def export_artifact(
     """
     check_artifact_folder(out)
     faces.require(Split.TRAINING, Split.PUBLIC_TEST)
-    run = add_offsets(run, faces)
     settings = run.record["settings"]
     preprocessing = settings.get("preprocessing", "vgg16")
     samples = choose_samples(faces, settings["seed"])
@@ -180,7 +258,7 @@ def export_artifact(
         int8_logits = predict_faces(int8_model, faces.pixels, progress)
         manifest = build_manifest(run, faces, int8_logits, name, files, majority)
         add_test_figures(manifest, int8_model, int8_logits, faces, progress)
-        (folder / CARD_FILE).write_text(render_card(manifest, int8_logits[:, : len(LABELS)], faces))
+        (folder / CARD_FILE).write_text(render_card(manifest, int8_logits, faces))
         (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
     return manifest
 
@@ -211,15 +289,7 @@ def build_manifest(
     majority: MajorityLabels,
 ) -> Manifest:
     """The manifest; its temperatures are fitted without the private test rows."""
-    held_out = faces.rows(Split.PUBLIC_TEST)
-    labels, votes = int8_logits[:, : len(LABELS)], int8_logits[:, len(LABELS) :]
-    temperature = fit_temperature(labels[held_out], faces.emotions[held_out])
-    votes_temperature = None
-    if votes.size:
-        votes_temperature = 1.0
-        if majority is not None:
-            known = held_out & (majority >= 0)
-            votes_temperature = fit_temperature(votes[known], majority[known])
+    fitted = fit_probabilities(int8_logits, faces, majority)
     return Manifest(
         name=name,
         labels=LABELS,
@@ -227,14 +297,13 @@ def build_manifest(
         input_width=run.model.input_shape[2],
         preprocessing=run.record["settings"].get("preprocessing", "vgg16"),
         output="logits",
-        temperature=temperature,
-        votes_temperature=votes_temperature,
+        temperature=fitted.temperature,
+        offsets=fitted.offsets,
+        votes_temperature=fitted.votes_temperature,
         files=files,
         metrics={
-            "litert-int8": measure_splits(
-                int8_logits, faces, temperature, majority, votes_temperature
-            ),
-            "float32": measure_splits(run.logits, faces, temperature, majority, votes_temperature),
+            "litert-int8": measure_splits(int8_logits, faces, fitted, majority),
+            "float32": measure_splits(run.logits, faces, fitted, majority),
         },
         training={
             **run.record,

@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectline.common.labels import LABELS
-from affectline.common.model.artifact import Manifest
+from affectline.common.model.artifact import Manifest, to_probabilities
 from affectline.training.data.faces import LabelledFaces
 from affectline.training.data.near_duplicates import describe_near_duplicates, has_near_duplicates
 from affectline.training.data.splits import Split
-from affectline.training.evaluate.metrics import accuracy_with_interval, report, softmax
+from affectline.training.evaluate.metrics import accuracy_with_interval, report
 
 CARD_FILE: Final = "MODEL_CARD.md"
 
@@ -113,14 +113,15 @@ def render_card(manifest: Manifest, logits: NDArray[np.float32], faces: Labelled
 
     Args:
         manifest: The artifact's manifest.
-        logits: Logits of the int8 file for every row of the data, ``(N, 7)``.
+        logits: Outputs of the int8 file for every row of the data, ``(N, 7 or 14)``.
         faces: The labelled data.
     """
     measured = next(
         split for split in (Split.PRIVATE_TEST, Split.PUBLIC_TEST) if faces.rows(split).any()
     )
     rows = faces.rows(measured)
-    figures = report(softmax(logits[rows], manifest.temperature), faces.emotions[rows])
+    given = to_probabilities(logits[rows], manifest)
+    figures = report(given, faces.emotions[rows])
     counts = np.asarray(figures["confusion"])
     known, made = faces.emotions[faces.rows(Split.TRAINING)], manifest.training
     return CARD.format(
@@ -139,14 +140,14 @@ def render_card(manifest: Manifest, logits: NDArray[np.float32], faces: Labelled
         else "VGG16's ImageNet weights",
         votes="FER+ votes in addition to the labels. " if made["data"].get("votes") else "",
         temperature=manifest.temperature,
-        offsets=_join_offsets(made.get("offsets", {})),
+        offsets=_join_offsets(manifest),
         second_learnt=f"\n* {made['second_answer'][0].upper() + made['second_answer'][1:]}."
         if "second_answer" in made
         else "",
         second=SECOND.format(manifest.votes_temperature) if manifest.votes_temperature else "",
         splits="\n".join(_split_row(manifest, split, faces) for split in Split),
         mirror=_mirror_paragraph(manifest),
-        twins=_near_duplicates_paragraph(logits[rows], faces, measured),
+        twins=_near_duplicates_paragraph(given, faces, measured),
         measured=measured.value,
         emotions="\n".join(_emotion_row(label, figures) for label in LABELS),
         faces=figures["rows"],
@@ -179,7 +180,7 @@ def _mirror_paragraph(manifest: Manifest) -> str:
 
 
 def _near_duplicates_paragraph(
-    logits: NDArray[np.float32], faces: LabelledFaces, measured: Split
+    probabilities: NDArray[np.float64], faces: LabelledFaces, measured: Split
 ) -> str:
     """A paragraph about accuracy without near duplicates of training faces; may be empty."""
     known = faces.pixels[faces.rows(Split.TRAINING)]
@@ -189,7 +190,7 @@ def _near_duplicates_paragraph(
     alone = ~has_near_duplicates(seen.pixels, known)
     figures = {
         "rows": len(seen),
-        "without_twins": accuracy_with_interval(logits[alone], seen.emotions[alone]),
+        "without_twins": accuracy_with_interval(probabilities[alone], seen.emotions[alone]),
     }
     return f"\n{describe_near_duplicates(figures, f'the {measured.value}')}\n"
 
@@ -198,10 +199,12 @@ def _join_settings(values: dict[str, Any]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in values.items())
 
 
-def _join_offsets(offsets: dict[str, float]) -> str:
-    if not offsets:
+def _join_offsets(manifest: Manifest) -> str:
+    if not manifest.offsets:
         return ""
-    named = ", ".join(f"{label} {value:+.2f}" for label, value in offsets.items())
+    named = ", ".join(
+        f"{label} {value:+.2f}" for label, value in zip(LABELS, manifest.offsets, strict=True)
+    )
     return (
         "Offsets of the labels' logits, fitted on the public test rows, so that each emotion is "
         f"predicted about\n  as often as it occurs (vector scaling, Guo et al. 2017): {named}.\n* "
@@ -212,13 +215,14 @@ def _split_row(manifest: Manifest, split: Split, faces: LabelledFaces) -> str:
     served = manifest.metrics["litert-int8"].get(split.value)
     if served is None:
         return f"| {split} | 0 | - | - | - | - | - | - | - |"
-    plain = manifest.metrics["float32"][split.value]
+    plain = manifest.metrics.get("float32", {}).get(split.value)
+    before = "-" if plain is None else f"{plain['accuracy']:.2%}"
     count = int(faces.rows(split).sum())
     names = ("ferplus_accuracy", "votes_accuracy", "consensus_ferplus_accuracy")
     people = (served.get(name) for name in names)
     return (
         f"| {split} | {count} | {served['accuracy']:.2%} | {served['calibration_error']:.2%} | "
-        f"{served['log_loss']:.3f} | {plain['accuracy']:.2%} | "
+        f"{served['log_loss']:.3f} | {before} | "
         f"{' | '.join('-' if share is None else f'{share:.2%}' for share in people)} |"
     )
 

@@ -1,40 +1,14 @@
-"""Offsets of the labels' logits, so that emotions are predicted as often as they occur."""
+"""Offsets of the labels' logits, so that emotions are predicted as often as they occur.
 
-from dataclasses import replace
+The labels' targets are softened by FER+'s votes, in which some emotions, such as fear, are much
+rarer. Without offsets they would be predicted too rarely.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from affectline.common.labels import LABELS
-from affectline.training.data.faces import LabelledFaces
-from affectline.training.data.splits import Split
 from affectline.training.evaluate.metrics import Scores, log_loss, softmax
-from affectline.training.fit.trained_run import TrainedRun
-
-
-def add_offsets(run: TrainedRun, faces: LabelledFaces) -> TrainedRun:
-    """Add offsets to a run's logits for FER2013's labels, fitted on the public test rows.
-
-    The labels' targets are softened by FER+'s votes, in which some emotions, such as fear, are much
-    rarer. Without offsets they would be predicted too rarely.
-
-    Args:
-        run: A finished run; its model's last bias is changed.
-        faces: The data it was trained on.
-
-    Returns:
-        The run with these logits; its record says what the offsets are.
-    """
-    rows = faces.rows(Split.PUBLIC_TEST)
-    offsets = fit_offsets(run.logits[rows, : len(LABELS)], faces.emotions[rows])
-    both = np.zeros(run.logits.shape[1], np.float32)
-    both[: len(LABELS)] = offsets
-    last = run.model.layers[-1]
-    kernel, bias = last.get_weights()
-    last.set_weights([kernel, bias + both])
-    told = {label: round(float(value), 3) for label, value in zip(LABELS, offsets, strict=True)}
-    return replace(run, logits=run.logits + both, record={**run.record, "offsets": told})
 
 
 def fit_offsets(logits: Scores, emotions: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -2,8 +2,7 @@
 
 ``python -m affectline.training.fit.covered_face FER2013.csv.xz FOLDER`` writes a new folder with
 the network and its manifest, as the detector reads them. FER2013 does not label covered faces, so
-hands are drawn over faces: bars with round ends and shaded edges, side by side like fingers, as
-bright as the face.
+hands are drawn over faces (`affectline.training.data.drawn_hands`).
 """
 
 import sys
@@ -25,6 +24,7 @@ from affectline.common.model.network_manifest import (
 )
 from affectline.common.vision.preprocessing import FER_SIZE
 from affectline.training.data.dataset import load
+from affectline.training.data.drawn_hands import draw_hand
 from affectline.training.data.splits import Split
 from affectline.training.silence_output import silence_output
 
@@ -37,63 +37,11 @@ SEED: Final = 1
 SHARE: Final = 0.01
 """Share of uncovered faces above the logit at which the figures are measured."""
 _PROGRAM: Final = "affectline.training.fit.covered_face"
-_TIPS: Final = ((15, 18), (33, 18), (24, 36), (24, 36), (14, 32), (34, 32), (24, 26))
-"""Positions of fingertips, x and y: eyes, mouth (twice as often), cheeks, nose."""
-
-_ROWS, _COLUMNS = (axis.astype(np.float32) for axis in np.mgrid[0:FER_SIZE, 0:FER_SIZE])
 
 
 def cover(face: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.float32]:
-    """Draw a hand over a face.
-
-    Args:
-        face: ``(48, 48) uint8``.
-        random: Determines the position, size and brightness of the hand.
-
-    Returns:
-        ``(48, 48)``, 0 to 255.
-    """
-    skin = float(np.percentile(face[12:36, 12:36], 70))
-    bright = float(np.clip(skin * random.uniform(0.75, 1.2), 20, 250))
-    fingers, width = int(random.integers(1, 5)), random.uniform(5, 9)
-    angle, length = random.uniform(0, 2 * np.pi), random.uniform(20, 45)
-    tip = np.array(_TIPS[int(random.integers(len(_TIPS)))]) + random.normal(0, 3, 2)
-    along = np.array([np.cos(angle), np.sin(angle)])
-    aside = np.array([-along[1], along[0]])
-    found = face.astype(np.float32)
-    if random.random() < 0.6:  # a palm behind the fingers
-        palm = bright * random.uniform(0.85, 1.05)
-        found = _draw_bar(found, tip + length * along, angle, 30, 1.1 * width * fingers + 4, palm)
-    for number in range(fingers):
-        offset = (number - (fingers - 1) / 2) * width * random.uniform(0.9, 1.05)
-        found = _draw_bar(
-            found,
-            tip + offset * aside + random.normal(0, 1, 2),
-            angle + random.normal(0, 0.07),
-            length * random.uniform(0.8, 1.2),
-            width * random.uniform(0.9, 1.1),
-            bright * random.uniform(0.93, 1.07),
-        )
-    return found
-
-
-def _draw_bar(
-    face: NDArray[np.float32],
-    tip: NDArray[np.float64],
-    angle: float,
-    length: float,
-    width: float,
-    bright: float,
-) -> NDArray[np.float32]:
-    """Draw a bar with round ends, darker towards its edges, over a face."""
-    across, down = _COLUMNS - tip[0], _ROWS - tip[1]
-    along = across * np.cos(angle) + down * np.sin(angle)
-    aside = down * np.cos(angle) - across * np.sin(angle)
-    beyond = np.maximum(np.abs(along - length / 2) - length / 2, 0)
-    reach = np.hypot(beyond, aside) / (width / 2)
-    mask = np.clip((1 - reach) * width / 2 + 0.5, 0, 1)
-    shade = bright * (1 - 0.35 * np.clip(reach, 0, 1) ** 2)
-    return np.asarray(face * (1 - mask) + shade * mask, dtype=np.float32)
+    """A face with a hand drawn over it, ``(48, 48)``, 0 to 255."""
+    return draw_hand(face, random)[0]
 
 
 def photograph(faces: NDArray[np.floating], random: np.random.Generator) -> NDArray[np.float32]:

@@ -30,10 +30,14 @@ PIXELS: Final[dict[Preprocessing, str]] = {
 }
 NONE: Final = "not run"
 
+KEPT_FROM: Final = "<!-- From here on, affectline-train reproduce keeps what is there. -->"
+"""A line of the page; what follows it is written by others."""
+
 HEAD: Final = """\
 # The paper's tables, run again
 
-<!-- Written by affectline-train reproduce: changes made here by hand will be lost. -->
+<!-- Written by affectline-train reproduce: changes made here by hand will be lost, up to the line
+that says so. -->
 
 The student paper from which this project grew trains a head of three dense layers (256, 128, 64)
 and a softmax on the features of a frozen VGG16. It compares batch sizes, numbers of epochs and
@@ -146,12 +150,20 @@ def write(page: ResultsPage, out: Path) -> Path:
                 *_tables(page, names),
                 _explain_differences(page),
                 _seed_table(page),
+                _kept_part(file),
             ]
         )
         file.write_text(text)
     except OSError as error:
         raise _unwritable(out, error) from error
     return file
+
+
+def _kept_part(file: Path) -> str:
+    """What an earlier page holds from the line `KEPT_FROM` on, with an empty line before it."""
+    earlier = file.read_text() if file.exists() else ""
+    _, mark, rest = earlier.partition(KEPT_FROM)
+    return f"\n{mark}{rest}" if mark else ""
 
 
 def check_writable(out: Path) -> None:

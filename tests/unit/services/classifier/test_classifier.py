@@ -99,7 +99,7 @@ def test_by_default_it_gives_the_mean_of_both_answers(classifier: Classifier) ->
     both = answer(classifier, question)
     alone = {}
     for name in ("labels", "votes"):
-        settings = ClassifierSettings(answer=name)  # type: ignore[arg-type]
+        settings = ClassifierSettings(answer=name)
         stage = Classifier(ClassifierProcess(name="1", settings=settings))
         stage.context = StageContext("classifier/1", "lossless")
         stage.setup()

@@ -103,3 +103,14 @@ def test_how_far_off_the_paper_s_range() -> None:
     assert results.distance_from_paper(0.464) == 0
     assert results.distance_from_paper(0.441) == pytest.approx(-0.02)
     assert results.distance_from_paper(0.477) == pytest.approx(0.01)
+
+
+def test_what_others_have_written_below_the_line_is_kept(tmp_path: Path) -> None:
+    page = results.ResultsPage(SMALL, {}, 40, 10)
+    file = results.write(page, tmp_path)
+    plain = file.read_text()
+    file.write_text(f"{plain}\n{results.KEPT_FROM}\n\n## Others\n")
+    for _ in range(2):
+        assert results.write(page, tmp_path).read_text() == (
+            f"{plain}\n{results.KEPT_FROM}\n\n## Others\n"
+        )

@@ -1,0 +1,1 @@
+"""Other models for the same labels, measured on the same rows: the table in docs/results.md."""

@@ -1,0 +1,119 @@
+"""Tables about the faces of some data: a row for each face, which it names in one of three ways.
+
+* ``file``: the picture's path below the folder of the data, as in ``happy/0017.png``;
+* ``row``: the number of a row of FER2013's file, from 1 below the header; ``usage_row`` with
+  ``Usage`` counts within the rows of that usage instead;
+* ``source``: either of these as reports write it (``row 7``, ``happy/0017.png``).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectline.common.errors import AffectlineError
+from affectline.common.labels import USAGES
+from affectline.common.spreadsheet import unescape_text
+from affectline.training.data.csv_rows import read_rows
+from affectline.training.data.faces import LabelledFaces
+from affectline.training.data.problems import DataProblem
+
+KEYS: Final = ("file", "row", "usage_row", "source")
+"""Columns that name faces, in the order in which they are looked for."""
+SHOWN: Final = 60
+"""Characters of a value that an error shows."""
+
+
+@dataclass(frozen=True)
+class RowTable:
+    """A table about some of the faces."""
+
+    columns: tuple[str, ...]
+    """Its columns other than the one that names faces, in order."""
+    key: str
+    """How it names faces: one of `KEYS`."""
+    cells: tuple[dict[str, str], ...]
+    """The cells of each row, by column."""
+    faces: NDArray[np.int64]
+    """``(N,)``: the index of the face that each row is about; each occurs once."""
+
+
+def read_table(path: Path, option: str, faces: LabelledFaces) -> RowTable:
+    """Read a table about faces.
+
+    Args:
+        path: A CSV file, compressed or not.
+        option: The option that named it, for errors.
+        faces: All faces of the data, whatever their split.
+
+    Raises:
+        AffectlineError: It cannot be read, names no faces, names one that is not in the data, or
+            names one twice. The message names the row and its value.
+    """
+
+    def refuse(problem: DataProblem) -> None:
+        text = str(problem).replace(f"--data {path}", "the file", 1)
+        raise AffectlineError(f"{option} {path}: {text}", FIX)
+
+    rows = [(row, cells) for row, cells in enumerate(read_rows(path, (), refuse), 1) if cells]
+    columns = tuple(rows[0][1])
+    if "" in columns:
+        refuse(DataProblem("columns", "has a column without a name", FIX))
+    key = next((name for name in KEYS if name in columns), None)
+    if key is None or (key == "usage_row" and "Usage" not in columns):
+        found = ", ".join(columns)[:200]
+        refuse(DataProblem("columns", f"has no column that names faces (it has {found})", FIX))
+    locate, what = _locator(str(key), faces)
+    seen: dict[int, int] = {}
+    for row, cells in rows:
+        value = unescape_text(cells[str(key)])
+        face = locate(value, cells)
+        where = f"{option} {path}: row {row} names the {what} {value[:SHOWN]!r}"
+        if face is None:
+            raise AffectlineError(
+                f"{where}, which is not in the data (it has {len(faces):,} faces, from "
+                f"{faces.sources[0][:SHOWN]!r} to {faces.sources[-1][:SHOWN]!r})",
+                "name faces as the data does, or leave the row out",
+            )
+        if face in seen:
+            raise AffectlineError(f"{where}, as row {seen[face]} does", "name each face once")
+        seen[face] = row
+    there = tuple(name for name in columns if name != key)
+    cells_of_rows = tuple(cells for _, cells in rows)
+    return RowTable(there, str(key), cells_of_rows, np.array(list(seen), np.int64))
+
+
+FIX: Final = (
+    "give a CSV file with a header: a column file, row, source, or usage_row with Usage, and "
+    "further columns"
+)
+
+Locate = Callable[[str, dict[str, str]], int | None]
+
+
+def _locator(key: str, faces: LabelledFaces) -> tuple[Locate, str]:
+    """Finds a face by the value of the key, and how to call what the value names."""
+    by_source = {source: index for index, source in enumerate(faces.sources)}
+    if key in ("file", "source"):
+        return lambda value, _: by_source.get(_as_path(value)), "file" if key == "file" else "face"
+    if key == "row":
+        return lambda value, _: by_source.get(f"row {_number(value)}"), "row"
+    numbered = {usage: np.flatnonzero(faces.usages == usage) for usage in USAGES}
+
+    def within_usage(value: str, cells: dict[str, str]) -> int | None:
+        rows = numbered.get(cells["Usage"], np.empty(0, np.int64))
+        number = _number(value)
+        return int(rows[number - 1]) if number is not None and 1 <= number <= len(rows) else None
+
+    return within_usage, "row of its Usage"
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+def _as_path(text: str) -> str:
+    return text.replace("\\", "/").removeprefix("./")

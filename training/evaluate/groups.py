@@ -1,0 +1,365 @@
+"""Accuracy and calibration by groups of faces, which a manifest's columns define."""
+
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affectline.common.errors import AffectlineError
+from affectline.common.labels import LABELS
+from affectline.common.spreadsheet import escape_text, row_writer
+from affectline.training.data.faces import LabelledFaces
+from affectline.training.data.row_table import RowTable, read_table
+from affectline.training.evaluate import metrics
+
+OPTION: Final = "--groups"
+SMALL: Final = 30
+"""Faces below which a group is called small: shown, but not compared with others."""
+MOST: Final = 50
+"""Groups of a column at most: a column with more is a number or a name."""
+RESAMPLES: Final = 1000
+"""Bootstrap resamples."""
+SEED: Final = 0
+NOT_GIVEN: Final = "(not given)"
+"""The group of empty cells."""
+KNOWN: Final = ("label", "Usage", "person", "usage_row")
+"""Columns that are grouped by only if they are asked for."""
+PERSON: Final = "person"
+"""The column by which resamples are drawn, if the manifest has it."""
+_CHUNK: Final = 100
+
+
+def report(
+    manifest: Path,
+    everything: LabelledFaces,
+    chosen: NDArray[np.int64],
+    probabilities: NDArray[np.float64],
+    by: Sequence[str] = (),
+    sure: bool = True,
+) -> dict[str, Any]:
+    """Figures of every group, ready for JSON.
+
+    Args:
+        manifest: A CSV file that names faces as `affectline.training.data.row_table` describes.
+            Every other column defines groups.
+        everything: All faces of the data.
+        chosen: Indices of those that were evaluated, ``(N,)``.
+        probabilities: Of those, ``(N, 7)``.
+        by: Columns to group by; empty: all but `KNOWN`.
+        sure: Whether the probabilities say something about confidence.
+
+    Returns:
+        ``manifest``, ``matched_by``, ``faces`` (evaluated and listed), ``unlisted`` (evaluated, but
+        not in the manifest), ``by_person``, ``columns`` with ``groups`` and ``gap`` for each
+        column, and ``left_out``, the columns with too many values.
+
+    Raises:
+        AffectlineError: The manifest cannot be used; the message names the row and its value.
+    """
+    table = read_table(manifest, OPTION, everything)
+    columns = _choose_columns(manifest, table, by)
+    places = np.full(len(everything), -1, np.int64)
+    places[table.faces] = np.arange(len(table.faces))
+    listed = places[chosen] >= 0
+    if not listed.any():
+        raise AffectlineError(
+            f"{OPTION} {manifest}: none of the {len(chosen):,} evaluated faces is in it",
+            "list the faces of these rows, or choose others with --split",
+        )
+    rows = [table.cells[place] for place in places[chosen][listed]]
+    shares, emotions = probabilities[listed], everything.emotions[chosen][listed]
+    people = None
+    if PERSON in table.columns:
+        people = np.unique([cells[PERSON] for cells in rows], return_inverse=True)[1]
+    measured: dict[str, Any] = {}
+    left_out = {}
+    for name in columns:
+        values = np.array([cells[name] or NOT_GIVEN for cells in rows])
+        distinct = np.unique(values)
+        if len(distinct) > MOST:
+            left_out[name] = len(distinct)
+            continue
+        measured[name] = _measure_column(values, shares, emotions, people, sure)
+    if not measured:
+        name, count = next(iter(left_out.items()))
+        raise AffectlineError(
+            f"{OPTION} {manifest}: the column {name} has {count:,} different values",
+            f"sort them into at most {MOST} groups first, such as 20-29, 30-39",
+        )
+    return {
+        "manifest": manifest.name.encode(errors="replace").decode(),
+        "matched_by": table.key,
+        "faces": int(listed.sum()),
+        "unlisted": int((~listed).sum()),
+        "by_person": people is not None,
+        "columns": measured,
+        "left_out": left_out,
+    }
+
+
+def _choose_columns(manifest: Path, table: RowTable, by: Sequence[str]) -> list[str]:
+    for name in by:
+        if name not in table.columns:
+            raise AffectlineError(
+                f"--by {name}: {manifest} has no such column",
+                f"its columns are {', '.join(table.columns)[:200]}",
+            )
+    columns = list(dict.fromkeys(by)) or [name for name in table.columns if name not in KNOWN]
+    if not columns:
+        raise AffectlineError(
+            f"{OPTION} {manifest}: the file has no column to group by",
+            "add one, such as age or light, or name one with --by",
+        )
+    return columns
+
+
+def _measure_column(
+    values: NDArray[np.str_],
+    shares: NDArray[np.float64],
+    emotions: NDArray[np.int64],
+    people: NDArray[np.int64] | None,
+    sure: bool,
+) -> dict[str, Any]:
+    groups = [
+        measure_group(
+            str(name),
+            shares[values == name],
+            emotions[values == name],
+            None if people is None else people[values == name],
+            sure,
+        )
+        for name in np.unique(values)
+    ]
+    groups.sort(key=lambda group: (group["small"], -group["accuracy"]))
+    right = shares.argmax(axis=1) == emotions
+    return {"groups": groups, "gap": measure_gap(groups, values, right)}
+
+
+def measure_group(
+    name: str,
+    shares: NDArray[np.float64],
+    emotions: NDArray[np.int64],
+    people: NDArray[np.int64] | None = None,
+    sure: bool = True,
+) -> dict[str, Any]:
+    """Figures of one group, with intervals of 95 %.
+
+    Args:
+        name: Its name.
+        shares: Probabilities ``(N, 7)``; N above 0.
+        emotions: ``(N,)``, 0 to 6.
+        people: ``(N,)``, who each face belongs to; resamples then draw people, not faces.
+        sure: Whether probabilities say something about confidence.
+
+    Returns:
+        ``accuracy`` with Wilson's interval, ``macro_f1`` over the emotions that occur in the group,
+        and ``calibration_error``, both with percentiles of the bootstrap; and
+        ``calibration_by_chance``: the calibration error that a perfectly calibrated model stays
+        below in 95 % of groups of this size. It is not 0: the error of few faces is never.
+    """
+    right = shares.argmax(axis=1) == emotions
+    counts = metrics.confusion(shares, emotions)
+    hits, rows = int(right.sum()), len(emotions)
+    random = np.random.default_rng(SEED)
+    f1s, errors = _resample(shares, emotions, people, random)
+    found: dict[str, Any] = {
+        "name": name,
+        "rows": rows,
+        "small": rows < SMALL,
+        "accuracy": hits / rows,
+        "interval": list(metrics.wilson(hits, rows)),
+        "macro_f1": _macro_f1(counts.reshape(1, -1).astype(float))[0],
+        "macro_f1_interval": _ends(f1s),
+    }
+    if people is not None:
+        found["people"] = len(np.unique(people))
+    if sure:
+        found |= {
+            "mean_confidence": float(shares.max(axis=1).mean()),
+            "calibration_error": metrics.calibration_error(shares, emotions),
+            "calibration_interval": _ends(errors),
+            "calibration_by_chance": _calibration_by_chance(shares, random),
+        }
+    return found
+
+
+def _ends(values: NDArray[np.float64]) -> list[float]:
+    low, high = np.quantile(values, [0.025, 0.975])
+    return [float(low), float(high)]
+
+
+def _resample(
+    shares: NDArray[np.float64],
+    emotions: NDArray[np.int64],
+    people: NDArray[np.int64] | None,
+    random: np.random.Generator,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Macro F1 and calibration error of resamples of the faces, or of the people."""
+    size = len(LABELS)
+    cells = np.eye(size * size)[emotions * size + shares.argmax(axis=1)]
+    bins = np.eye(metrics.BINS)[metrics.bins_of(shares.max(axis=1))]
+    gaps = bins * (shares.max(axis=1) - (shares.argmax(axis=1) == emotions))[:, None]
+    unit = np.arange(len(emotions)) if people is None else np.unique(people, return_inverse=True)[1]
+    count = int(unit.max()) + 1
+    f1s, errors = [], []
+    for _ in range(RESAMPLES // _CHUNK):
+        drawn = random.multinomial(count, np.full(count, 1 / count), _CHUNK)[:, unit].astype(float)
+        f1s.append(_macro_f1(drawn @ cells))
+        total = np.maximum(drawn.sum(axis=1), 1)
+        errors.append(np.abs(drawn @ gaps).sum(axis=1) / total)
+    return np.concatenate(f1s), np.concatenate(errors)
+
+
+def _macro_f1(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean F1 over the emotions that occur, of confusion counts ``(R, 49)``."""
+    size = len(LABELS)
+    tables = counts.reshape(-1, size, size)
+    rows, given = tables.sum(axis=2), tables.sum(axis=1)
+    hits = np.diagonal(tables, axis1=1, axis2=2)
+    f1 = np.where(rows > 0, 2 * hits / np.maximum(rows + given, 1e-12), 0)
+    return np.asarray(f1.sum(axis=1) / np.maximum((rows > 0).sum(axis=1), 1))
+
+
+def _calibration_by_chance(shares: NDArray[np.float64], random: np.random.Generator) -> float:
+    """What a perfectly calibrated model's calibration error stays below in 95 % of draws."""
+    confidence = shares.max(axis=1)
+    bins = np.eye(metrics.BINS)[metrics.bins_of(confidence)]
+    errors = []
+    for _ in range(RESAMPLES // _CHUNK):
+        right = random.random((_CHUNK, len(confidence))) < confidence
+        errors.append(np.abs((right - confidence) @ bins).sum(axis=1) / len(confidence))
+    return float(np.quantile(np.concatenate(errors), 0.95))
+
+
+def measure_gap(
+    groups: Sequence[dict[str, Any]], values: NDArray[np.str_], right: NDArray[np.bool_]
+) -> dict[str, Any] | None:
+    """The difference in accuracy between the best and the worst group that are not small.
+
+    Args:
+        groups: Figures of all groups.
+        values: ``(N,)``, the group of each face.
+        right: ``(N,)``, whether the model is right.
+
+    Returns:
+        ``best`` and ``worst``, the ``accuracy`` between them, its ``interval`` (Newcombe 1998,
+        method 10) for these two groups, and ``by_chance``: the gap that groups of these sizes stay
+        below in 95 % of cases if faces are assigned to them at random. The worst of many groups is
+        bad by chance as well, so only a gap above that says something. ``None`` if fewer than two
+        groups are large enough.
+    """
+    large = [group for group in groups if not group["small"]]
+    if len(large) < 2:
+        return None
+    best = max(large, key=lambda group: float(group["accuracy"]))
+    worst = min(large, key=lambda group: float(group["accuracy"]))
+    kept = np.isin(values, [group["name"] for group in large])
+    member = np.array([values[kept] == group["name"] for group in large], float)
+    sizes = member.sum(axis=1)
+    random = np.random.default_rng(SEED)
+    shuffled = random.permuted(np.tile(right[kept].astype(float), (RESAMPLES, 1)), axis=1)
+    shares = shuffled @ member.T / sizes
+    apart = shares.max(axis=1) - shares.min(axis=1)
+    return {
+        "best": best["name"],
+        "worst": worst["name"],
+        "accuracy": best["accuracy"] - worst["accuracy"],
+        "interval": _newcombe(best, worst),
+        "by_chance": float(np.quantile(apart, 0.95)),
+    }
+
+
+def _newcombe(best: dict[str, Any], worst: dict[str, Any]) -> list[float]:
+    (low, high), (other_low, other_high) = best["interval"], worst["interval"]
+    share, other = best["accuracy"], worst["accuracy"]
+    below = np.hypot(share - low, other_high - other)
+    above = np.hypot(high - share, other - other_low)
+    return [float(share - other - below), float(share - other + above)]
+
+
+FIELDS: Final = (
+    "rows",
+    "small",
+    "accuracy",
+    "accuracy_low",
+    "accuracy_high",
+    "macro_f1",
+    "macro_f1_low",
+    "macro_f1_high",
+    "mean_confidence",
+    "calibration_error",
+    "calibration_low",
+    "calibration_high",
+    "calibration_by_chance",
+)
+"""Columns of ``groups.csv`` after ``column`` and ``group``."""
+
+
+def to_csv(figures: dict[str, Any]) -> str:
+    """All groups as CSV: shares are 0 to 1, empty where unknown."""
+    text = io.StringIO(newline="")
+    table = row_writer(text)
+    table.writerow(("column", "group", *FIELDS))
+    for column, found in figures["columns"].items():
+        for group in found["groups"]:
+            table.writerow((escape_text(column), escape_text(group["name"]), *_cells(group)))
+    return text.getvalue()
+
+
+def _cells(group: dict[str, Any]) -> Iterator[str]:
+    pairs = {
+        "accuracy": group["interval"],
+        "macro_f1": group["macro_f1_interval"],
+        "calibration": group.get("calibration_interval", ("", "")),
+    }
+    for field in FIELDS:
+        value = group.get(field, "")
+        for name, (low, high) in pairs.items():
+            if field == f"{name}_low":
+                value = low
+            elif field == f"{name}_high":
+                value = high
+        if isinstance(value, bool):
+            yield "yes" if value else "no"
+        else:
+            yield f"{value:.6f}" if isinstance(value, float) else str(value)
+
+
+def describe(figures: dict[str, Any]) -> list[str]:
+    """What to know about the groups, in sentences."""
+    said = [
+        f"{figures['faces']:,} faces are in {figures['manifest']}, by the column "
+        f"{figures['matched_by']}."
+    ]
+    if figures["unlisted"]:
+        said.append(f"{figures['unlisted']:,} evaluated faces are not, and are left out here.")
+    for name, count in figures["left_out"].items():
+        said.append(
+            f"The column {name} has {count:,} different values and is left out; at most {MOST} "
+            "groups are compared."
+        )
+    for column, found in figures["columns"].items():
+        small = [group["name"] for group in found["groups"] if group["small"]]
+        if small:
+            some = ", ".join(small[:5]) + (", ..." if len(small) > 5 else "")
+            said.append(
+                f"{column}: {len(small)} group{'s have' if len(small) > 1 else ' has'} fewer than "
+                f"{SMALL} faces ({some}): shown, but not compared."
+            )
+        said.append(f"{column}: {_describe_gap(found['gap'])}")
+    return said
+
+
+def _describe_gap(gap: dict[str, Any] | None) -> str:
+    if gap is None:
+        return f"no two groups have {SMALL} faces or more, so there is no gap to report."
+    low, high = gap["interval"]
+    beyond = "more" if gap["accuracy"] > gap["by_chance"] else "not more"
+    return (
+        f"accuracy differs by {100 * gap['accuracy']:.1f} points between {gap['best']} (best) and "
+        f"{gap['worst']} (worst), 95% interval {100 * low:.1f} to {100 * high:.1f}; {beyond} than "
+        f"the {100 * gap['by_chance']:.1f} points that chance alone gives to groups of these sizes."
+    )

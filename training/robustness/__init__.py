@@ -1,0 +1,1 @@
+"""How accuracy falls when faces are blurred, small, dark, rolled, turned, covered or compressed."""
