@@ -35,7 +35,7 @@ SHIPPED_DIGESTS: Final = {
         "model.tflite": "d1744d2a09c25f501d39eba4faff47e53ecca8852c5ce19bce8eeac39357521f",
     },
     "vgg16-48": {
-        "manifest.json": "1311fee1136ff9960887bf20f260a913f19f8cddb189da37578349c3f4534763",
+        "manifest.json": "43e469e4163a6fbac0a0c0867980da85147ffb13216c165f51acaba5ab1caaba",
         "model.tflite": "2c6b8f1bfdd44416e3847a77c353fa524ab63c3479a805cbf18fddcafbf38517",
     },
 }

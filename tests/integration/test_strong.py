@@ -122,7 +122,8 @@ def test_continuations_part_and_are_averaged(
     folder = tmp_path / "run"
     options = (
         *("fit", "--data", some_faces, "--start", DEFAULT_MODEL, "--image-size", str(SIZE)),
-        *("--epochs", "3", "--batch-size", "32", "--out", folder),
+        *("--epochs", "3", "--batch-size", "32", "--continuations", "2", "--degraded", "0.15"),
+        *("--out", folder),
     )
     done = train(*options)
     assert done.returncode == 0, done.stderr

@@ -74,7 +74,7 @@ def fit(
         int, typer.Option(min=32, max=512, help="Side in pixels of the model's input.")
     ] = 48,
     epochs: Annotated[
-        int | None, typer.Option(min=1, show_default="strong 60 (16 with --start), paper 500")
+        int | None, typer.Option(min=1, show_default="strong 60 (40 with --start), paper 500")
     ] = None,
     batch_size: Annotated[
         int | None, typer.Option(min=1, show_default="strong 128, paper 32")
@@ -83,6 +83,26 @@ def fit(
         float | None,
         typer.Option(
             min=1e-7, max=1.0, show_default="strong 0.05 (0.02 with --start), paper 0.002"
+        ),
+    ] = None,
+    degraded: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            show_default="0",
+            help="strong: share of the faces that are blurred, and darkened with noise, and "
+            "compressed as JPEG, each for itself.",
+        ),
+    ] = None,
+    continuations: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=20,
+            show_default="1",
+            help="strong: train the epochs on whole faces so many times from the same state, and "
+            "average the weights of those that help.",
         ),
     ] = None,
     preprocessing: Annotated[
@@ -125,6 +145,8 @@ def fit(
         "epochs": epochs,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
+        "degraded": degraded,
+        "continuations": continuations,
     }
     chosen = {name: value for name, value in given.items() if value is not None} | {"seed": seed}
     strong = recipe is RecipeName.STRONG

@@ -74,19 +74,17 @@ class FinetuneConfig:
 
 
 WARM_START: Final = {
-    "epochs": 16,
+    "epochs": 40,
     "learning_rate": 0.02,
     "low": 0.0,
-    "whole": 0.375,
-    "continuations": 2,
+    "whole": 0.4,
     "mixing": 0.0,
-    "changes": 0.6,
-    "degraded": 0.15,
+    "changes": 0.5,
     "dropout": 0.2,
     "votes_trust": 0.25,
 }
-"""What differs if a run starts from a trained model: a lower rate, no mixed faces, VGG16's first
-two blocks unchanged, and the last epochs twice over, among others."""
+"""What differs if a run starts from a trained model: a lower rate, no mixed faces, and VGG16's
+first two blocks unchanged, among others."""
 
 
 def learning_rate_at(step: int, steps: int, warm: int, highest: float) -> float:
