@@ -30,6 +30,8 @@ MIN_INTERVALS: Final = 6
 RMSSD_WINDOW_S: Final = 60.0
 MIN_DIFFERENCES: Final = 20
 """Ultra-short RMSSD is valid from half a minute on (Munoz et al. 2015, PLoS ONE 10(9))."""
+FAST_WINDOW_S: Final = 30.0
+"""Window of the fast rate, which shows what began within the last minute."""
 CURRENT_WINDOW_S: Final = 10.0
 """Window of the current heart rate, which is displayed."""
 SAMPLING_RATE_TOLERANCE: Final = 0.02
@@ -53,6 +55,9 @@ class HeartRateSource(Protocol):
 
     def current_rate(self, now_s: float) -> float | None:
         """Beats a minute over the last ten seconds; None if too little is known."""
+
+    def fast_rate(self, now_s: float) -> float | None:
+        """Beats a minute over the last half minute; None if too little is known."""
 
     def coverage(self, now_s: float) -> float:
         """How much of the window was measured, 0 to 1."""
@@ -119,6 +124,11 @@ class RRSource:
         recent = self._since(now_s - CURRENT_WINDOW_S)
         return 60_000 / statistics.median(v for _, v, _ in recent) if len(recent) > 2 else None
 
+    def fast_rate(self, now_s: float) -> float | None:
+        recent = self._since(now_s - FAST_WINDOW_S)
+        enough = len(recent) >= MIN_INTERVALS
+        return 60_000 / statistics.fmean(v for _, v, _ in recent) if enough else None
+
     def coverage(self, now_s: float) -> float:
         self._drop_old(now_s)
         return max(0.0, min(1.0, self._sum / 1000 / RR_WINDOW_S))
@@ -181,6 +191,10 @@ class RateSource:
 
     def current_rate(self, now_s: float) -> float | None:
         recent = self._since(now_s - CURRENT_WINDOW_S)
+        return statistics.median(recent) if recent else None
+
+    def fast_rate(self, now_s: float) -> float | None:
+        recent = self._since(now_s - FAST_WINDOW_S)
         return statistics.median(recent) if recent else None
 
     def coverage(self, now_s: float) -> float:
