@@ -24,6 +24,8 @@ SIZE_S: Final = 30.0
 """Time constant of the size of the wave."""
 THRESHOLD: Final = 0.3
 """Share of its size by which the wave must leave the middle: less is no breath."""
+STILL: Final = 1e-6
+"""Relative size of rounding errors, which are no breath either."""
 SHORTEST_S: Final = 1.5
 """Forty breaths a minute at most."""
 WINDOW_S: Final = 60.0
@@ -67,8 +69,9 @@ class BreathDetector:
         self.newest_s = at_s
 
     def _add_bin(self, at_s: float, value: float) -> None:
-        distance = value - self._centre.add(value)
-        limit = THRESHOLD * self._size.add(abs(distance))
+        centre = self._centre.add(value)
+        distance = value - centre
+        limit = max(THRESHOLD * self._size.add(abs(distance)), STILL * abs(centre))
         if distance < -limit:
             self._is_low = True
         elif self._is_low and distance > limit:
@@ -77,14 +80,18 @@ class BreathDetector:
                 self.breaths.append(at_s)
 
     def rate(self, now_s: float) -> float | None:
-        """Breaths a minute over the last minute; None if half of it is not known yet."""
+        """Breaths a minute over the last minute.
+
+        None if half of it is not known yet, or without any breath: then the belt has slipped.
+        """
         while self.breaths and self.breaths[0] <= now_s - WINDOW_S:
             self.breaths.popleft()
         window_s = min(WINDOW_S, now_s - self._start_s)
         if window_s < MIN_WINDOW_S:
             return None
         begin_s = now_s - window_s
-        return sum(at_s > begin_s for at_s in self.breaths) * 60.0 / window_s
+        count = sum(at_s > begin_s for at_s in self.breaths)
+        return count * 60.0 / window_s if count else None
 
 
 class BreathingSignal:

@@ -119,7 +119,8 @@ class SkinSite:
         if self._slow_deviation is not None:
             more["skin_slow"] = self._slow_deviation
         usual = self.response_baseline.mean
-        if usual is not None:
+        # A running mean would soon take the responses of stress for usual
+        if usual is not None and self.response_baseline.frozen:
             rate = self.responses.rate(now_s, self._settings.response_window_s)
             more["skin_responses"] = (math.log1p(rate) - usual) / self.response_baseline.spread
         return more

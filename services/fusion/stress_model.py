@@ -23,7 +23,7 @@ MEASURES: Final = {
 }  # fmt: skip
 """The signal of each measure: heart rate over two minutes against its mean, and over half a minute
 above its low; skin conductance above its low, the same over the last minutes, and responses a
-minute against their mean; breaths a minute against their mean."""
+minute against those of a timed calibration; breaths a minute against their mean."""
 COEFFICIENTS: Final = Path(__file__).with_name("coefficients.json")
 MAX_DEVIATION: Final = 5.0
 """Deviations are clipped here: larger ones are more often artefacts than stress."""

@@ -134,6 +134,7 @@ def collect_evidence(
     settings: FeatureSettings | None = None,
     skin: SkinChoice = SKIN,
     calibration_s: float = CALIBRATION_S,
+    every: int = 1,
 ) -> DriveEvidence:
     """Run a drive through the live estimator; return its evidence within the segments.
 
@@ -142,6 +143,7 @@ def collect_evidence(
         settings: Constants of the measures; None: those of the shipped model.
         skin: The skin conductance to use.
         calibration_s: Length of the timed calibration at the start of rest; 0 for none.
+        every: Every how many seconds the evidence is read.
     """
     chosen = load_default_model().settings if settings is None else settings
     person = SubjectState("driver", NO_STATES, StressModel(0.0, {}, chosen))
@@ -154,7 +156,7 @@ def collect_evidence(
             calibrated = True
             person.calibrate(second * SECOND, calibration_s)
         segment = np.searchsorted(drive.bounds, second, "right") - 1
-        if not 0 <= segment < len(SEGMENTS):
+        if not 0 <= segment < len(SEGMENTS) or second % every:
             continue
         seconds.append(float(second))
         segments.append(SEGMENTS[segment])
@@ -173,9 +175,11 @@ def collect_evidence(
     return DriveEvidence(labelled, np.array(seconds), tuple(segments), drive.bounds)
 
 
-def evidence_by_settings(drive: Drive) -> dict[FeatureSettings, LabelledEvidence]:
+def evidence_by_settings(drive: Drive, every: int = 1) -> dict[FeatureSettings, LabelledEvidence]:
     """Return a drive's evidence with all constants that there are to choose from."""
-    return {settings: collect_evidence(drive, settings).evidence for settings in SETTINGS}
+    return {
+        settings: collect_evidence(drive, settings, every=every).evidence for settings in SETTINGS
+    }
 
 
 def score_drive(

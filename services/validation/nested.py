@@ -26,8 +26,7 @@ from affectline.services.validation.metrics import Labels, Vector, auc, nan_mean
 
 SETTINGS: Final = (
     FeatureSettings(),
-    FeatureSettings(heart_spread=0.1, skin_spread=0.5, skin_prior_s=120.0),
-    FeatureSettings(skin_spread=0.5, skin_prior_s=60.0, low_memory_s=7200.0),
+    FeatureSettings(heart_spread=0.1, skin_spread=0.5, skin_prior_s=60.0, low_memory_s=7200.0),
     FeatureSettings(slow_s=300.0, response_window_s=120.0),
 )
 """Constants to choose from."""
@@ -41,6 +40,10 @@ PENALTIES: Final = (3e-3, 3e-2)
 FOLDS: Final = 5
 THINNING: Final = 10
 """Choices are compared, and models fitted, on every tenth second: neighbours are alike."""
+SET_WEIGHTS: Final = {
+    ("heart", "skin", "breathing", "face"): 0.5, ("heart",): 0.25, ("skin",): 0.25,
+}  # fmt: skip
+"""How much the separation by these signals counts: a signal may fail, so each must do alone."""
 CONTRAST_WEIGHTS: Final = {"stress": 0.5, "driving": 0.25, "city": 0.25}
 """Both datasets count the same; within drivedb, driving and the city do."""
 MIN_PEOPLE: Final = 3
@@ -122,15 +125,19 @@ def choose(people: Sequence[Evidence], choices: Sequence[Choice] | None = None) 
     best: tuple[float, Choice] | None = None
     for choice in candidates:
         ours = [person[choice.settings] for person in people]
-        scores: dict[str, Vector] = {}
+        scores: list[dict[str, Vector]] = [{} for _ in SET_WEIGHTS]
         for fold in folds:
             others = [one for i, one in enumerate(ours) if i not in fold]
             try:
                 model = fit_model(others, choice.measures, choice.penalty, choice.settings)
             except AffectlineError:
                 return _fallback(people, candidates)  # a fold of one kind: nothing to compare
-            scores |= {ours[i].name: log_odds(ours[i], model) for i in fold}
-        found = separation(scores, ours)
+            for signals, by_person in zip(SET_WEIGHTS, scores, strict=True):
+                by_person |= {ours[i].name: log_odds(ours[i], model, signals) for i in fold}
+        found = sum(
+            weight * separation(one, ours)
+            for weight, one in zip(SET_WEIGHTS.values(), scores, strict=True)
+        )
         if best is None or found > best[0] + 1e-9:
             best = found, choice
     assert best  # noqa: S101 - for the type checker: there are choices

@@ -9,12 +9,12 @@ from affectline.services.fusion.stress_model import StressModel
 from affectline.services.validation import drivedb, stress_predict
 from affectline.services.validation.drivedb_reader import read_drives
 from affectline.services.validation.nested import (
+    THINNING,
     Choice,
     Evidence,
     HeldOut,
     choose_and_fit,
     leave_one_out,
-    thin,
 )
 from affectline.services.validation.stress_predict_reader import read_recordings
 
@@ -63,11 +63,11 @@ def fit(
         )
     marks = [stress_predict.identify(one) for one in recordings]
     evidence: list[Evidence] = [
-        thin(stress_predict.evidence_by_settings(one)) for one in recordings
+        stress_predict.evidence_by_settings(one, THINNING) for one in recordings
     ]
     labelled = [one for one in read_drives(drives) if one.bounds] if drives else []
     marks += [drivedb.identify(one) for one in labelled]
-    evidence += [thin(drivedb.evidence_by_settings(one)) for one in labelled]
+    evidence += [drivedb.evidence_by_settings(one, THINNING) for one in labelled]
     choice, model = choose_and_fit(evidence)
     models = leave_one_out(evidence, progress=progress) if held_out else []
     return PublicFit(

@@ -60,6 +60,7 @@ def collect_evidence(
     recording: ParticipantRecording,
     settings: FeatureSettings | None = None,
     calibration_s: float = 0.0,
+    every: int = 1,
 ) -> LabelledEvidence:
     """Run a recording through the live estimator; return its evidence at each labelled second.
 
@@ -69,6 +70,7 @@ def collect_evidence(
         recording: A person's signals and labels.
         settings: Constants of the measures; None: those of the shipped model.
         calibration_s: Length of a timed calibration from the first second; 0 for none.
+        every: Every how many seconds the evidence is read.
     """
     chosen = load_default_model().settings if settings is None else settings
     person = SubjectState("person", NO_STATES, StressModel(0.0, {}, chosen))
@@ -81,8 +83,9 @@ def collect_evidence(
             pending = next(messages, None)
         if calibration_s and i == 0:
             person.calibrate(round(second * SECOND), calibration_s)
-        evidence.append(person.evidence(round(second * SECOND)))
-    return LabelledEvidence(recording.name, tuple(evidence), recording.labels)
+        if i % every == 0:
+            evidence.append(person.evidence(round(second * SECOND)))
+    return LabelledEvidence(recording.name, tuple(evidence), recording.labels[::every])
 
 
 def identify(recording: ParticipantRecording) -> str:
@@ -91,10 +94,10 @@ def identify(recording: ParticipantRecording) -> str:
 
 
 def evidence_by_settings(
-    recording: ParticipantRecording,
+    recording: ParticipantRecording, every: int = 1
 ) -> dict[FeatureSettings, LabelledEvidence]:
     """Return a person's evidence with all constants that there are to choose from."""
-    return {settings: collect_evidence(recording, settings) for settings in SETTINGS}
+    return {settings: collect_evidence(recording, settings, 0.0, every) for settings in SETTINGS}
 
 
 @dataclass(frozen=True)
