@@ -210,7 +210,8 @@ def sessions(
         gain = result.gain
         typer.echo(
             f"With the face: {gain.mean:+.3f} in area under the curve, 95 % interval over people "
-            f"{gain.low:+.3f} to {gain.high:+.3f}; {gain.verdict}."
+            f"{gain.low:+.3f} to {gain.high:+.3f}; fitted weight {result.face_weight or 0:.2f}; "
+            f"{gain.verdict}."
         )
 
 

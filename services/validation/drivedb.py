@@ -43,6 +43,8 @@ CALIBRATION_S: Final = 300.0
 """Each drive begins with fifteen minutes of rest; the first five are a timed calibration."""
 CALIBRATIONS_S: Final = (0.0, 60.0, 120.0, 300.0, 600.0)
 """Lengths of rest of the calibration curve; 0: a continuous baseline."""
+CURVE_EVERY: Final = 5
+"""Every how many seconds it counts one."""
 HIGHWAY_STRESS: Final = 0.7
 """How much stress the highway counts for in the fit, between rest (0) and the city (1). Healey and
 Picard's raters found stress on the highway between rest and city, nearer to the city."""
@@ -196,9 +198,14 @@ def score_drive(
         skin: The skin conductance to use.
         calibration_s: Length of the timed calibration at the start of rest; 0 for none.
     """
-    found = collect_evidence(drive, model.settings, skin, calibration_s)
+    return _score(
+        collect_evidence(drive, model.settings, skin, calibration_s), model, calibration_s
+    )
+
+
+def _score(found: DriveEvidence, model: StressModel, calibration_s: float) -> DriveScores:
     return DriveScores(
-        drive.name, found.seconds, found.segments,
+        found.evidence.name, found.seconds, found.segments,
         {name: score_seconds(found.evidence, model, chosen) for name, chosen in SETS.items()},
         found.bounds, found.bounds[0] + calibration_s,
     )  # fmt: skip
@@ -342,47 +349,53 @@ def validate(
         AffectlineError: No drive can be used.
     """
     notes: list[str] = []
-    found = read_drives(folder, notes.append)
-    drives = [drive for drive in found if drive.bounds]
+    everything = read_drives(folder, notes.append)
+    drives = [drive for drive in everything if drive.bounds]
     if not drives:
         raise AffectlineError(
             f"FOLDER {folder}: {notes[0]}", "at least one drive with its marker spikes is needed"
         )
     scores, shipped, held_out = [], [], []
+    rows: list[tuple[float, DriveScores]] = []
     default = load_default_model()
     for drive in drives:
         notes += _find_missing(drive, skin)
         model, is_special = model_without(identify(drive))
-        scores.append(score_drive(drive, model, skin, calibration_s))
-        if is_special:
-            held_out.append(drive.name)
-            shipped.append(score_drive(drive, default, skin, calibration_s))
-        else:
-            shipped.append(scores[-1])
+        held_out += [drive.name] if is_special else []
+        found = collect_evidence(drive, model.settings, skin, calibration_s)
+        scores.append(_score(found, model, calibration_s))
+        if model.settings != default.settings:
+            found = collect_evidence(drive, default.settings, skin, calibration_s)
+        shipped.append(_score(found, default, calibration_s))
+        rows += _measure_calibration(drive, model, skin) if curve else ()
         progress(len(scores), len(drives))
     return DrivedbResult(
         tuple(scores), skin, calibration_s, tuple(held_out), tuple(shipped),
-        tuple(drive.name for drive in found if not drive.bounds),
+        tuple(drive.name for drive in everything if not drive.bounds),
         tuple(drive.name for drive in drives if not all(drive.marked)),
-        tuple(_measure_calibration(drives, skin)) if curve else (), tuple(notes),
+        tuple(_compare_calibrations(rows)), tuple(notes),
     )  # fmt: skip
 
 
-def _measure_calibration(drives: list[Drive], skin: SkinChoice) -> Iterator[dict[str, Any]]:
-    """Yield the separation after the longest calibration, by length of the calibration."""
+def _measure_calibration(
+    drive: Drive, model: StressModel, skin: SkinChoice
+) -> Iterator[tuple[float, DriveScores]]:
+    """Yield the scores after the longest calibration, by length of the calibration."""
     for seconds in CALIBRATIONS_S:
-        scores = tuple(
-            _after(score_drive(drive, model_without(identify(drive))[0], skin, seconds))
-            for drive in drives
-        )
+        found = collect_evidence(drive, model.settings, skin, seconds, CURVE_EVERY)
+        yield seconds, _after(_score(found, model, seconds))
+
+
+def _compare_calibrations(rows: list[tuple[float, DriveScores]]) -> Iterator[dict[str, Any]]:
+    for seconds in CALIBRATIONS_S if rows else ():
+        scores = tuple(drive for length, drive in rows if length == seconds)
         driving = _compare(scores, "together", ("city", "highway"), ("rest",))
         city = _compare(scores, "together", ("city",), ("highway",))
+        each = driving["auc_by_drive"].values()
         yield {
             "seconds": seconds,
             "auc_pooled": driving["auc_pooled"],
-            "auc_mean": nan_to_none(
-                nan_mean(value for value in driving["auc_by_drive"].values() if value is not None)
-            ),
+            "auc_mean": nan_to_none(nan_mean(value for value in each if value is not None)),
             "city_vs_highway": city["auc_pooled"],
         }
 

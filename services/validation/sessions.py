@@ -64,7 +64,7 @@ class Gain:
                 f"{VERDICT_PEOPLE} are needed"
             )
         if self.low > 0:
-            return "the face adds something: see --help of the setting fusion.face_weight"
+            return "the face adds something: fusion.face_weight above 0 uses it, see docs/state.md"
         if self.high < 0:
             return "the face makes it worse: leave fusion.face_weight at 0"
         return "it cannot be told whether the face adds anything: leave fusion.face_weight at 0"
@@ -82,6 +82,8 @@ class SessionsResult:
     """The same from the shipped model, without the face."""
     gain: Gain | None
     """None if the face or all other signals are missing."""
+    face_weight: float | None
+    """Mean of the fitted log-odds for one standard deviation of the face; None without a face."""
     notes: tuple[str, ...] = ()
     """Notes on sessions that could not be used."""
 
@@ -102,6 +104,7 @@ class SessionsResult:
             "face": None if self.gain is None else {
                 "mean_difference": self.gain.mean, "low": self.gain.low, "high": self.gain.high,
                 "people": self.gain.people, "verdict": self.gain.verdict,
+                "fitted_weight": self.face_weight,
             },
             "reliability": reliability_curve(labels, pooled),
             "notes": list(self.notes),
@@ -169,10 +172,12 @@ def validate(
     scores: dict[str, dict[str, Vector]] = {}
     if has_body:
         scores |= score_held_out(everybody, leave_one_out(thinned, progress=progress), WITHOUT_FACE)
+    weight = None
     if has_face:
         models = leave_one_out(thinned, ("face",), progress)
         sets = WITH_FACE if has_body else {"face": WITH_FACE["face"]}
         scores |= score_held_out(everybody, models, sets)
+        weight = float(np.mean([held.model.terms["face"].weight for held in models]))
     if not scores:
         raise AffectlineError(
             "nobody's heart, skin, breathing or face was measured in the labelled seconds",
@@ -194,8 +199,9 @@ def validate(
     if has_body and has_face:
         gain = measure_gain(plain, scores["together"], scores["together_and_face"])
     return SessionsResult(
-        tuple(plain), len(sessions), scores, shipped if has_body else {}, gain, tuple(notes)
-    )
+        tuple(plain), len(sessions), scores, shipped if has_body else {}, gain, weight,
+        tuple(notes),
+    )  # fmt: skip
 
 
 def _has(people: Iterable[LabelledEvidence], measures: Sequence[str]) -> bool:

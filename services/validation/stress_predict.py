@@ -52,6 +52,8 @@ CALIBRATIONS_S: Final = (0.0, 60.0, 120.0, 300.0, 600.0)
 """Lengths of rest of the calibration curve; 0: a continuous baseline."""
 CURVE_FROM_S: Final = 600.0
 """The calibration curve counts seconds from here on, the same for all lengths."""
+CURVE_EVERY: Final = 5
+"""Every how many seconds it counts one."""
 HELD_OUT: Final = "models chosen and fitted without the person who is scored"
 SHIPPED: Final = "the people of the shipped model"
 
@@ -245,8 +247,8 @@ def _measure_calibration(recordings: Sequence[ParticipantRecording]) -> list[dic
         each = []
         for recording in recordings:
             model, _ = model_without(identify(recording))
-            person = collect_evidence(recording, model.settings, seconds)
-            late = recording.seconds >= recording.seconds[0] + CURVE_FROM_S
+            person = collect_evidence(recording, model.settings, seconds, CURVE_EVERY)
+            late = (recording.seconds >= recording.seconds[0] + CURVE_FROM_S)[::CURVE_EVERY]
             scores = score_seconds(person, model)[late]
             labels.append(person.labels[late])
             pooled.append(scores)

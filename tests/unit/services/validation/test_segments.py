@@ -56,8 +56,7 @@ def test_real_drives_without_some_of_their_spikes() -> None:
     folder = SHARED / "biometrics" / "drivedb"
     if not folder.exists():
         pytest.skip("../shared/data/biometrics/drivedb is not here")
-    from affectline.services.validation.drivedb_reader import read_drive
-    from affectline.services.validation.drivedb_reader import _read_channels
+    from affectline.services.validation.drivedb_reader import _read_channels, read_drive
 
     path = folder / "drive06.csv.xz"
     whole = read_drive(path)
