@@ -48,14 +48,6 @@ CURVE_EVERY: Final = 5
 HIGHWAY_STRESS: Final = 0.7
 """How much stress the highway counts for in the fit, between rest (0) and the city (1). Healey and
 Picard's raters found stress on the highway between rest and city, nearer to the city."""
-SETS: Final[dict[str, tuple[str, ...]]] = {
-    "heart": SIGNAL_SETS["heart"],
-    "skin": SIGNAL_SETS["skin"],
-    "breathing": ("breathing",),
-    "heart_and_skin": ("heart", "skin"),
-    "together": SIGNAL_SETS["together"],
-}
-"""The compared sets of signals."""
 HELD_OUT: Final = "models chosen and fitted without the drive that is scored"
 SHIPPED: Final = "the people of the shipped model"
 
@@ -206,7 +198,7 @@ def score_drive(
 def _score(found: DriveEvidence, model: StressModel, calibration_s: float) -> DriveScores:
     return DriveScores(
         found.evidence.name, found.seconds, found.segments,
-        {name: score_seconds(found.evidence, model, chosen) for name, chosen in SETS.items()},
+        {name: score_seconds(found.evidence, model, chosen) for name, chosen in SIGNAL_SETS.items()},
         found.bounds, found.bounds[0] + calibration_s,
     )  # fmt: skip
 
@@ -284,7 +276,7 @@ def _figures(drives: tuple[DriveScores, ...]) -> dict[str, Any]:
                 for kind in ("rest", "city", "highway")
             },
         }
-        for name in SETS
+        for name in SIGNAL_SETS
     }
 
 
