@@ -20,6 +20,8 @@ SKIN_SIGNAL: Final = "skin_conductance"
 """A second site is called ``skin_conductance_foot``, for instance."""
 RESPONSE_PRIOR: Final = BaselinePrior(spread=1.0, seconds=120.0)
 """Of the logarithm of one plus the responses a minute."""
+MIN_CALIBRATION_S: Final = 45.0
+"""A shorter calibration does not tell how often this person responds at rest."""
 FRESH_S: Final = 5.0
 STALE_S: Final = 30.0
 """Ages of the last sample up to which it counts fully, and from which it no longer counts."""
@@ -118,9 +120,9 @@ class SkinSite:
         more = {}
         if self._slow_deviation is not None:
             more["skin_slow"] = self._slow_deviation
-        usual = self.response_baseline.mean
+        usual, rest = self.response_baseline.mean, self.response_baseline
         # A running mean would soon take the responses of stress for usual
-        if usual is not None and self.response_baseline.frozen:
+        if usual is not None and rest.frozen and rest.seconds >= MIN_CALIBRATION_S:
             rate = self.responses.rate(now_s, self._settings.response_window_s)
             more["skin_responses"] = (math.log1p(rate) - usual) / self.response_baseline.spread
         return more

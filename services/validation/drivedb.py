@@ -198,7 +198,7 @@ def score_drive(
 def _score(found: DriveEvidence, model: StressModel, calibration_s: float) -> DriveScores:
     return DriveScores(
         found.evidence.name, found.seconds, found.segments,
-        {name: score_seconds(found.evidence, model, chosen) for name, chosen in SIGNAL_SETS.items()},
+        {name: score_seconds(found.evidence, model, of) for name, of in SIGNAL_SETS.items()},
         found.bounds, found.bounds[0] + calibration_s,
     )  # fmt: skip
 
