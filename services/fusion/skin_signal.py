@@ -20,6 +20,10 @@ SKIN_SIGNAL: Final = "skin_conductance"
 """A second site is called ``skin_conductance_foot``, for instance."""
 RESPONSE_PRIOR: Final = BaselinePrior(spread=1.0, seconds=120.0)
 """Of the logarithm of one plus the responses a minute."""
+RESPONSIVE_SITES: Final = ("finger", "fingers", "foot", "hand", "palm", "sole")
+"""Sites, as in ``skin_conductance_foot``, whose responses count: there they show stress, while
+those of a wrist follow its movements (Stress-Predict; van Dooren et al. 2012, Physiology & Behavior
+106(2))."""
 MIN_CALIBRATION_S: Final = 45.0
 """A shorter calibration does not tell how often this person responds at rest."""
 FRESH_S: Final = 5.0
@@ -51,10 +55,12 @@ class SkinSite:
 
     Args:
         settings: Priors and time constants.
+        signal: Name of the signal, which may say the site.
     """
 
-    def __init__(self, settings: FeatureSettings) -> None:
+    def __init__(self, settings: FeatureSettings, signal: str = SKIN_SIGNAL) -> None:
         self._settings = settings
+        self._is_responsive = signal.removeprefix(f"{SKIN_SIGNAL}_") in RESPONSIVE_SITES
         self.baseline = Baseline(
             BaselinePrior(settings.skin_spread, settings.skin_prior_s), settings.low_memory_s
         )
@@ -122,7 +128,8 @@ class SkinSite:
             more["skin_slow"] = self._slow_deviation
         usual, rest = self.response_baseline.mean, self.response_baseline
         # A running mean would soon take the responses of stress for usual
-        if usual is not None and rest.frozen and rest.seconds >= MIN_CALIBRATION_S:
+        is_known = rest.frozen and rest.seconds >= MIN_CALIBRATION_S
+        if usual is not None and is_known and self._is_responsive:
             rate = self.responses.rate(now_s, self._settings.response_window_s)
             more["skin_responses"] = (math.log1p(rate) - usual) / self.response_baseline.spread
         return more
@@ -148,7 +155,7 @@ class SkinSignal:
         """Add samples in uS; those of quality 0 count only towards the device's quality."""
         site = self._sites.get(samples.signal)
         if site is None:
-            site = self._sites[samples.signal] = SkinSite(self._settings)
+            site = self._sites[samples.signal] = SkinSite(self._settings, samples.signal)
         site.add_samples(samples, times_s)
 
     @property
@@ -205,15 +212,14 @@ def _combine(found: list[_SiteDeviation]) -> SignalDeviation:
     total = sum(one.weight for one in found)
     shares = [one.weight / total if total else 1 / len(found) for one in found]
     more = {}
-    for name in best.more:
+    for name in dict.fromkeys(name for one in found for name in one.found.more):
         known = [
             (share, one.found.more[name])
             for share, one in zip(shares, found, strict=True)
             if name in one.found.more
         ]
         weight = sum(share for share, _ in known)
-        more[name] = (
-            sum(share * value for share, value in known) / weight if weight else best.more[name]
-        )
+        mean = sum(share * value for share, value in known) / weight if weight else known[0][1]
+        more[name] = mean
     deviation = sum(share * one.found.deviation for share, one in zip(shares, found, strict=True))
     return replace(best, deviation=deviation, more=more)

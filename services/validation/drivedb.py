@@ -106,7 +106,7 @@ def _skin_signals(drive: Drive, skin: SkinChoice) -> Iterator[tuple[str, str, Ve
             yield f"skin_conductance_{site}", "uS", drive.skin[site]
     elif measured:
         site = next((one for one in measured if one == skin), measured[0])
-        yield "skin_conductance", "uS", drive.skin[site]
+        yield f"skin_conductance_{site}", "uS", drive.skin[site]
 
 
 def _find_missing(drive: Drive, skin: SkinChoice) -> Iterator[str]:
