@@ -63,6 +63,24 @@ def test_two_good_sites_are_averaged() -> None:
     assert both.deviation == pytest.approx(evaluate(run({"": 1.0}), 700.0).deviation)
 
 
+@pytest.mark.parametrize(
+    ("site", "calibration_s", "counts"),
+    [("_foot", 60, True), ("_hand", 60, True), ("", 60, False), ("_wrist", 60, False),
+     ("_foot", 0, False), ("_foot", 20, False)],
+)  # fmt: skip
+def test_responses_count_at_palms_and_soles_after_a_calibration(
+    site: str, calibration_s: int, counts: bool
+) -> None:
+    skin = SkinSignal(FeatureSettings())
+    for second in range(120):
+        skin.add_samples(samples(site, second, level(second)), [second + i / 4 for i in range(4)])
+        skin.close_second(second + 1.0)
+        if calibration_s and second + 1 == calibration_s:
+            for baseline in skin.baselines:
+                baseline.freeze()
+    assert ("skin_responses" in evaluate(skin, 120.0).more) == counts
+
+
 def test_a_lost_site_does_not_count() -> None:
     skin = run({"_foot": 1.0, "_hand": 1.0}, seconds=300)
     for second in range(300, 400):

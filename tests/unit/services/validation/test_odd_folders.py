@@ -79,7 +79,7 @@ def test_ended_files_give_no_evidence_for_later_seconds(people: Path) -> None:
         keep(150)(people / "S03" / file)
     (person,) = (p for p in read_recordings(people) if p.name == "S03")
     course = collect_evidence(person)
-    assert set(course.evidence[30]) == {"heart", "skin"}
+    assert {"heart", "skin"} <= set(course.evidence[30])
     assert course.evidence[-1] == {}
 
 
