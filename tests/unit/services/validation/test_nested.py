@@ -157,7 +157,7 @@ def test_reliability_of_scores_that_are_and_are_not_calibrated() -> None:
     assert len(rows) == 10
     assert sum(int(row["seconds"] or 0) for row in rows) == 50_000
     assert calibration_error(rows) < 1.5
-    assert calibration_error(reliability_curve(labels, 100.0 * (scores > 50))) > 10
+    assert calibration_error(reliability_curve(labels, np.where(scores > 50, 100.0, 0.0))) > 10
     empty = reliability_curve(labels, np.full(50_000, 5.0))
     assert empty[5]["mean_score"] is None
 
