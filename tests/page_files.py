@@ -131,6 +131,13 @@ def _make_stress_predict(path: Path) -> None:
         write_person(path, number, range(120, 220), seconds=300)
 
 
+def _make_lab_sessions(path: Path) -> None:
+    from tests.lab_sessions import write_lab_session
+
+    for number in range(3):
+        write_lab_session(path / f"s{number}", f"P{number}", number)
+
+
 def _make_drives(path: Path) -> None:
     from tests.unit.services.validation.test_validation import write_drive
 
@@ -180,6 +187,7 @@ MADE: Final[dict[str, Callable[[Path], None]]] = {
     r"\bparticipant_data/\S+": _make_avro_files,
     r"\bstress_predict\b": _make_stress_predict,
     r"\bdrivedb_data\b": _make_drives,
+    r"\blab_sessions\b": _make_lab_sessions,
     r"\bfaces/": _make_faces,
     r"\b(?:faces|fer2013)\.csv\b(?!\.)": _write_fer2013,
     r"\bfer2013\.csv\.xz\b": _write_fer2013_xz,

@@ -22,6 +22,7 @@ class FusionSettings(BaseModel):
     ``subject``, else to the only subject with sensors, else to ``person``."""
     rate: Annotated[float, Field(gt=0, le=10)] = 10.0
     """Maximum number of states per second of signal time."""
-    face_weight: Annotated[float, Field(ge=0, le=4)] = 0.5
+    face_weight: Annotated[float, Field(ge=0, le=4)] = 0.0
     """Log-odds of nervousness for one standard deviation of the facial expression towards fear,
-    see docs/state.md; 0 ignores the face in nervousness. There is no data with faces to fit it."""
+    see docs/state.md; 0 ignores the face in nervousness. It is not known whether the face adds
+    anything: no public dataset with faces shows it."""

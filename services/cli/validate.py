@@ -1,4 +1,4 @@
-"""``affectline validate``: the stress estimate against public datasets."""
+"""``affectline validate``: the stress estimate against public datasets, and against a lab's own."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +15,7 @@ from affectline.common.errors import AffectlineError
 from affectline.common.extras import require_extra
 
 validate = typer.Typer(
-    help="Validate the stress estimate on public datasets.", no_args_is_help=True
+    help="Validate the stress estimate on public datasets, or your own.", no_args_is_help=True
 )
 
 Folder = Annotated[
@@ -24,6 +24,11 @@ Folder = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print the figures as one JSON object.")]
 Docs = Annotated[
     Path | None, typer.Option(help="Write the dataset's section of validation.md to this folder.")
+]
+
+Curve = Annotated[
+    bool,
+    typer.Option("--curve", help="Also measure how figures grow with minutes of rest."),
 ]
 
 
@@ -38,44 +43,55 @@ def stress_predict(
     folder: Folder,
     as_json: AsJson = False,
     docs: Docs = None,
+    within: Annotated[
+        bool,
+        typer.Option(
+            "--within", help="Also choose and fit within FOLDER, leaving out who is scored."
+        ),
+    ] = False,
+    curve: Curve = False,
     fit: Annotated[
         Path | None,
         typer.Option(
-            help="Write the coefficients fitted to all people to this file: "
+            help="Choose and fit by all people, and write the coefficients to this file: "
             "services/fusion/coefficients.json in the sources."
         ),
     ] = None,
+    drives: Annotated[
+        Path | None, typer.Option(help="With --fit: drivedb's folder, to fit to as well.")
+    ] = None,
+    held_out: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --fit: write the models without one person each to this file: "
+            "services/validation/held_out.json in the sources."
+        ),
+    ] = None,
 ) -> None:
-    """Stress against rest, each person scored with coefficients fitted to the others.
+    """Stress against rest, each person scored by a model that never saw them.
 
     Example: affectline validate stress-predict ../shared/data/biometrics/stress_predict
     """
-    from affectline.services.fusion.stress_model import format_model
     from affectline.services.validation import page
     from affectline.services.validation import stress_predict as dataset
 
-    _require_folders(folder, docs)
+    _require_folders(folder, docs, drives)
+    for name, value in (("--drives", drives), ("--held-out", held_out)):
+        if value and not fit:
+            raise AffectlineError(f"{name} {value}: nothing is fitted", "add --fit FILE")
+    if fit:
+        _fit(folder, drives, fit, held_out)
     with _progress("people") as progress:
-        result = dataset.validate(folder, progress)
+        result = dataset.validate(folder, progress, within=within, curve=curve or bool(docs))
     figures = result.summary()
     _print_notes(result.notes)
-    model = result.model
-    if fit and model is None:
-        raise AffectlineError(
-            f"--fit {fit}: one person is too few to fit anything", "it needs two people or more"
-        )
-    if fit and model:
-        fitted = format_model(
-            model,
-            f"affectline validate stress-predict FOLDER --fit FILE: {len(result.people)} people",
-        )
-        _write_file(fit, lambda path: path.write_text(fitted, "utf-8"))
     if docs:
         _write_file(docs, lambda path: page.write_stress_predict(path, result))
     if as_json:
         typer.echo(json.dumps(figures, indent=2))
         return
-    table = Table("signals", "pooled AUC", "mean AUC", "lowest", "highest")
+    table = Table("signals", "pooled AUC", "mean AUC", "lowest", "highest",
+                  title=f"scored by {figures['fitted_to']}")  # fmt: skip
     for name, found in figures["sets"].items():
         each = [value for value in found["auc_by_subject"].values() if value is not None]
         row = (
@@ -88,22 +104,40 @@ def stress_predict(
     Console().print(table)
 
 
+def _fit(folder: Path, drives: Path | None, fit: Path, held_out: Path | None) -> None:
+    """Write the coefficients fitted to everybody, and those without one person each."""
+    from affectline.services.fusion.stress_model import format_model, load_default_model
+    from affectline.services.validation import public_fit
+    from affectline.services.validation.held_out import format_held_out, load_held_out
+
+    with _progress("models") as progress:
+        found = public_fit.fit(folder, drives, progress, held_out=held_out is not None)
+    model = format_model(found.model, f"{found.about}; {found.choice.describe()}")
+    _write_file(fit, lambda path: path.write_text(model, "utf-8"))
+    if held_out:
+        models = format_held_out(found.held_out, found.about)
+        _write_file(held_out, lambda path: path.write_text(models, "utf-8"))
+    load_default_model.cache_clear()
+    load_held_out.cache_clear()
+
+
 @validate.command("drivedb")
 def drivedb(
     folder: Folder,
     as_json: AsJson = False,
     docs: Docs = None,
     skin: Annotated[
-        Literal["foot", "hand"], typer.Option(help="Site of the skin conductance.")
-    ] = "foot",
+        Literal["both", "foot", "hand"], typer.Option(help="Sites of the skin conductance.")
+    ] = "both",
     calibration_s: Annotated[
         float,
         typer.Option(
             "--calibration", min=0, max=900, help="Seconds of timed calibration; 0: continuous."
         ),
     ] = 300,
+    curve: Curve = False,
 ) -> None:
-    """Rest against driving, and city against highway, with the default coefficients.
+    """Rest against driving, and city against highway, by models that never saw the drive.
 
     Example: affectline validate drivedb ../shared/data/biometrics/drivedb
     """
@@ -112,7 +146,7 @@ def drivedb(
 
     _require_folders(folder, docs)
     with _progress("drives") as progress:
-        result = dataset.validate(folder, skin, calibration_s, progress)
+        result = dataset.validate(folder, skin, calibration_s, progress, curve=curve or bool(docs))
     figures = result.summary()
     _print_notes(result.notes)
     if docs:
@@ -120,15 +154,69 @@ def drivedb(
     if as_json:
         typer.echo(json.dumps(figures, indent=2))
         return
-    table = Table("signals", "driving against rest", "city against highway")
+    table = Table("signals", "driving against rest", "city against highway",
+                  title=f"scored by {figures['fitted_to']}")  # fmt: skip
     for name, found in figures["sets"].items():
         pooled = (found[key]["auc_pooled"] for key in ("rest_vs_driving", "city_vs_highway"))
         table.add_row(name, *(page.format_figure(value, 3) for value in pooled))
     Console().print(table)
 
 
-def _require_folders(folder: Path, docs: Path | None) -> None:
-    for name, path in (("FOLDER", folder), ("--docs", docs)):
+@validate.command("sessions")
+def sessions(
+    folder: Annotated[Path, typer.Argument(help="Folder with session folders, at any depth.")],
+    stress: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LABEL|FROM..TO",
+            help="Parts under stress: an annotation's or marker's label, or a range. Repeatable.  "
+            "[default: stress]",
+        ),
+    ] = None,
+    rest: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LABEL|FROM..TO", help="Parts at rest, named likewise.  [default: rest]"
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Your own sessions, fitted without who is scored; does the face add anything?
+
+    Example: affectline validate sessions study --stress task --rest rest..task
+    """
+    from affectline.services.study.study import find_sessions
+    from affectline.services.validation import page
+    from affectline.services.validation import sessions as lab
+
+    folders = find_sessions(folder)
+    with _progress("people") as progress:
+        result = lab.validate(folders, stress or ["stress"], rest or ["rest"], progress)
+    figures = result.summary()
+    _print_notes(result.notes)
+    if as_json:
+        typer.echo(json.dumps(figures, indent=2))
+        return
+    table = Table("signals", "pooled AUC", "mean AUC", "shipped model, pooled",
+                  title=f"{len(result.people)} people, by {figures['fitted_to']}")  # fmt: skip
+    for name, found in figures["sets"].items():
+        shipped = figures["shipped_model"].get(name, {}).get("auc_pooled")
+        row = (found["auc_pooled"], found["auc_mean"], shipped)
+        table.add_row(name, *(page.format_figure(value, 3) for value in row))
+    Console().print(table)
+    if result.gain is None:
+        typer.echo("The face cannot be compared: it needs sessions with a face and with sensors.")
+    else:
+        gain = result.gain
+        typer.echo(
+            f"With the face: {gain.mean:+.3f} in area under the curve, 95 % interval over people "
+            f"{gain.low:+.3f} to {gain.high:+.3f}; fitted weight {result.face_weight or 0:.2f}; "
+            f"{gain.verdict}."
+        )
+
+
+def _require_folders(folder: Path, docs: Path | None, drives: Path | None = None) -> None:
+    for name, path in (("FOLDER", folder), ("--docs", docs), ("--drives", drives)):
         if path is not None and not path.is_dir():
             raise AffectlineError(f"{name} {path}: no such folder", "name a folder that exists")
 

@@ -56,10 +56,15 @@ class Baseline:
 
     The standard deviation starts at the prior's and moves to the person's own with time, so that
     small changes in the first minutes do not become large deviations.
+
+    Args:
+        prior: The spread before the person's own is known.
+        low_memory_s: Time constant with which the low creeps up to the level.
     """
 
-    def __init__(self, prior: BaselinePrior) -> None:
+    def __init__(self, prior: BaselinePrior, low_memory_s: float = MEMORY_S) -> None:
         self._prior = prior
+        self._low_memory_s = low_memory_s
         self.reset()
 
     def reset(self) -> None:
@@ -79,7 +84,7 @@ class Baseline:
         self._variance += (step * (value - self._running_mean) - self._variance) / self._count
         # The low creeps up to the level, calibrated or not: electrodes drift within a session
         smooth = self._smoother.add(value)
-        self._low += (smooth - self._low) / MEMORY_S if smooth > self._low else 0.0
+        self._low += (smooth - self._low) / self._low_memory_s if smooth > self._low else 0.0
         self._low = min(self._low, smooth)
         if not self.frozen:
             self.seconds += 1
@@ -96,7 +101,7 @@ class Baseline:
 
     @property
     def low(self) -> float | None:
-        """The lowest level so far, which creeps up over `MEMORY_S`."""
+        """The lowest level so far, which creeps up over ``low_memory_s``."""
         return self._low if self.seconds else None
 
     @property
@@ -105,6 +110,11 @@ class Baseline:
         prior = self._prior
         total = prior.seconds * prior.spread**2 + self._count * max(0.0, self._variance)
         return math.sqrt(total / (prior.seconds + self._count))
+
+    @property
+    def own_spread(self) -> float:
+        """Standard deviation of the person's own values alone."""
+        return math.sqrt(max(0.0, self._variance))
 
     @property
     def maturity(self) -> float:

@@ -30,6 +30,8 @@ MIN_INTERVALS: Final = 6
 RMSSD_WINDOW_S: Final = 60.0
 MIN_DIFFERENCES: Final = 20
 """Ultra-short RMSSD is valid from half a minute on (Munoz et al. 2015, PLoS ONE 10(9))."""
+FAST_WINDOW_S: Final = 30.0
+"""Window of the fast rate, which shows what began within the last minute."""
 CURRENT_WINDOW_S: Final = 10.0
 """Window of the current heart rate, which is displayed."""
 SAMPLING_RATE_TOLERANCE: Final = 0.02
@@ -53,6 +55,9 @@ class HeartRateSource(Protocol):
 
     def current_rate(self, now_s: float) -> float | None:
         """Beats a minute over the last ten seconds; None if too little is known."""
+
+    def fast_rate(self, now_s: float) -> float | None:
+        """Beats a minute over the last half minute; None if too little is known."""
 
     def coverage(self, now_s: float) -> float:
         """How much of the window was measured, 0 to 1."""
@@ -119,6 +124,11 @@ class RRSource:
         recent = self._since(now_s - CURRENT_WINDOW_S)
         return 60_000 / statistics.median(v for _, v, _ in recent) if len(recent) > 2 else None
 
+    def fast_rate(self, now_s: float) -> float | None:
+        recent = self._since(now_s - FAST_WINDOW_S)
+        enough = len(recent) >= MIN_INTERVALS
+        return 60_000 / statistics.fmean(v for _, v, _ in recent) if enough else None
+
     def coverage(self, now_s: float) -> float:
         self._drop_old(now_s)
         return max(0.0, min(1.0, self._sum / 1000 / RR_WINDOW_S))
@@ -144,12 +154,15 @@ class RateSource:
         self._seconds: deque[tuple[int, float]] = deque()
         """Each second, and the median of the values accepted in it."""
         self._this_second: list[float] = []
+        self._summaries: dict[float, tuple[int, float | None, int]] = {}
+        """By window, since the last value: states are ten times as frequent as values."""
         self._second = -1
         self.newest_s = -math.inf
         self.rejected = 0
 
     def add(self, at_s: float, value: float) -> bool:
         """Add a rate; return False if it is an artefact."""
+        self._summaries.clear()
         if int(at_s) != self._second:
             self._close()
             self._second = int(at_s)
@@ -175,16 +188,27 @@ class RateSource:
         return recent + ([statistics.median(self._this_second)] if self._this_second else [])
 
     def rate(self, now_s: float) -> float | None:
-        # A median: spikes of a second or two, as in drivedb, leave no trace
-        recent = self._since(now_s - SERIES_WINDOW_S)
-        return statistics.median(recent) if recent else None
+        return self._summary(now_s, SERIES_WINDOW_S)[1]
 
     def current_rate(self, now_s: float) -> float | None:
-        recent = self._since(now_s - CURRENT_WINDOW_S)
-        return statistics.median(recent) if recent else None
+        return self._summary(now_s, CURRENT_WINDOW_S)[1]
+
+    def fast_rate(self, now_s: float) -> float | None:
+        return self._summary(now_s, FAST_WINDOW_S)[1]
+
+    def _summary(self, now_s: float, window_s: float) -> tuple[int, float | None, int]:
+        """Return the second in which the window begins, the median and the number of seconds."""
+        start_s = now_s - window_s
+        known = self._summaries.get(window_s)
+        if known is None or known[0] != math.floor(start_s):
+            # A median: spikes of a second or two, as in drivedb, leave no trace
+            recent = self._since(start_s)
+            median = statistics.median(recent) if recent else None
+            known = self._summaries[window_s] = math.floor(start_s), median, len(recent)
+        return known
 
     def coverage(self, now_s: float) -> float:
-        return min(1.0, len(self._since(now_s - SERIES_WINDOW_S)) / SERIES_WINDOW_S)
+        return min(1.0, self._summary(now_s, SERIES_WINDOW_S)[2] / SERIES_WINDOW_S)
 
     def rmssd(self, now_s: float) -> float | None:
         return None

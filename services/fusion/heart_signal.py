@@ -14,6 +14,7 @@ from affectline.services.fusion.beat_detection import (
     can_detect_beats,
     estimate_sampling_rate,
 )
+from affectline.services.fusion.feature_settings import FeatureSettings
 from affectline.services.fusion.heart_rate import (
     HeartRateSource,
     RateSource,
@@ -30,9 +31,9 @@ from affectline.services.fusion.signal_quality import (
 
 HEART_SIGNALS: Final = ("rr_interval", "ecg", "ppg", "heart_rate")
 """Best first: RR intervals themselves show artefacts, a series of rates does not."""
-HEART_PRIOR: Final = BaselinePrior(spread=0.10, seconds=300.0)
-"""A sitting person's heart rate spreads by a tenth within an hour (median over the people of
-Stress-Predict); the prior weighs as much as five minutes of the person's own data."""
+FAST_SIGNALS: Final = ("heart_rate", "rr_interval", "ecg", "ppg")
+"""Best first for the fast rate: over half a minute, gaps between intervals weigh more than the
+artefacts of a series, of which the median is taken."""
 FRESH_S: Final = {"rr_interval": 30.0, "ecg": 10.0, "ppg": 10.0, "heart_rate": 10.0}
 """Age in seconds up to which the last value counts fully."""
 STALE_S: Final = {"rr_interval": 120.0, "ecg": 60.0, "ppg": 60.0, "heart_rate": 60.0}
@@ -40,10 +41,18 @@ STALE_S: Final = {"rr_interval": 120.0, "ecg": 60.0, "ppg": 60.0, "heart_rate": 
 
 
 class HeartSignal:
-    """Heart rate of one person from the best source available."""
+    """Heart rate of one person from the best source available.
 
-    def __init__(self) -> None:
+    Args:
+        settings: Priors and time constants of the baselines.
+    """
+
+    def __init__(self, settings: FeatureSettings) -> None:
+        self._prior = BaselinePrior(settings.heart_spread, settings.heart_prior_s)
+        self._low_memory_s = settings.low_memory_s
         self._baselines: dict[str, Baseline] = {}
+        self._fast: dict[str, Baseline] = {}
+        """Baselines of the fast rates."""
         self._unusable_reason = ""
         self.clear_samples()
 
@@ -77,7 +86,8 @@ class HeartSignal:
             source = self._create_waveform_source(samples, times_s)
         if source is not None:
             self._sources[signal] = source
-            self._baselines.setdefault(signal, Baseline(HEART_PRIOR))
+            self._baselines.setdefault(signal, Baseline(self._prior))
+            self._fast.setdefault(signal, Baseline(self._prior, self._low_memory_s))
         return source
 
     def _create_waveform_source(
@@ -104,14 +114,18 @@ class HeartSignal:
     @property
     def baselines(self) -> list[Baseline]:
         """Baselines of all sources."""
-        return list(self._baselines.values())
+        return [*self._baselines.values(), *self._fast.values()]
 
     def close_second(self, now_s: float) -> None:
         """Update the baselines with the second that ends."""
         for signal, source in self._sources.items():
             rate = source.rate(now_s)
-            if rate is not None and self._reliability(signal, now_s) > 0:
-                self._baselines[signal].add(math.log(rate))
+            if rate is None or self._reliability(signal, now_s) <= 0:
+                continue
+            self._baselines[signal].add(math.log(rate))
+            fast = source.fast_rate(now_s)
+            if fast is not None:
+                self._fast[signal].add(math.log(fast))
 
     def _reliability(self, signal: str, now_s: float) -> float:
         age_s = now_s - self._sources[signal].newest_s
@@ -135,8 +149,18 @@ class HeartSignal:
                 reason=explain_quality(reliability, coverage, baseline.maturity, device_reason),
                 value=source.current_rate(now_s) or rate,
                 baseline=math.exp(baseline.mean),
+                more=self._evaluate_fast(now_s),
             )
         return MissingSignal(reason)
+
+    def _evaluate_fast(self, now_s: float) -> dict[str, float]:
+        """Return how far the fast rate of the best source that has one is above its low."""
+        for signal in (s for s in FAST_SIGNALS if s in self._sources):
+            rate, baseline = self._sources[signal].fast_rate(now_s), self._fast[signal]
+            low = baseline.low
+            if rate is not None and low is not None and self._reliability(signal, now_s) > 0:
+                return {"heart_rise": (math.log(rate) - low) / baseline.spread}
+        return {}
 
     def rmssd(self, now_s: float) -> float | None:
         """Return the heart rate variability over the last minute, in ms."""

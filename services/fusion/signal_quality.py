@@ -1,7 +1,8 @@
 """How reliable a signal's deviation from its baseline is, and why not fully."""
 
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from affectline.common.wire.biometrics import Samples
@@ -26,6 +27,8 @@ class SignalDeviation:
     """In the unit of the signal."""
     baseline: float
     """In the same unit."""
+    more: Mapping[str, float] = field(default_factory=dict)
+    """Further measures of the same signal by name, as deviations; as reliable as ``deviation``."""
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from affectline.common.wire.messages import (
 )
 from affectline.common.wire.watermark import Watermark
 from affectline.services.fusion.baseline import CALIBRATION_S
+from affectline.services.fusion.skin_signal import SKIN_SIGNAL, is_skin_signal
 from affectline.services.fusion.spec import FusionProcess
 from affectline.services.fusion.subject import SILENCE_S, Sighting, SubjectState
 
@@ -37,7 +38,9 @@ MOST_SUBJECTS: Final = 64
 LARGER: Final = 2.0
 """A face replaces the one whose direction and eyes are followed when its box is this many times as
 large: a passenger who leans forward is not the driver."""
-UNIT_DEPENDENT: Final = ("heart_rate", "rr_interval", "skin_conductance")
+UNIT_DEPENDENT: Final = tuple(
+    SIGNALS[name] for name in ("heart_rate", "rr_interval", "skin_conductance")
+)
 """Signals whose values depend on the unit; for waves only the shape matters."""
 
 
@@ -301,8 +304,8 @@ def convert_unit(samples: Samples) -> Samples | None:
 
     Signals that do not depend on their unit are returned as they are.
     """
-    usual = SIGNALS.get(samples.signal)
-    if usual is None or samples.signal not in UNIT_DEPENDENT or samples.unit == usual.unit:
+    usual = SIGNALS.get(SKIN_SIGNAL if is_skin_signal(samples.signal) else samples.signal)
+    if usual is None or usual not in UNIT_DEPENDENT or samples.unit == usual.unit:
         return samples
     if samples.unit not in usual.others:
         return None

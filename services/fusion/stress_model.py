@@ -1,20 +1,29 @@
 """The stress model: a logistic regression from signals' deviations to nervousness.
 
-The weights of heart and skin are fitted to the people of Stress-Predict (docs/validation.md) by
-``affectline validate stress-predict FOLDER --fit FILE`` and kept in ``coefficients.json``; the
-weight of the face is a setting.
+Weights, and the constants of the measures, are chosen and fitted by ``affectline validate
+stress-predict FOLDER --drives FOLDER --fit FILE`` (docs/validation.md) and kept in
+``coefficients.json``; the weight of the face is a setting.
 """
 
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import asdict, dataclass, field
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-PHYSIOLOGICAL: Final = ("heart", "skin")
+from affectline.services.fusion.feature_settings import FeatureSettings
+
+PHYSIOLOGICAL: Final = ("heart", "skin", "breathing")
 """The signals whose weights are fitted."""
+MEASURES: Final = {
+    "heart": "heart", "heart_rise": "heart", "skin": "skin", "skin_slow": "skin",
+    "skin_responses": "skin", "breathing": "breathing", "face": "face",
+}  # fmt: skip
+"""The signal of each measure: heart rate over two minutes against its mean, and over half a minute
+above its low; skin conductance above its low, the same over the last minutes, and responses a
+minute against those of a timed calibration; breaths a minute against their mean."""
 COEFFICIENTS: Final = Path(__file__).with_name("coefficients.json")
 MAX_DEVIATION: Final = 5.0
 """Deviations are clipped here: larger ones are more often artefacts than stress."""
@@ -22,7 +31,7 @@ MAX_DEVIATION: Final = 5.0
 
 @dataclass(frozen=True)
 class Evidence:
-    """One signal's input to the model."""
+    """One measure of a signal: an input to the model."""
 
     deviation: float
     """Distance from baseline in standard deviations of the person's own signal."""
@@ -32,22 +41,33 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Term:
-    """One signal's coefficients."""
+    """One measure's coefficients."""
 
     weight: float
     """Log-odds for each standard deviation."""
     mean_deviation: float
     """Mean over the people fitted, assumed while the signal is missing; ``usual`` in files."""
     importance: float
-    """Share of this signal in what the physiological signals explain, 0 to 1."""
+    """Share of this measure in what all of them explain, 0 to 1."""
 
 
 @dataclass(frozen=True)
 class StressModel:
-    """The coefficients of all physiological signals."""
+    """The coefficients of all measures of physiological signals."""
 
     intercept: float
     terms: Mapping[str, Term]
+    """By name of the measure, see `MEASURES`."""
+    settings: FeatureSettings = field(default_factory=FeatureSettings)
+    """Constants of the measures that the coefficients were fitted to."""
+
+    @cached_property
+    def importances(self) -> dict[str, float]:
+        """Share of each signal in what all of them explain; 0 for one that the model lacks."""
+        shares = {"heart": 0.0, "skin": 0.0, "breathing": 0.0}
+        for name, term in self.terms.items():
+            shares[MEASURES[name]] += term.importance
+        return shares
 
 
 @dataclass(frozen=True)
@@ -64,22 +84,32 @@ class StressEstimate:
 
 @cache
 def load_default_model() -> StressModel:
-    """Load the model that was fitted to all people of Stress-Predict."""
+    """Load the model that was fitted to all people of the public datasets."""
     return parse_model(COEFFICIENTS.read_text(encoding="utf-8"))
 
 
 def parse_model(text: str) -> StressModel:
     """Parse a model from JSON."""
-    content = json.loads(text)
+    return read_model(json.loads(text))
+
+
+def read_model(content: Mapping[str, Any]) -> StressModel:
+    """Return the model in parsed JSON."""
     terms = {
         name: Term(values["weight"], values["usual"], values["importance"])
         for name, values in content["terms"].items()
     }
-    return StressModel(content["intercept"], terms)
+    settings = FeatureSettings(**content.get("settings", {}))
+    return StressModel(content["intercept"], terms, settings)
 
 
 def format_model(model: StressModel, about: str) -> str:
     """Format a model as JSON, rounded to four decimals."""
+    return json.dumps({"about": about} | write_model(model), indent=2) + "\n"
+
+
+def write_model(model: StressModel) -> dict[str, Any]:
+    """Return a model as JSON values, rounded to four decimals."""
     terms = {
         name: {
             "weight": round(term.weight, 4),
@@ -88,8 +118,11 @@ def format_model(model: StressModel, about: str) -> str:
         }
         for name, term in model.terms.items()
     }
-    content = {"about": about, "intercept": round(model.intercept, 4), "terms": terms}
-    return json.dumps(content, indent=2) + "\n"
+    return {
+        "intercept": round(model.intercept, 4),
+        "settings": asdict(model.settings),
+        "terms": terms,
+    }
 
 
 def estimate_stress(
@@ -99,7 +132,7 @@ def estimate_stress(
 
     Args:
         model: The coefficients.
-        evidence: Evidence by signal: ``heart``, ``skin``, ``face``; missing ones are left out.
+        evidence: Evidence by measure, see `MEASURES`; missing ones are left out.
         face_weight: Log-odds for each standard deviation of the face.
     """
     baseline = model.intercept
@@ -109,7 +142,9 @@ def estimate_stress(
         reliability = found.reliability if found else 0.0
         baseline += term.weight * term.mean_deviation * (1 - reliability)
         if found:
-            parts[name] = term.weight * reliability * _clip(found.deviation)
+            signal = MEASURES[name]
+            part = term.weight * reliability * _clip(found.deviation)
+            parts[signal] = parts.get(signal, 0.0) + part
     if "face" in evidence:
         face = evidence["face"]
         parts["face"] = face_weight * face.reliability * _clip(face.deviation)

@@ -9,13 +9,14 @@ from affectline.common.settings.fusion import FusionSettings
 from affectline.common.wire.biometrics import Samples, SignalContribution, State
 from affectline.common.wire.face_signs import Doubt, FaceSigns
 from affectline.services.fusion.baseline import Baseline
+from affectline.services.fusion.breathing_signal import BREATHING_SIGNAL, BreathingSignal
 from affectline.services.fusion.driver_signals import DriverSignals
 from affectline.services.fusion.event_clock import EventClock
 from affectline.services.fusion.face_signal import FaceSignal
 from affectline.services.fusion.heart_signal import HEART_SIGNALS, HeartSignal
 from affectline.services.fusion.rate_limiter import RateLimiter
 from affectline.services.fusion.signal_quality import MissingSignal, SignalDeviation
-from affectline.services.fusion.skin_signal import SKIN_SIGNAL, SkinSignal
+from affectline.services.fusion.skin_signal import SkinSignal, is_skin_signal
 from affectline.services.fusion.stress_model import (
     PHYSIOLOGICAL,
     Evidence,
@@ -25,6 +26,8 @@ from affectline.services.fusion.stress_model import (
 )
 
 SECOND: Final = 1_000_000_000
+UNITS: Final = {"heart": "/min", "skin": "uS", "breathing": "/min"}
+"""Units of the physiological signals' values."""
 SILENCE_S: Final = 1.0
 """Time between states while no messages arrive."""
 MAX_FACE_QUALITY: Final = 0.2
@@ -66,7 +69,9 @@ class SubjectState:
         self.subject = subject
         self._settings = settings
         self._model = model or load_default_model()
-        self._heart, self._skin, self._face = HeartSignal(), SkinSignal(), FaceSignal()
+        self._heart = HeartSignal(self._model.settings)
+        self._skin = SkinSignal(self._model.settings)
+        self._breathing, self._face = BreathingSignal(), FaceSignal()
         self._driving = DriverSignals()
         self._origin_ns = origin_ns
         self._clock, self._limiter = EventClock(), RateLimiter(settings.rate)
@@ -77,12 +82,12 @@ class SubjectState:
     def add_samples(self, samples: Samples) -> State | None:
         """Add samples; return a state if one is due."""
         signal = samples.signal
-        if signal not in HEART_SIGNALS and signal != SKIN_SIGNAL:
+        part = self._part(signal)
+        if part is None:
             return None
         start_s = self._to_seconds(samples.at)
         times_s = _sample_times(samples, start_s)
         self._rewind_if_set_back(signal, start_s)
-        part = self._skin if signal == SKIN_SIGNAL else self._heart
         part.add_samples(samples, times_s)
         self._synthetic |= samples.synthetic
         return self._advance(signal, times_s[-1])
@@ -131,7 +136,7 @@ class SubjectState:
 
     def rewind(self) -> None:
         """Prepare for messages from earlier times than the last ones; keep the baselines."""
-        for part in (self._heart, self._skin, self._face, self._driving):
+        for part in (self._heart, self._skin, self._breathing, self._face, self._driving):
             part.clear_samples()
         self._clock.clear()
         self._limiter.reset()
@@ -151,7 +156,8 @@ class SubjectState:
         return (at_ns - self._origin_ns) / SECOND
 
     def _baselines(self) -> list[Baseline]:
-        return [*self._heart.baselines, self._skin.baseline, self._face.baseline]
+        more = (self._breathing.baseline, self._face.baseline)
+        return [*self._heart.baselines, *self._skin.baselines, *more]
 
     def _rewind_if_set_back(self, signal: str, at_s: float) -> None:
         if self._clock.was_set_back(signal, at_s):
@@ -160,7 +166,9 @@ class SubjectState:
     def _advance(self, signal: str, at_s: float) -> State | None:
         dropped = self._clock.advance(signal, at_s)
         if dropped is not None:
-            self._signal(dropped).clear_samples()
+            part = self._face if dropped == "face" else self._part(dropped)
+            if part is not None:
+                part.clear_samples()
             if dropped == "face":
                 self._driving.clear_samples()
             self._limiter.reset()
@@ -170,10 +178,13 @@ class SubjectState:
         assert now_s is not None  # noqa: S101 - the clock has just been advanced
         return self._estimate(now_s) if self._limiter.admit(round(now_s * SECOND)) else None
 
-    def _signal(self, name: str) -> HeartSignal | SkinSignal | FaceSignal:
-        if name == "face":
-            return self._face
-        return self._skin if name == SKIN_SIGNAL else self._heart
+    def _part(self, signal: str) -> HeartSignal | SkinSignal | BreathingSignal | None:
+        """Return what handles samples of a signal; None for one that states are not based on."""
+        if signal in HEART_SIGNALS:
+            return self._heart
+        if is_skin_signal(signal):
+            return self._skin
+        return self._breathing if signal == BREATHING_SIGNAL else None
 
     def _close_second(self, now_s: float) -> None:
         if self._mode == "calibrating" and now_s > self._calibration_end_s:
@@ -182,19 +193,27 @@ class SubjectState:
                 baseline.freeze()
             self._driving.freeze()
         self._heart.close_second(now_s)
-        self._skin.close_second()
+        self._skin.close_second(now_s)
+        self._breathing.close_second(now_s)
         self._face.close_second(now_s)
         self._driving.close_second()
 
     def _evaluate(self, now_s: float) -> Evaluations:
-        return {"heart": self._heart.evaluate(now_s), "skin": self._skin.evaluate(now_s)}
+        found: dict[str, SignalDeviation | MissingSignal] = {
+            "heart": self._heart.evaluate(now_s),
+            "skin": self._skin.evaluate(now_s),
+        }
+        if self._breathing.is_measured:
+            found["breathing"] = self._breathing.evaluate(now_s)
+        return found
 
     def _evidence(self, now_s: float, evaluations: Evaluations) -> dict[str, Evidence]:
-        evidence = {
-            name: Evidence(found.deviation, found.reliability)
-            for name, found in evaluations.items()
-            if isinstance(found, SignalDeviation)
-        }
+        evidence = {}
+        for name, found in evaluations.items():
+            if isinstance(found, SignalDeviation):
+                evidence[name] = Evidence(found.deviation, found.reliability)
+                for more, deviation in found.more.items():
+                    evidence[more] = Evidence(deviation, found.reliability)
         tension = self._face.deviation(now_s)
         if tension is not None:
             evidence["face"] = Evidence(tension, self._face.reliability(now_s))
@@ -229,11 +248,11 @@ class SubjectState:
     def _contributions(
         self, now_s: float, evaluations: Evaluations, points: Mapping[str, float]
     ) -> dict[str, SignalContribution]:
-        return {
-            "heart": _contribution(evaluations["heart"], "/min", points.get("heart", 0.0)),
-            "skin": _contribution(evaluations["skin"], "uS", points.get("skin", 0.0)),
-            "face": self._face_contribution(now_s, points.get("face", 0.0)),
+        found = {
+            name: _contribution(one, UNITS[name], points.get(name, 0.0))
+            for name, one in evaluations.items()
         }
+        return found | {"face": self._face_contribution(now_s, points.get("face", 0.0))}
 
     def _arousal(self, log_odds: float | None, now_s: float) -> float | None:
         """The mean of the physiological arousal and the face's, which has half the weight."""
@@ -281,10 +300,14 @@ class SubjectState:
         if not physiological:
             face = MAX_FACE_QUALITY * signals["face"].quality
             return face if self._settings.face_weight else 0.0
-        terms = self._model.terms
-        return min(
-            1.0, sum(term.importance * signals[name].quality for name, term in terms.items())
-        )
+        importances = {
+            name: share for name, share in self._model.importances.items() if name in signals
+        }
+        total = sum(importances.values())
+        if not total:
+            return max(signals[name].quality for name in importances)
+        known = sum(share * signals[name].quality for name, share in importances.items())
+        return min(1.0, known / total)
 
 
 def _contribution(

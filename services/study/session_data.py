@@ -16,6 +16,7 @@ from affectline.common.wire.biometrics import Samples, State, sample_times
 from affectline.common.wire.messages import Emotion, Marker, Packet, StreamStart
 from affectline.services.sessions.edits import SessionEdits, read_edits
 from affectline.services.sessions.face_measures import FaceMeasures, Window
+from affectline.services.sessions.marker_ranges import MarkerRange
 from affectline.services.sessions.offline_features import CollectedSignals, offline_features
 from affectline.services.sessions.recording import open_recording, session_folder, session_name
 
@@ -56,14 +57,6 @@ CURVES: Final = ("valence", "arousal", "nervousness", *SIGNALS)
 """Curves averaged around events."""
 QUALITY: Final = ("frames", "faces", "coverage", "doubted", "confidence", "state_quality")
 """Figures on how reliable the others are."""
-TIMES: Final = {"ms": 0.001, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0}
-
-
-class RestWindow(NamedTuple):
-    """A session's rest: begin and end, each a time in s or the label of a marker."""
-
-    begin: float | str
-    end: float | str
 
 
 @dataclass
@@ -107,7 +100,7 @@ class StudySession:
         return ", ".join(self.fields[name] for name in STUDY_FIELDS if self.fields.get(name))
 
 
-def read_study_session(folder: Path, baseline: RestWindow | None) -> StudySession:
+def read_study_session(folder: Path, baseline: MarkerRange | None) -> StudySession:
     """Read a session.
 
     Args:
@@ -148,7 +141,7 @@ def _without_pictures(packets: Any) -> Any:
 
 
 def _resolve(
-    baseline: RestWindow | None, markers: Sequence[tuple[float, str]], session: StudySession
+    baseline: MarkerRange | None, markers: Sequence[tuple[float, str]], session: StudySession
 ) -> tuple[float, float] | None:
     """The baseline in s; None, with a note, if one of its markers is missing."""
     if baseline is None:

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from affectline.common.errors import AffectlineError
+from affectline.services.sessions.marker_ranges import MarkerRange, parse_range
 from affectline.services.sessions.removal import is_session
 from affectline.services.study.session_data import (
     CURVES,
     MEASURES,
-    TIMES,
     Measure,
-    RestWindow,
     StudySession,
     read_study_session,
 )
@@ -149,30 +148,19 @@ def find_sessions(path: Path) -> list[Path]:
     return sorted(found)
 
 
-def parse_baseline(text: str) -> RestWindow:
+def parse_baseline(text: str) -> MarkerRange:
     """Parse ``FROM..TO``, where both are times or labels of markers.
 
     Raises:
         AffectlineError: The text has another form.
     """
-    begin, dots, end = text.partition("..")
-    if not dots or not begin.strip() or not end.strip():
-        raise AffectlineError(
-            f"--baseline {text}: not FROM..TO", "times or labels of markers: 0s..60s, rest..drive"
-        )
-    return RestWindow(_edge(begin.strip()), _edge(end.strip()))
-
-
-def _edge(text: str) -> float | str:
-    parts = re.findall(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h)?", text)
-    is_time = parts and "".join("".join(pair) for pair in parts) == text.replace(" ", "")
-    return sum(float(n) * TIMES[unit or "s"] for n, unit in parts) if is_time else text
+    return parse_range("--baseline", text)
 
 
 def make_study(
     folders: Iterable[Path],
     *,
-    baseline: RestWindow | None = None,
+    baseline: MarkerRange | None = None,
     events: Sequence[str] = (),
     before_s: float = 5.0,
     after_s: float = 20.0,

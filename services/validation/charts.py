@@ -1,7 +1,7 @@
-"""SVG charts of the validation: ROC curves, and nervousness over each drive."""
+"""SVG charts of the validation: ROC and reliability curves, what a calibration adds, drives."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from affectline.services.validation.drivedb import DriveScores
 from affectline.services.validation.drivedb_segments import SEGMENTS
@@ -46,6 +46,66 @@ def draw_roc_curves(curves: Mapping[str, list[tuple[float, float]]]) -> str:
     middle = top + side / 2
     rotation = f'transform="rotate(-90 30 {middle:.0f})" text-anchor="middle"'
     parts.append(_text(30, middle, "seconds of stress found", rotation))
+    return _svg(left + side + 20, top + side + 50, parts)
+
+
+def draw_reliability(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return a reliability curve as an SVG document: the share of stress by nervousness."""
+    side, left, top = 300, 50, 20
+    parts = [
+        f'<rect x="{left}" y="{top}" width="{side}" height="{side}" fill="none" stroke="#888"/>',
+        _line([(left, top + side), (left + side, top)], "#bbb", 1),
+    ]
+    points = [
+        (left + side * row["mean_score"] / 100, top + side * (1 - row["stress_percent"] / 100))
+        for row in rows
+        if row["mean_score"] is not None
+    ]
+    parts.append(_line(points, COLOURS["together"], 2))
+    parts += [
+        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{COLOURS["together"]}"/>' for x, y in points
+    ]
+    parts += _axis_ends(left, top, side, "0", "100")
+    parts.append(_text(left + 110, top + side + 30, "nervousness"))
+    middle = top + side / 2
+    rotation = f'transform="rotate(-90 20 {middle:.0f})" text-anchor="middle"'
+    parts.append(_text(20, middle, "share of stress in %", rotation))
+    return _svg(left + side + 20, top + side + 50, parts)
+
+
+def _axis_ends(left: int, top: int, side: int, low: str, high: str) -> list[str]:
+    """Return the labels of both ends of two equal axes."""
+    return [
+        _text(left, top + side + 15, low, 'font-size="10"'),
+        _text(left + side, top + side + 15, high, 'text-anchor="end" font-size="10"'),
+        _text(left - 4, top + side, low, 'text-anchor="end" font-size="10"'),
+        _text(left - 4, top + 10, high, 'text-anchor="end" font-size="10"'),
+    ]
+
+
+def draw_calibration(curves: Mapping[str, Sequence[tuple[float, float]]]) -> str:
+    """Return areas under the curve by minutes of calibration, by name, as an SVG document."""
+    side, left, top, low, longest = 300, 50, 20, 0.5, 10.0
+    colours = list(COLOURS.values())
+    parts = [
+        f'<rect x="{left}" y="{top}" width="{side}" height="{side}" fill="none" stroke="#888"/>'
+    ]
+    for minutes in (0, 1, 2, 5, 10):
+        x = left + side * minutes / longest
+        parts.append(_text(x, top + side + 15, str(minutes), 'text-anchor="middle" font-size="10"'))
+    for value in (0.5, 0.6, 0.7, 0.8, 0.9, 1.0):
+        y = top + side * (1 - (value - low) / (1 - low))
+        parts.append(_line([(left, y), (left + side, y)], "#eee", 1))
+        parts.append(_text(left - 4, y + 4, f"{value:.1f}", 'text-anchor="end" font-size="10"'))
+    for i, (name, curve) in enumerate(curves.items()):
+        points = [
+            (left + side * minutes / longest, top + side * (1 - (area - low) / (1 - low)))
+            for minutes, area in curve
+        ]
+        colour = colours[i % len(colours)]
+        parts.append(_line(points, colour, 2))
+        parts.append(_text(left + 130, top + 240 + 18 * i, name, f'fill="{colour}"'))
+    parts.append(_text(left + 60, top + side + 35, "minutes of calibration at rest"))
     return _svg(left + side + 20, top + side + 50, parts)
 
 

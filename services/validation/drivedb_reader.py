@@ -10,10 +10,11 @@ from typing import Final, Literal
 import numpy as np
 
 from affectline.common.errors import AffectlineError
-from affectline.services.validation.drivedb_segments import choose_bounds, find_marks
+from affectline.services.validation.drivedb_segments import find_marks, segment_drive
 from affectline.services.validation.metrics import Vector
 
 SkinChannel = Literal["hand", "foot"]
+SkinChoice = Literal["both", "hand", "foot"]
 COLUMNS: Final = {
     "time": "time", "ecg": "ecg", "emg": "emg", "foot": "foot", "hand": "hand",
     "heart_rate": "hr", "marker": "marker", "respiration": "resp",
@@ -35,7 +36,12 @@ class Drive:
     skin: dict[SkinChannel, Vector]
     """uS."""
     bounds: tuple[float, ...]
-    """The eight bounds of the seven segments, in seconds."""
+    """The eight bounds of the seven segments, in seconds; empty if the marker channel does not fix
+    them."""
+    respiration: Vector | None = None
+    """The wave of a belt around the chest; None if it was not measured."""
+    marked: tuple[bool, ...] = ()
+    """Whether each bound is a mark; the others follow from the protocol's durations."""
 
 
 def read_drives(folder: Path, report: Callable[[str], None] = lambda note: None) -> list[Drive]:
@@ -56,10 +62,22 @@ def read_drives(folder: Path, report: Callable[[str], None] = lambda note: None)
             report(f"{path.name}: left out, {_name(path)} was already read")
             continue
         try:
-            drives.append(read_drive(path))
+            drive = read_drive(path)
         except AffectlineError as error:
             errors.append(str(error))
             report(str(error))
+            continue
+        drives.append(drive)
+        if not drive.bounds:
+            report(
+                f"{path.name}: too few marker spikes for seven segments, and the protocol's "
+                "durations do not fix them: used without labels, in no figure"
+            )
+        elif not all(drive.marked):
+            report(
+                f"{path.name}: {sum(drive.marked)} of {len(drive.marked)} marker spikes; the other "
+                "bounds follow from the protocol's durations"
+            )
     if not drives:
         raise AffectlineError(
             f"FOLDER {folder}: {errors[0] if errors else 'no *.csv.xz or *.csv in it'}",
@@ -85,13 +103,13 @@ def read_drive(path: Path) -> Drive:
         raise AffectlineError(f"{path.name}: {len(time)} rows are not a drive", "leave it out")
     rate = float((len(known) - 1) / (known[-1] - known[0]))
     marker = np.nan_to_num(channels["marker"], nan=float(np.nanmedian(channels["marker"])))
-    bounds = choose_bounds(find_marks(marker, rate), len(time) / rate)
-    if bounds is None:
-        raise AffectlineError(
-            f"{path.name}: too few marker spikes for seven segments", "leave it out"
-        )
+    found = segment_drive(find_marks(marker, rate), len(time) / rate)
     skin: dict[SkinChannel, Vector] = {"hand": channels["hand"], "foot": channels["foot"]}
-    return Drive(_name(path), rate, channels["heart_rate"], skin, tuple(bounds))
+    wave = channels["respiration"]
+    return Drive(
+        _name(path), rate, channels["heart_rate"], skin, found.bounds if found else (),
+        wave if np.isfinite(wave).any() else None, found.marked if found else (),
+    )  # fmt: skip
 
 
 def _read_channels(path: Path) -> dict[str, Vector]:

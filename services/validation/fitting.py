@@ -1,7 +1,7 @@
 """Fits the stress model to people whose stress is known, and scores their seconds with it."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -9,23 +9,40 @@ from typing import Final
 import numpy as np
 
 from affectline.common.errors import AffectlineError
+from affectline.services.fusion.feature_settings import FeatureSettings
 from affectline.services.fusion.stress_model import (
     MAX_DEVIATION,
-    PHYSIOLOGICAL,
+    MEASURES,
     Evidence,
     StressModel,
     Term,
-    estimate_stress,
 )
-from affectline.services.validation.logistic_regression import class_weights, fit_logistic
+from affectline.services.validation.logistic_regression import (
+    RIDGE,
+    class_weights,
+    fit_nonnegative,
+)
 from affectline.services.validation.metrics import Labels, Vector
 
 SIGNAL_SETS: Final[dict[str, tuple[str, ...]]] = {
     "heart": ("heart",),
     "skin": ("skin",),
-    "together": ("heart", "skin"),
+    "together": ("heart", "skin", "breathing"),
 }
 """The compared sets of signals."""
+ALL: Final = tuple(MEASURES)
+PHYSIOLOGY: Final = tuple(name for name in MEASURES if name != "face")
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Two kinds of seconds that scores should separate."""
+
+    name: str
+    labels: Labels
+    """True in seconds that should score higher."""
+    counted: Labels
+    """False in seconds of neither kind."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +53,14 @@ class LabelledEvidence:
     evidence: tuple[Mapping[str, Evidence], ...]
     labels: Labels
     """True in the seconds of stress."""
+    stress: Vector | None = None
+    """How much stress, 0 to 1, if there is more than two degrees of it."""
+    contrasts: tuple[Contrast, ...] = ()
+    """What scores should separate; empty: the labels."""
 
     @cached_property
     def deviations(self) -> Vector:
-        """``(N, signals)``, clipped as in the model; NaN where a signal is missing."""
+        """``(N, measures)`` in the order of `ALL`, clipped as in the model; NaN where missing."""
 
         def clip(found: Evidence) -> float:
             return max(-MAX_DEVIATION, min(MAX_DEVIATION, found.deviation))
@@ -48,19 +69,54 @@ class LabelledEvidence:
 
     @cached_property
     def reliabilities(self) -> Vector:
-        """``(N, signals)``, 0 to 1; 0 where a signal is missing."""
+        """``(N, measures)``, 0 to 1; 0 where a measure is missing."""
         return self._table(lambda found: found.reliability, 0.0)
+
+    @property
+    def targets(self) -> Vector:
+        """How much stress in each second, 0 to 1."""
+        return self.labels.astype(np.float64) if self.stress is None else self.stress
+
+    @property
+    def all_contrasts(self) -> tuple[Contrast, ...]:
+        """What scores should separate."""
+        everything = np.ones(len(self.labels), bool)
+        return self.contrasts or (Contrast("stress", self.labels, everything),)
+
+    def thin(self, step: int) -> "LabelledEvidence":
+        """Return every ``step``-th second."""
+        return LabelledEvidence(
+            self.name, self.evidence[::step], self.labels[::step],
+            None if self.stress is None else self.stress[::step],
+            tuple(
+                Contrast(one.name, one.labels[::step], one.counted[::step])
+                for one in self.contrasts
+            ),
+        )  # fmt: skip
 
     def _table(self, value: Callable[[Evidence], float], missing: float) -> Vector:
         rows = [
-            [value(moment[name]) if name in moment else missing for name in PHYSIOLOGICAL]
+            [value(moment[name]) if name in moment else missing for name in ALL]
             for moment in self.evidence
         ]
-        return np.array(rows, np.float64).reshape(-1, len(PHYSIOLOGICAL))
+        return np.array(rows, np.float64).reshape(-1, len(ALL))
 
 
-def fit_model(people: Iterable[LabelledEvidence]) -> StressModel:
+def fit_model(
+    people: Iterable[LabelledEvidence],
+    measures: Sequence[str] = PHYSIOLOGY,
+    ridge: float = RIDGE,
+    settings: FeatureSettings | None = None,
+) -> StressModel:
     """Fit intercept and weights; all people count equally, and so do stress and rest.
+
+    No weight is negative: more of a measure never means less stress.
+
+    Args:
+        people: Their evidence, made with ``settings``.
+        measures: What the model may use.
+        ridge: Penalty on weights, see `fit_nonnegative`.
+        settings: Kept in the model; None: the defaults.
 
     Raises:
         AffectlineError: All seconds are of one class.
@@ -71,44 +127,70 @@ def fit_model(people: Iterable[LabelledEvidence]) -> StressModel:
         raise AffectlineError(
             f"nothing can be fitted to {', '.join(person.name for person in people)}: all "
             f"{len(labels)} seconds are {'stress' if labels.any() else 'rest'}",
-            "labels.csv needs people with seconds of both kinds",
+            "people with seconds of both kinds are needed",
         )
-    means = _mean_deviations(people)
-    features = np.concatenate(
-        [
-            p.reliabilities * np.nan_to_num(p.deviations) + (1 - p.reliabilities) * means
-            for p in people
-        ]
-    )
+    columns = [ALL.index(name) for name in measures]
+    means = _mean_deviations(people)[columns]
+    features = np.concatenate([_fill(person, columns, means) for person in people])
     weights = np.concatenate([class_weights(person.labels) for person in people])
-    intercept, slopes = fit_logistic(features, labels, weights)
-    # A signal's importance is how much it moves the log-odds
+    targets = np.concatenate([person.targets for person in people])
+    intercept, slopes = fit_nonnegative(features, targets, weights / len(people), ridge)
+    # A measure's importance is how much it moves the log-odds
     effects = np.abs(slopes) * features.std(axis=0)
-    equal = np.full(len(PHYSIOLOGICAL), 1 / len(PHYSIOLOGICAL))
+    equal = np.full(len(columns), 1 / max(1, len(columns)))
     importances = effects / effects.sum() if effects.sum() else equal
     return StressModel(
         intercept,
         {
             name: Term(float(slopes[i]), float(means[i]), float(importances[i]))
-            for i, name in enumerate(PHYSIOLOGICAL)
+            for i, name in enumerate(measures)
         },
+        settings or FeatureSettings(),
     )
+
+
+def _fill(person: LabelledEvidence, columns: Sequence[int], means: Vector) -> Vector:
+    """Return the deviations, pulled to their population means where they are unreliable."""
+    reliability = person.reliabilities[:, columns]
+    known = reliability * np.nan_to_num(person.deviations[:, columns])
+    filled: Vector = known + (1 - reliability) * means
+    return filled
 
 
 def _mean_deviations(people: list[LabelledEvidence]) -> Vector:
-    """Return each signal's mean deviation where present; 0 for a signal that nobody has."""
-    deviations = np.concatenate([person.deviations for person in people])
-    known = ~np.isnan(deviations)
-    means: Vector = np.nan_to_num(deviations).sum(axis=0) / np.maximum(1, known.sum(axis=0))
+    """Return each measure's mean deviation where present; 0 for one that nobody has."""
+    total, count = np.zeros(len(ALL)), np.zeros(len(ALL))
+    for person in people:
+        known = ~np.isnan(person.deviations)
+        total += np.nan_to_num(person.deviations).sum(axis=0)
+        count += known.sum(axis=0)
+    means: Vector = total / np.maximum(1, count)
     return means
 
 
-def score_seconds(person: LabelledEvidence, model: StressModel, signals: Iterable[str]) -> Vector:
-    """Return the nervousness in each second, estimated only from these signals."""
-    chosen = set(signals)
-    return np.array(
-        [
-            estimate_stress(model, {k: v for k, v in moment.items() if k in chosen}).nervousness
-            for moment in person.evidence
-        ]
-    )
+def log_odds(
+    person: LabelledEvidence, model: StressModel, signals: Iterable[str] | None = None
+) -> Vector:
+    """Return the log-odds of stress in each second, as `estimate_stress` does one by one.
+
+    Args:
+        person: The evidence.
+        model: The coefficients.
+        signals: The only signals to use; None for all.
+    """
+    chosen = set(MEASURES.values() if signals is None else signals)
+    result = np.full(len(person.labels), model.intercept)
+    for name, term in model.terms.items():
+        column = ALL.index(name)
+        reliability = person.reliabilities[:, column] * float(MEASURES[name] in chosen)
+        known = reliability * np.nan_to_num(person.deviations[:, column])
+        result += term.weight * (known + (1 - reliability) * term.mean_deviation)
+    return result
+
+
+def score_seconds(
+    person: LabelledEvidence, model: StressModel, signals: Iterable[str] | None = None
+) -> Vector:
+    """Return the nervousness in each second, 0 to 100, estimated only from these signals."""
+    scores: Vector = 100 / (1 + np.exp(-np.clip(log_odds(person, model, signals), -50, 50)))
+    return scores

@@ -3,6 +3,7 @@
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from affectline.services.validation.metrics import Labels, Vector
 
@@ -19,20 +20,26 @@ def class_weights(labels: Labels) -> Vector:
     return np.where(labels, 0.5 / positive, 0.5 / negative)
 
 
-def fit_logistic(features: Vector, labels: Labels, weights: Vector) -> tuple[float, Vector]:
+def fit_logistic(
+    features: Vector,
+    labels: NDArray[np.bool_] | Vector,
+    weights: Vector,
+    ridge: float = RIDGE,
+) -> tuple[float, Vector]:
     """Fit a logistic regression by Newton's method.
 
     Args:
         features: ``(N, K) float64``.
-        labels: ``(N,) bool``.
+        labels: ``(N,)``, bool or probabilities of the class.
         weights: ``(N,) float64``, how much each row counts.
+        ridge: L2 penalty on standardised weights.
 
     Returns:
         Intercept, and ``(K,)`` weights for the unscaled features.
     """
     centre, scale = features.mean(axis=0), features.std(axis=0) + 1e-9
     design = np.column_stack([np.ones(len(features)), (features - centre) / scale])
-    penalty = RIDGE * weights.sum() * np.eye(design.shape[1])
+    penalty = ridge * weights.sum() * np.eye(design.shape[1])
     penalty[0, 0] = 0.0
     solution = np.zeros(design.shape[1])
     for _ in range(MAX_STEPS):
@@ -41,7 +48,26 @@ def fit_logistic(features: Vector, labels: Labels, weights: Vector) -> tuple[flo
         hessian = (design.T * (weights * probability * (1 - probability))) @ design + penalty
         step = np.linalg.solve(hessian, gradient)
         solution -= step
-        if np.abs(step).max() < 1e-9:
+        if np.abs(step).max() < 1e-6:
             break
     slopes = solution[1:] / scale
     return float(solution[0] - slopes @ centre), slopes
+
+
+def fit_nonnegative(
+    features: Vector, labels: NDArray[np.bool_] | Vector, weights: Vector, ridge: float = RIDGE
+) -> tuple[float, Vector]:
+    """Fit a logistic regression without negative weights.
+
+    Features whose weight is negative are left out, the most negative first, until none is. The
+    arguments and the result are those of `fit_logistic`.
+    """
+    kept = list(range(features.shape[1]))
+    slopes = np.zeros(features.shape[1])
+    while True:
+        intercept, found = fit_logistic(features[:, kept], labels, weights, ridge)
+        effects = found * features[:, kept].std(axis=0)
+        if not len(found) or effects.min() >= 0:
+            slopes[kept] = found
+            return intercept, slopes
+        kept.pop(int(np.argmin(effects)))

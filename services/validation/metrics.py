@@ -46,6 +46,49 @@ def balanced_accuracy(labels: Labels, scores: Vector, threshold: float) -> float
     return float((above[labels].mean() + (~above[~labels]).mean()) / 2)
 
 
+def reliability_curve(
+    labels: Labels, scores: Vector, bins: int = 10
+) -> list[dict[str, float | int | None]]:
+    """Return how often there was stress, by score: what a calibrated score would say itself.
+
+    Both classes have the same total weight, as in the fit, so that 50 means even odds.
+
+    Args:
+        labels: ``(N,) bool``.
+        scores: ``(N,) float64``, 0 to 100.
+        bins: Number of ranges of the same width.
+
+    Returns:
+        By range: its bounds, the number of seconds, the mean score, and the share of stress in per
+        cent; None where there are no seconds.
+    """
+    weights = np.where(labels, 0.5 / max(1, labels.sum()), 0.5 / max(1, (~labels).sum()))
+    edges = np.linspace(0, 100, bins + 1)
+    places = np.clip(np.digitize(scores, edges) - 1, 0, bins - 1)
+    rows: list[dict[str, float | int | None]] = []
+    for i in range(bins):
+        here = places == i
+        total = float(weights[here].sum())
+        rows.append({
+            "from": float(edges[i]), "to": float(edges[i + 1]), "seconds": int(here.sum()),
+            "mean_score": float((weights * scores)[here].sum() / total) if total else None,
+            "stress_percent": float(100 * weights[here & labels].sum() / total) if total else None,
+            "weight": total,
+        })  # fmt: skip
+    return rows
+
+
+def calibration_error(rows: Iterable[dict[str, float | int | None]]) -> float:
+    """Return the mean distance of a reliability curve from the diagonal, in points of 100."""
+    known = [row for row in rows if row["mean_score"] is not None]
+    total = sum(float(row["weight"] or 0) for row in known)
+    return sum(
+        float(row["weight"] or 0)
+        * abs(float(row["mean_score"] or 0) - float(row["stress_percent"] or 0))
+        for row in known
+    ) / max(total, 1e-12)
+
+
 def nan_mean(values: Iterable[float]) -> float:
     """Return the mean of the values that are not NaN; NaN if there are none."""
     known = [value for value in values if not math.isnan(value)]

@@ -151,7 +151,7 @@ def test_a_timed_calibration_sets_the_baseline() -> None:
 
 
 def test_a_face_gives_valence_and_alone_little_quality() -> None:
-    person = SubjectState("person", FusionSettings())
+    person = SubjectState("person", FusionSettings(face_weight=0.5))
     states = []
     for i in range(1500):
         shown = FEAR if i >= 1400 else CALM
@@ -165,7 +165,7 @@ def test_a_face_gives_valence_and_alone_little_quality() -> None:
     assert afraid.nervousness > calm.nervousness + 10
     assert afraid.signals["face"].contribution > 10
     assert afraid.quality <= 0.2
-    left_out = SubjectState("person", FusionSettings(face_weight=0)).add_expression(FEAR, START)
+    left_out = SubjectState("person", FusionSettings()).add_expression(FEAR, START)
     assert left_out
     assert left_out.nervousness is None
     assert left_out.quality == 0

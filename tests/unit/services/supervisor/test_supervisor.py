@@ -165,7 +165,10 @@ def test_states_are_estimated_where_sensors_heads_or_eyes_are_measured(tmp_path:
     assert face_weights(detector={"mesh": False}) == []
     assert face_weights(detector={"pose": False, "eyes": False}) == []
     assert face_weights(str(tmp_path)) == [], "pictures of a folder have no time"
-    assert face_weights(detector={"mesh": False}, biometrics=sensors) == [0.5]
+    assert face_weights(detector={"mesh": False}, biometrics=sensors) == [0]
+    heavier = {"face_weight": 0.5}
+    assert face_weights(detector={"mesh": False}, biometrics=sensors, fusion=heavier) == [0.5]
+    assert face_weights(fusion=heavier) == [0]
 
 
 @pytest.mark.parametrize(

@@ -157,17 +157,24 @@ def test_stress_predict_by_the_command_line(people: Path, tmp_path: Path) -> Non
     for name, least in (("heart", 0.7), ("skin", 0.9), ("together", 0.9)):
         assert figures["sets"][name]["auc_pooled"] > least
         assert set(figures["sets"][name]["auc_by_subject"]) == {"S02", "S03", "S11"}
-    assert json.loads(table.read_text())["terms"]["skin"]["weight"] > 0
+    fitted = json.loads(table.read_text())
+    assert fitted["terms"]["skin"]["weight"] > 0
+    assert "3 people" in fitted["about"]
+    assert figures["fitted_to"] == "the people of the shipped model"
+    assert figures["held_out"] == []
+    assert [row["seconds"] for row in figures["calibration_curve"]] == [0, 60, 120, 300, 600]
     page = (tmp_path / "validation.md").read_text()
     assert f"**{figures['sets']['together']['auc_pooled']:.3f}**" in page
-    assert (tmp_path / "validation-stress-predict.svg").read_text().startswith("<svg")
+    for name in ("", "-reliability", "-calibration"):
+        chart = tmp_path / f"validation-stress-predict{name}.svg"
+        assert chart.read_text().startswith("<svg")
     again = CliRunner().invoke(validate, arguments, catch_exceptions=False)
     assert again.stdout == run.stdout
     assert (tmp_path / "validation.md").read_text() == page
 
 
 def test_the_person_scored_is_not_in_the_fit(people: Path) -> None:
-    before = stress_predict.validate(people)
+    before = stress_predict.validate(people, within=True)
     # Turning the labels of one person round must not move that person's own scores
     labels = people / "labels.csv"
     lines = labels.read_text().splitlines()
@@ -175,9 +182,11 @@ def test_the_person_scored_is_not_in_the_fit(people: Path) -> None:
         f"{line[:-1]}{1 - int(line[-1])}" if line.startswith("3,") else line for line in lines
     ]
     labels.write_text("\n".join(turned))
-    after = stress_predict.validate(people)
-    assert (after.scores["together"]["S03"] == before.scores["together"]["S03"]).all()
-    assert (after.scores["together"]["S02"] != before.scores["together"]["S02"]).any()
+    after = stress_predict.validate(people, within=True)
+    one, other = before.folder_scores["together"], after.folder_scores["together"]
+    assert (other["S03"] == one["S03"]).all()
+    assert (other["S02"] != one["S02"]).any()
+    assert (after.scores["together"]["S02"] == before.scores["together"]["S02"]).all()
 
 
 def test_evidence_is_causal(people: Path) -> None:
