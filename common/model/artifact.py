@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from affectline.common.errors import AffectlineError
@@ -217,7 +217,7 @@ def to_probabilities(
     outputs: NDArray[Any],
     manifest: Manifest,
     answer: Answer = "labels",
-    shift: NDArray[np.float64] | None = None,
+    shift: ArrayLike | None = None,
 ) -> NDArray[np.float64]:
     """Convert a model's outputs to probabilities, as defined by its manifest.
 
@@ -234,7 +234,7 @@ def to_probabilities(
     found = _answer(outputs, manifest, answer)
     if shift is None:
         return found
-    shifted = found * np.exp(shift)
+    shifted = found * np.exp(np.asarray(shift, np.float64))
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
 
 

@@ -9,8 +9,6 @@ such files; docs/calibration.md explains how.
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from affectline.common.errors import AffectlineError
@@ -97,9 +95,9 @@ class Calibration(BaseModel):
         """Whether it changes any result."""
         return any(self.shift)
 
-    def offsets(self) -> NDArray[np.float64] | None:
-        """What is added to the log-probabilities, ``(7,)``; None if it is off."""
-        return np.asarray(self.shift, np.float64) if self.is_on else None
+    def offsets(self) -> tuple[float, ...] | None:
+        """What is added to the seven log-probabilities; None if it is off."""
+        return self.shift if self.is_on else None
 
     def require_model(self, model_id: str) -> None:
         """Check that it was made with this model and answer.

@@ -131,7 +131,7 @@ def test_a_detector_of_another_package_runs_in_a_pipeline(tmp_path: Path) -> Non
     assert session["settings"]["detector"] == {
         "backend": "alt2", "min_side": 50, "scan_interval": 8, "search_interval": 1,
         "max_faces": 8, "max_misses": 15, "mesh": True, "pose": True, "eyes": True,
-        "landmarks": False, "margin": 0.01,
+        "landmarks": False, "mirror": True, "margin": 0.01,
     }  # fmt: skip
     (stream,) = session["streams"].values()
     assert stream["frames_with_face"] > 0.5 * stream["frames"] > 50

@@ -91,7 +91,7 @@ def recalibrate(
     progress: Progress,
     majority: MajorityLabels = None,
 ) -> Manifest:
-    """Write an artifact again, with the same int8 file, and everything around it fitted anew.
+    """Write an artifact again, with the same int8 file, and everything around it fitted again.
 
     Offsets, temperatures, figures and the card are those that `export_artifact` would write now.
 

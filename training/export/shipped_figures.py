@@ -27,7 +27,7 @@ POOR: Final = 0.6
 
 
 def fill(text: str, manifest: Manifest) -> str:
-    """A page with its parts about the model's figures written anew.
+    """A page with its parts about the model's figures written again.
 
     Args:
         text: The page in Markdown.

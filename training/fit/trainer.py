@@ -124,7 +124,7 @@ class Trainer:
         self.epoch.assign(epoch + 1)
 
     def average_over(self, values: Sequence[Sequence[NDArray[np.float32]]]) -> Network:
-        """A network with the mean of the weights of several; its moments are measured anew.
+        """A network with the mean of the weights of several; its moments are measured again.
 
         Args:
             values: Weights of each, as ``weight_values`` returns them.

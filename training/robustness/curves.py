@@ -136,7 +136,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Curve:
+class DamageCurve:
     """Outcomes by amount of one kind of damage."""
 
     name: str
@@ -170,17 +170,19 @@ def draw_faces(faces: LabelledFaces, count: int) -> LabelledFaces:
     """Some of the faces, drawn at random but always the same; all if there are not more."""
     order = np.random.default_rng(SEED).permutation(len(faces))[:count]
     order.sort()
-    return _take(faces, order)
+    return _select(faces, order)
 
 
-def _take(faces: LabelledFaces, rows: NDArray[np.intp]) -> LabelledFaces:
+def _select(faces: LabelledFaces, rows: NDArray[np.intp]) -> LabelledFaces:
     sources = tuple(faces.sources[row] for row in rows)
     return LabelledFaces(
         faces.pixels[rows], faces.emotions[rows], faces.usages[rows], faces.votes[rows], sources
     )
 
 
-def measure_pictures(faces: LabelledFaces, classify: Classify, progress: Progress) -> list[Curve]:
+def measure_pictures(
+    faces: LabelledFaces, classify: Classify, progress: Progress
+) -> list[DamageCurve]:
     """The curves of every kind of damage to the picture."""
     total = sum(len(kind.levels) for kind in PICTURES)
     task = progress.add_task("Damaged pictures", total=total)
@@ -206,13 +208,13 @@ def measure_pictures(faces: LabelledFaces, classify: Classify, progress: Progres
                 measured = np.array([readers[kind.measure](face) for face in damaged])
             else:
                 measured = np.empty(0)
-            outcomes.append(judge(level, classify(damaged), faces.emotions, measured))
+            outcomes.append(measure_outcome(level, classify(damaged), faces.emotions, measured))
             progress.advance(task)
-        curves.append(Curve(kind.name, kind.title, kind.axis, tuple(outcomes)))
+        curves.append(DamageCurve(kind.name, kind.title, kind.axis, tuple(outcomes)))
     return curves
 
 
-def judge(
+def measure_outcome(
     level: float,
     probabilities: NDArray[np.float64],
     emotions: NDArray[np.int64],
@@ -272,7 +274,7 @@ def _by_angle(
 class TurnedCurves:
     """The curves of turned heads."""
 
-    curves: tuple[Curve, ...]
+    curves: tuple[DamageCurve, ...]
     """Yaw, lowered and lifted pitch."""
     own: OwnPoses
 
@@ -317,7 +319,7 @@ def measure_turns(
             "be turned",
             "use faces framed like FER2013's, of which nine in ten have a mesh",
         )
-    faces = _take(everything, rows)
+    faces = _select(everything, rows)
     heads = TurnableFaces(faces.pixels, MeshedFaces(meshes.points[rows], meshes.angles[rows]))
     curves = []
     for name, title, axis, signs, levels, unit in TURNS:
@@ -327,7 +329,9 @@ def measure_turns(
             turned = heads.turn(asked, axis)
             read = finder.find(turned).angles[:, 0 if axis == "yaw" else 1]
             told = np.abs(read) if axis == "yaw" else read
-            outcomes.append(judge(level, classify(turned), faces.emotions, told))
+            outcomes.append(measure_outcome(level, classify(turned), faces.emotions, told))
             progress.advance(task)
-        curves.append(Curve(name, title, f"{unit} by which the mesh was turned", tuple(outcomes)))
+        curves.append(
+            DamageCurve(name, title, f"{unit} by which the mesh was turned", tuple(outcomes))
+        )
     return TurnedCurves(tuple(curves), own)

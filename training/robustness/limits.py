@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from affectline.training.robustness.curves import Curve
+from affectline.training.robustness.curves import DamageCurve
 
 KEPT: Final = 0.9
 """Share of the undamaged accuracy that a trusted face keeps."""
@@ -48,7 +48,7 @@ class Limit:
         }
 
 
-def read_measured_limit(curve: Curve, step: float) -> Limit:
+def read_measured_limit(curve: DamageCurve, step: float) -> Limit:
     """Read the limit of something that the program measures of each face, more being better.
 
     Faces of all amounts of damage are sorted by what was measured, not by the damage: a limit is
@@ -81,7 +81,7 @@ def read_measured_limit(curve: Curve, step: float) -> Limit:
     return Limit(value, exact, cause, accuracy)
 
 
-def read_turned_limit(curve: Curve, step: float) -> Limit:
+def read_turned_limit(curve: DamageCurve, step: float) -> Limit:
     """Read the limit of an angle, in degrees as the face mesh reads them.
 
     The angle at which trust ends is found on the angles asked for, then translated to the median of
@@ -196,7 +196,7 @@ def wider(one: Limit, other: Limit) -> Limit:
     return one if abs(one.value) >= abs(other.value) else other
 
 
-def lost_at(curve: Curve) -> float | None:
+def lost_at(curve: DamageCurve) -> float | None:
     """The amount of damage at which accuracy falls below what is needed; None: at none."""
     levels = np.array([outcome.level for outcome in curve.outcomes])
     shares = np.array([outcome.right.mean() for outcome in curve.outcomes])

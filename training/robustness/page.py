@@ -13,8 +13,7 @@ from matplotlib.ticker import PercentFormatter
 
 from affectline.common.errors import AffectlineError
 from affectline.training.evaluate.figures import LIGHT, STYLE
-from affectline.training.robustness.curves import COVERED, OwnPoses, TurnedCurves
-from affectline.training.robustness.curves import Curve as DamageCurve
+from affectline.training.robustness.curves import COVERED, DamageCurve, OwnPoses, TurnedCurves
 from affectline.training.robustness.limits import (
     Limit,
     lost_at,

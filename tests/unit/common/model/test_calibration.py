@@ -97,9 +97,16 @@ def test_a_shift_changes_the_odds_by_a_factor() -> None:
     manifest = load().manifest
     plain = to_probabilities(logits, manifest)
     shifted = to_probabilities(logits, manifest, "labels", np.array(SHIFT))
+    both = to_probabilities(logits, manifest, "consensus")
+    moved = both * np.exp(SHIFT)
+    assert to_probabilities(logits, manifest, "consensus", np.array(SHIFT)) == pytest.approx(
+        moved / moved.sum(axis=1, keepdims=True)
+    )
     expected = plain * np.exp(SHIFT)
     assert shifted == pytest.approx(expected / expected.sum(axis=1, keepdims=True))
-    given = manifest.model_copy(update={"output": "probabilities", "temperature": 1.0})
+    given = manifest.model_copy(
+        update={"output": "probabilities", "temperature": 1.0, "offsets": None}
+    )
     again = to_probabilities(plain, given, "labels", np.array(SHIFT))
     assert again == pytest.approx(shifted)
 
@@ -107,7 +114,8 @@ def test_a_shift_changes_the_odds_by_a_factor() -> None:
 def test_without_a_shift_no_bit_changes() -> None:
     logits = np.random.default_rng(0).normal(0, 2, (20, 14)).astype(np.float32)
     manifest = load().manifest
-    scaled = logits[:, :7].astype(np.float64) / manifest.temperature
+    assert manifest.offsets
+    scaled = (logits[:, :7].astype(np.float64) + manifest.offsets) / manifest.temperature
     powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
     expected = powers / powers.sum(axis=1, keepdims=True)
     assert np.array_equal(to_probabilities(logits, manifest), expected)

@@ -150,8 +150,8 @@ def test_an_answer_is_read_in_both_spellings(
 ) -> None:
     received: list[object] = []
 
-    def measure(data: Path, artifact: Path, answer: object, *_: object) -> dict[str, object]:
-        received.append(answer)
+    def measure(asked: evaluate.Asked, *_: object) -> dict[str, object]:
+        received.append(asked.answer)
         return {}
 
     monkeypatch.setattr(evaluate, "measure", measure)

@@ -9,7 +9,7 @@ import pytest
 
 from affectline.services.detector import cover_detector, doubts
 from affectline.training.robustness import curves
-from affectline.training.robustness.curves import Curve, Outcome
+from affectline.training.robustness.curves import DamageCurve, Outcome
 from affectline.training.robustness.limits import (
     Limit,
     crossing,
@@ -32,8 +32,8 @@ def outcome(
     return Outcome(level, right, np.full(rows, sure), abs(share - sure), told)
 
 
-def curve(*outcomes: Outcome) -> Curve:
-    return Curve("name", "Name", "axis", outcomes)
+def curve(*outcomes: Outcome) -> DamageCurve:
+    return DamageCurve("name", "Name", "axis", outcomes)
 
 
 def test_values_that_fall_are_pooled() -> None:

@@ -35,10 +35,14 @@ def measured() -> page.Measured:
     with Progress(disable=True) as progress:
         pictures = curves.measure_pictures(curves.draw_faces(faces, 12), classify, progress)
     levels = tuple(
-        curves.judge(level, classify(faces.pixels), faces.emotions, np.full(24, level or 1.0))
+        curves.measure_outcome(
+            level, classify(faces.pixels), faces.emotions, np.full(24, level or 1.0)
+        )
         for level in (0.0, 30.0, 60.0)
     )
-    turned = tuple(curves.Curve(name, title, "degrees", levels) for name, title, *_ in curves.TURNS)
+    turned = tuple(
+        curves.DamageCurve(name, title, "degrees", levels) for name, title, *_ in curves.TURNS
+    )
     own = curves.OwnPoses(
         np.linspace(0, 50, 24), np.linspace(-40, 30, 24), np.arange(24) % 3 > 0, 1
     )
