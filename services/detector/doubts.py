@@ -12,7 +12,7 @@ from affectline.common.wire.face_signs import Doubt
 from affectline.common.wire.messages import Quality
 from affectline.services.detector.head_pose import HeadPose
 
-TURNED_YAW: Final = 40.0
+TURNED_YAW: Final = 34.0
 """Degrees to either side, as the face mesh reads them, which is less than a strong turn is. The
 wider of what heads turned by their mesh and turned heads of FER2013 show."""
 LOWERED_PITCH: Final = -30.0
@@ -22,11 +22,11 @@ LIFTED_PITCH: Final = 25.0
 """Degrees. Fewer than 1 % of them are lifted farther."""
 COVERED_SCORE: Final = 0.5
 """Score of the face mesh below which something covers most of the face."""
-BLURRED: Final = 85.0
+BLURRED: Final = 120.0
 """Variance of the Laplacian at 48x48 pixels."""
-DARK: Final = 0.18
+DARK: Final = 0.2
 """Mean brightness, 0 (black) to 1 (white)."""
-TOO_SMALL: Final = 22
+TOO_SMALL: Final = 25
 """Side of the face in pixels of the frame."""
 
 
