@@ -13,7 +13,6 @@ from affectline.common.model.litert import LiteRtModel, open_litert
 from affectline.common.vision.preprocessing import prepare, to_three_channels
 from affectline.training.data import dataset
 from affectline.training.data.splits import Split
-from affectline.training.evaluate.metrics import softmax
 from affectline.training.evaluate.predictions import predict_faces
 from affectline.training.model.paper_network import build_backbone
 from affectline.training.model.warm_start import read_convolutions
@@ -75,7 +74,7 @@ def test_int8_and_all_references_agree_on_held_out_faces(trained: Path, some_fac
     with Progress(disable=True) as progress:
         plain = LiteRtModel(opened.verified("litert-float32"), opened.manifest.preprocessing)
         assert predict_faces(plain, held_out.pixels, progress) == pytest.approx(logits, abs=1e-3)
-    reference = softmax(logits, opened.manifest.temperature)
+    reference = to_probabilities(logits, opened.manifest)
     assert np.abs(served - reference).max() < TOLERANCE
 
 
