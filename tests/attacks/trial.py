@@ -28,7 +28,7 @@ ROLES: Final[dict[str, KeyRole]] = {"wall": "listener", "strap": "sensor", "desk
 STREAM, TABLE, SUBJECT = "film", "sensors.csv", "anna"
 FIRST_AT: Final = 25
 """The attacks begin when this frame is answered."""
-SECONDS: Final = 32
+SECONDS: Final = 40
 """Length of the film, which must last until a group's attacks are over."""
 PATIENCE_S: Final = 20.0
 """How long to wait for the hub's health after an attack; it is reported once a second."""
