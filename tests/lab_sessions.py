@@ -7,13 +7,9 @@ import numpy as np
 
 from affectline.common.circumplex import map_to_circumplex
 from affectline.common.labels import LABELS
-from affectline.common.recording.writer import SessionWriter
-from affectline.common.runtime.stage import StageContext
-from affectline.common.wire import codec
 from affectline.common.wire.biometrics import Samples
 from affectline.common.wire.messages import Emotion, FaceEmotion, Marker, Packet
-from affectline.services.recorder.file_notes import FileNotes
-from tests.study_sessions import QUALITY, SECOND, START
+from tests.study_sessions import QUALITY, SECOND, START, write_recording
 
 PARTS = (("rest", 60), ("stress", 60), ("rest", 60), ("stress", 60), ("rest", 60))
 """Label and seconds of the parts of a session."""
@@ -35,25 +31,13 @@ def write_lab_session(
         sensors: Whether heart and skin were measured.
         camera: Whether a face was seen.
     """
-    folder.mkdir(parents=True)
-    about = {"privacy": "features", "delivery": "live", "study": {"participant": participant},
-             "session_start": START, **FileNotes.about()}  # fmt: skip
-    notes = FileNotes(StageContext("recorder", "live"), is_replay=False)
-    writer = SessionWriter(folder / "session.mcap", about)
-    notes.open(writer)
     stressed = np.repeat([name == "stress" for name, _ in PARTS], [s for _, s in PARTS])
     random = np.random.default_rng(seed)
     packets: list[Packet] = []
     packets += _signals(stressed, body, random) if sensors else ()
     packets += _faces(stressed, face, random) if camera else ()
     packets += _markers() if markers else ()
-    for packet in sorted(packets, key=lambda one: one.message.event_time or 0):
-        at = packet.message.event_time or 0
-        writer.add(type(packet.message).__name__, codec.encode(packet), at, at)
-        notes.observe(packet.message, at)
-    notes.finish()
-    writer.finish()
-    return folder
+    return write_recording(folder, {"participant": participant}, packets)
 
 
 def _signals(stressed: np.ndarray, body: float, random: np.random.Generator) -> Iterator[Packet]:

@@ -1,6 +1,6 @@
 """Sessions of a study, with known effects: who smiles more, and when skin conductance rises."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -40,15 +40,20 @@ def write_study_session(
         skin: Whether skin conductance was measured.
         faces: Whether anybody was seen.
     """
+    packets = [*_results(seconds, happy, faces=faces)]
+    packets += _skin(seconds) if skin else ()
+    packets += _markers() if markers else ()
+    return write_recording(folder, study, packets)
+
+
+def write_recording(folder: Path, study: Mapping[str, str], packets: Iterable[Packet]) -> Path:
+    """Write packets in order of their time, as the recorder does; returns the folder it makes."""
     folder.mkdir(parents=True)
     about = {"privacy": "features", "delivery": "live", "study": dict(study),
              "session_start": START, **FileNotes.about()}  # fmt: skip
     notes = FileNotes(StageContext("recorder", "live"), is_replay=False)
     writer = SessionWriter(folder / "session.mcap", about)
     notes.open(writer)
-    packets = [*_results(seconds, happy, faces=faces)]
-    packets += _skin(seconds) if skin else ()
-    packets += _markers() if markers else ()
     for packet in sorted(packets, key=lambda one: one.message.event_time or 0):
         at = packet.message.event_time or 0
         writer.add(type(packet.message).__name__, codec.encode(packet), at, at)

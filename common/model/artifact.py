@@ -124,7 +124,9 @@ class Manifest(BaseModel):
     output: Literal["probabilities", "logits"]
     temperature: float = Field(default=1.0, gt=0)
     """Divides the logits before the softmax (Guo et al. 2017); 1 leaves them as they are."""
-    offsets: Annotated[tuple[float, ...], Field(min_length=7, max_length=7)] | None = None
+    offsets: (
+        Annotated[tuple[float, ...], Field(min_length=len(LABELS), max_length=len(LABELS))] | None
+    ) = None
     """If set, one for each label, added to the first seven logits before that division: with them,
     emotions are predicted as often as they occur."""
     votes_temperature: Annotated[float, Field(gt=0)] | None = None

@@ -33,7 +33,7 @@ def describe_models(session: SessionSeries, about: dict[str, Any]) -> Iterator[s
     told = str(about.get("model") or "").split(", ")
     used = [name for summary in session.streams.values() for name in summary.models]
     for name in dict.fromkeys(filter(None, used or told)):
-        accuracy = _accuracy_of(name.removesuffix(CALIBRATED), about)
+        accuracy = _accuracy_of(name, about)
         shifted = SHIFTED if name.endswith(CALIBRATED) else ""
         yield f"Model {name}: {accuracy}{shifted}. {LIMITS}"
 
@@ -44,13 +44,12 @@ def _accuracy_of(model_id: str, about: dict[str, Any]) -> str:
     if artifact is None:
         return "its accuracy is unknown here"
     answer = answer_of(model_id)
-    key = ACCURACY[answer]
     metrics = artifact.manifest.metrics
     splits = (metrics.get(kind) for kind in artifact.manifest.files)
     found: Any = next(
         (split[SPLIT] for split in splits if isinstance(split, dict) and SPLIT in split), {}
     )
-    accuracy = found.get(key) if isinstance(found, dict) else None
+    accuracy = found.get(ACCURACY[answer]) if isinstance(found, dict) else None
     if not isinstance(accuracy, int | float):
         return "its manifest does not state its accuracy"
     if answer == "labels":

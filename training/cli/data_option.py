@@ -1,4 +1,4 @@
-"""The option ``--data`` of the commands, and reading the data that it names."""
+"""The options ``--data`` and ``--artifact`` of the commands, and reading the data."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +16,14 @@ DataOption = Annotated[
     typer.Option(
         "--data",
         help="FER2013's CSV file (also as .xz, .gz or .zip) or a folder of pictures.",
+    ),
+]
+ArtifactOption = Annotated[
+    Path,
+    typer.Option(
+        "--artifact",
+        help="Artifact folder (with manifest.json) that export wrote.",
+        show_default="the served model",
     ),
 ]
 

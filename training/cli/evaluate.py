@@ -20,7 +20,7 @@ from affectline.common.model.litert import open_litert
 from affectline.common.model.shipped_digests import DEFAULT_MODEL
 from affectline.common.vision.preprocessing import FER_SIZE
 from affectline.training.cli.console import output, show_progress
-from affectline.training.cli.data_option import read_data
+from affectline.training.cli.data_option import ArtifactOption, read_data
 from affectline.training.data.near_duplicates import describe_near_duplicates, has_near_duplicates
 from affectline.training.data.splits import Split
 
@@ -36,13 +36,7 @@ def evaluate(
             "a sub-folder of cropped faces for each emotion."
         ),
     ],
-    artifact: Annotated[
-        Path,
-        typer.Option(
-            help="Artifact folder (with manifest.json) that export wrote.",
-            show_default="the served model",
-        ),
-    ] = DEFAULT_MODEL,
+    artifact: ArtifactOption = DEFAULT_MODEL,
     answer: Annotated[
         Answer,
         typer.Option(

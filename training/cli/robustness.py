@@ -11,7 +11,7 @@ from affectline.common.model.artifact import load, to_probabilities
 from affectline.common.model.litert import open_litert
 from affectline.common.model.shipped_digests import DEFAULT_MODEL
 from affectline.training.cli.console import output, show_progress
-from affectline.training.cli.data_option import DataOption, read_data
+from affectline.training.cli.data_option import ArtifactOption, DataOption, read_data
 from affectline.training.data.splits import Split
 
 if TYPE_CHECKING:
@@ -29,13 +29,7 @@ SIDE: Final = 48
 
 def robustness(
     data: DataOption,
-    artifact: Annotated[
-        Path,
-        typer.Option(
-            help="Artifact folder (with manifest.json) that export wrote.",
-            show_default="the served model",
-        ),
-    ] = DEFAULT_MODEL,
+    artifact: ArtifactOption = DEFAULT_MODEL,
     faces: Annotated[
         int, typer.Option(min=LEAST, help="Faces for each point of a curve, of each split.")
     ] = 700,

@@ -122,9 +122,7 @@ def recalibrate(
             "metrics": {"litert-int8": measure_splits(logits, faces, fitted, majority)},
         }
         manifest = opened.manifest.model_copy(update=changed)
-        add_test_figures(manifest, model, logits, faces, progress)
-        (folder / CARD_FILE).write_text(render_card(manifest, logits, faces))
-        (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
+        write_description(folder, manifest, model, logits, faces, progress)
     return manifest
 
 
@@ -179,6 +177,20 @@ def measure_splits(
                 ),
             }
     return figures
+
+
+def write_description(
+    folder: Path,
+    manifest: Manifest,
+    model: LiteRtModel,
+    logits: NDArray[np.float32],
+    faces: LabelledFaces,
+    progress: Progress,
+) -> None:
+    """Write the card and the manifest of an artifact, with `add_test_figures`."""
+    add_test_figures(manifest, model, logits, faces, progress)
+    (folder / CARD_FILE).write_text(render_card(manifest, logits, faces))
+    (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
 
 
 def add_test_figures(
@@ -257,9 +269,7 @@ def export_artifact(
         int8_model = LiteRtModel(folder / INT8_FILE, preprocessing)
         int8_logits = predict_faces(int8_model, faces.pixels, progress)
         manifest = build_manifest(run, faces, int8_logits, name, files, majority)
-        add_test_figures(manifest, int8_model, int8_logits, faces, progress)
-        (folder / CARD_FILE).write_text(render_card(manifest, int8_logits, faces))
-        (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
+        write_description(folder, manifest, int8_model, int8_logits, faces, progress)
     return manifest
 
 
