@@ -67,7 +67,7 @@ NOT_RUN: Final = {
     "tests/integration/test_calibration.py",
     r"affectline sync-test\b.*": "needs a camera that sees the screen: tests/e2e/test_sync_test.py",
     r"affectline subscribe gaze/|affectline schema Gaze": "needs the message that the page adds",
-    r"affectline-train (fit|export|recalibrate|reproduce|fit-votes-head)\b.*": TRAINING,
+    r"affectline-train (fit|export|average|recalibrate|reproduce|fit-votes-head)\b.*": TRAINING,
     r"affectline-train robustness\b.*": "ten minutes; unit tests run its parts",
     r"affectline-train evaluate .*--(groups|predictions)\b.*": "needs a manifest or predictions of "
     "the reader's own; tests/unit/training/evaluate/test_groups.py runs them",

@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -116,34 +115,32 @@ def test_a_killed_run_resumes_to_the_same_result(
     assert np.array_equal(np.load(folder / LOGITS_FILE), np.load(undisturbed / LOGITS_FILE))
 
 
-def test_continuations_part_and_are_averaged(
-    tmp_path: Path, train: Train, some_faces: Path
+def test_runs_from_one_start_are_averaged(
+    tmp_path: Path, train: Train, some_faces: Path, undisturbed: Path
 ) -> None:
-    folder = tmp_path / "run"
-    options = (
-        *("fit", "--data", some_faces, "--start", DEFAULT_MODEL, "--image-size", str(SIZE)),
-        *("--epochs", "3", "--batch-size", "32", "--continuations", "2", "--degraded", "0.15"),
-        *("--out", folder),
-    )
-    done = train(*options)
+    runs = [tmp_path / name for name in ("a", "b")]
+    for seed, run in enumerate(runs):
+        done = train(
+            *("fit", "--data", some_faces, "--start", DEFAULT_MODEL, "--image-size", str(SIZE)),
+            *("--epochs", "1", "--batch-size", "32", "--seed", str(seed), "--degraded", "0.15"),
+            *("--out", run),
+        )
+        assert done.returncode == 0, done.stderr
+    mean = tmp_path / "mean"
+    done = train("average", *runs, "--data", some_faces, "--out", mean)
     assert done.returncode == 0, done.stderr
-    record = json.loads((folder / "run.json").read_text())
-    assert record["settings"]["continuations"] == 2
-    assert 1 <= record["settings"]["averaged"] <= 2
-    assert [row[0] for row in figures(folder)] == ["epoch", "1", "2", "3"]
-    other = folder / "continuation-1"
-    histories = [figures(folder), figures(other)]
-    assert [row[0] for row in histories[1]] == ["epoch", "3"]
-    assert histories[0][-1][1] != histories[1][-1][1], "their random numbers differ"
-    # A run that was killed in the second one
-    logits = np.load(folder / LOGITS_FILE)
-    for left in (folder / "run.json", folder / LOGITS_FILE):
-        left.unlink()
-    shutil.rmtree(other)
-    resumed = train(*options, "--resume")
-    assert resumed.returncode == 0, resumed.stderr
-    assert [figures(folder), figures(other)] == histories
-    assert np.array_equal(np.load(folder / LOGITS_FILE), logits)
+    record = json.loads((mean / "run.json").read_text())
+    assert record["averaged"]
+    assert set(record["averaged"]) <= {"a", "b"}
+    exported = train("export", mean, "--data", some_faces, "--out", tmp_path / "model")
+    assert exported.returncode == 0, exported.stderr
+    assert "the mean of" in (tmp_path / "model/MODEL_CARD.md").read_text()
+    # From ImageNet, the other from the default model: not of one start
+    other = train(
+        "average", runs[0], undisturbed, "--data", some_faces, "--out", tmp_path / "other"
+    )
+    assert other.returncode == 1
+    assert "did not come from one start" in other.stderr or "of different sizes" in other.stderr
 
 
 def test_without_votes_there_is_nothing_to_weigh(

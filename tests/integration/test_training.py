@@ -15,7 +15,7 @@ from affectline.training.data import dataset
 from affectline.training.data.splits import Split
 from affectline.training.evaluate.predictions import predict_faces
 from affectline.training.model.paper_network import build_backbone
-from affectline.training.model.warm_start import read_convolutions
+from affectline.training.model.warm_start import read_weights
 from tests.conftest import SHARED
 from tests.integration.conftest import WEIGHTS, Train
 
@@ -96,7 +96,9 @@ def test_evaluate_speaks_json(trained: Path, train: Train, some_faces: Path) -> 
 
 
 def test_convolutions_come_back_from_the_int8_file(trained: Path, imagenet: Path) -> None:
-    known = read_convolutions(artifact.load(trained / "model"))
+    weights = read_weights(artifact.load(trained / "model"))
+    known = {name: pair for name, pair in weights.items() if name.startswith("block")}
+    assert len(known) == 13
     vgg16 = build_backbone(imagenet)
     for name, (kernel, bias) in known.items():
         frozen, shift = vgg16.get_layer(name).get_weights()

@@ -95,16 +95,6 @@ def fit(
             "compressed as JPEG, each for itself.",
         ),
     ] = None,
-    continuations: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=20,
-            show_default="1",
-            help="strong: train the epochs on whole faces so many times from the same state, and "
-            "average the weights of those that help.",
-        ),
-    ] = None,
     preprocessing: Annotated[
         PixelPreprocessing | None,
         typer.Option(
@@ -146,7 +136,6 @@ def fit(
         "batch_size": batch_size,
         "learning_rate": learning_rate,
         "degraded": degraded,
-        "continuations": continuations,
     }
     chosen = {name: value for name, value in given.items() if value is not None} | {"seed": seed}
     strong = recipe is RecipeName.STRONG

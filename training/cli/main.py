@@ -7,6 +7,7 @@ import sys
 import typer
 
 from affectline.common.errors import AffectlineError
+from affectline.training.cli.average import average
 from affectline.training.cli.console import notes
 from affectline.training.cli.data import data
 from affectline.training.cli.evaluate import evaluate
@@ -28,6 +29,7 @@ app.command()(fit)
 app.command()(reproduce)
 app.command()(evaluate)
 app.command()(robustness)
+app.command()(average)
 app.command()(export)
 app.command()(recalibrate)
 app.command("fit-votes-head")(fit_votes_head)

@@ -134,10 +134,7 @@ def render_card(manifest: Manifest, logits: NDArray[np.float32], faces: Labelled
         optimizer=_join_settings(made["optimizer"]),
         settings=_join_settings(made["settings"]),
         rows=", ".join(f"{count} {split}" for split, count in made["data"]["rows"].items()),
-        start=f"the convolutions of {made['started_from']}, an earlier model, "
-        "trained from VGG16's ImageNet weights"
-        if "started_from" in made
-        else "VGG16's ImageNet weights",
+        start=_describe_start(made),
         votes="FER+ votes in addition to the labels. " if made["data"].get("votes") else "",
         temperature=manifest.temperature,
         offsets=_join_offsets(manifest),
@@ -193,6 +190,15 @@ def _near_duplicates_paragraph(
         "without_twins": accuracy_with_interval(probabilities[alone], seen.emotions[alone]),
     }
     return f"\n{describe_near_duplicates(figures, f'the {measured.value}')}\n"
+
+
+def _describe_start(made: dict[str, Any]) -> str:
+    imagenet = "VGG16's ImageNet weights"
+    if "averaged" in made:
+        return f"the mean of the weights of {', '.join(made['averaged'])}"
+    if "started_from" in made:
+        return f"{made['started_from']}, an earlier model, trained from {imagenet}"
+    return imagenet
 
 
 def _join_settings(values: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 import csv
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
@@ -27,16 +27,14 @@ from affectline.training.fit.trainer import MOMENTUM, Trainer, TrainingData
 from affectline.training.model.features import run_model
 from affectline.training.model.network import Network, build_served_model, build_two_label_set_model
 from affectline.training.model.paper_network import remove_softmax
-from affectline.training.model.warm_start import read_convolutions
+from affectline.training.model.warm_start import read_weights
 from affectline.training.run_folder import CHECKPOINTS, HISTORY, LAST_LAYERS, TENSORBOARD
 
 SCORED_TRAINING_FACES: Final = 1024
 """Training faces that are scored after each epoch, in addition to the public test rows."""
 BLENDS: Final = tuple(tenth / 10 for tenth in range(11))
-SHARED: Final = "shared"
-"""Name of the checkpoint at which continuations part."""
 START_SHARES: Final = (0.0, 0.25, 0.5)
-"""Shares of the initial convolutions that are tried in the final network."""
+"""Shares of the initial weights that are tried in the final network."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ def fit(
         folder: The run's folder.
         progress: Where a bar is shown.
         strategy: A ``tf.distribute`` strategy; its first worker writes the run folder.
-        start: A model to take the initial convolutions from, instead of ImageNet's.
+        start: A model to take the initial weights from, instead of ImageNet's.
 
     Returns:
         The content of ``run.json``; ``None`` on all workers but the first.
@@ -86,35 +84,63 @@ def fit(
     faces.require(Split.TRAINING, Split.PUBLIC_TEST)
     started = time.perf_counter()
     tf.config.experimental.enable_op_determinism()
-    begin: Any = read_convolutions(start) if start else weights or "imagenet"
+    begin: Any = read_weights(start) if start else weights or "imagenet"
     trainer = Trainer(select_training_data(faces), recipe, begin, strategy)
     first = strategy is None or worker_index() == 0
-    ends = train_continuations(trainer, faces, folder, first, progress)
+    with restored_checkpoints(trainer, folder, first) as save:
+        train(trainer, faces, folder if first else None, save, progress)
     if not first:
         return None
     public = faces.select(Split.PUBLIC_TEST)
-    averaged = average_greedily(trainer, ends, public)
     learnt = recipe.epochs > recipe.warm_epochs  # otherwise the convolutions are unchanged
     share, network = (
         choose_start_share(trainer, public) if start and learnt else (0.0, trainer.average)
     )
-    votes = choose_votes_weight(network, public) if faces.votes.any() else 0.0
-    model = build_served_model(network, recipe.image_size, votes)
+    chosen = asdict(recipe) | ({"start_share": share} if start else {})
+    about = ABOUT | ({"started_from": start.model_id} if start else {})
+    seconds = time.perf_counter() - started
+    return save_network(network, faces, folder, about, chosen, progress, weights, seconds)
+
+
+def save_network(
+    network: Network,
+    faces: LabelledFaces,
+    folder: Path,
+    about: dict[str, Any],
+    settings: dict[str, Any],
+    progress: Progress,
+    weights: Path | None,
+    seconds: float,
+) -> dict[str, Any]:
+    """Choose the votes' weight of a trained network, and write it as a finished run.
+
+    Args:
+        network: The network.
+        faces: The data.
+        folder: The run's folder.
+        about: What ``run.json`` says of the recipe.
+        settings: What it says of the settings; ``image_size`` is the side of the pictures.
+        progress: Where a bar is shown.
+        weights: File of VGG16's ImageNet weights, ``None`` for Keras' download.
+        seconds: How long the run took.
+
+    Returns:
+        The content of ``run.json``.
+
+    Raises:
+        AffectlineError: The files cannot be written.
+    """
+    voted = bool(faces.votes.any())
+    votes = choose_votes_weight(network, faces.select(Split.PUBLIC_TEST)) if voted else 0.0
+    model = build_served_model(network, settings["image_size"], votes)
     layers = network.last_layers()
-    if faces.votes.any():
+    if voted:
         np.savez(folder / LAST_LAYERS, **layers)
     logits_model = (
-        build_two_label_set_model(model, layers, votes)
-        if faces.votes.any()
-        else remove_softmax(model)
+        build_two_label_set_model(model, layers, votes) if voted else remove_softmax(model)
     )
     logits = run_model(logits_model, faces.pixels, progress, "Finished model")
-    chosen = {"votes_weight": votes} | ({"start_share": share} if start else {})
-    chosen |= {"averaged": averaged} if recipe.continuations > 1 else {}
-    about = {**ABOUT, "settings": asdict(recipe) | chosen}
-    if start:
-        about["started_from"] = start.model_id
-    seconds = time.perf_counter() - started
+    about = {**about, "settings": settings | {"votes_weight": votes}}
     return save_run(folder, model, logits, faces, about, weights, seconds)
 
 
@@ -135,86 +161,9 @@ def select_training_data(faces: LabelledFaces) -> TrainingData:
     return TrainingData(faces.pixels[chosen], faces.emotions[chosen], faces.votes[chosen])
 
 
-def train_continuations(
-    trainer: Trainer, faces: LabelledFaces, folder: Path, first: bool, progress: Progress
-) -> list[list[NDArray[np.float32]]]:
-    """Train the epochs that all continuations share, and then the rest of each.
-
-    The first continuation is the run itself. Each of the others has its own checkpoints and history
-    in a sub-folder, and starts from the checkpoint at which they part.
-
-    Returns:
-        The averaged weights at the end of each, as ``Network.weight_values`` returns them.
-    """
-    recipe, ends = trainer.recipe, []
-    with tempfile.TemporaryDirectory() as aside:
-        # All workers must save at the same time, each to a different place.
-        shared = str((folder if first else Path(aside)) / CHECKPOINTS / SHARED)
-        for number in range(recipe.continuations):
-            own = folder / f"continuation-{number}" if number else folder
-            own.mkdir(exist_ok=True)
-            trainer.seed = recipe.seed + number
-            with restored_checkpoints(trainer, own, first, shared if number else None) as save:
-                if not number and recipe.continuations > 1:
-                    train(
-                        trainer, faces, own if first else None, save, progress, until_parting=True
-                    )
-                    if int(trainer.epoch.numpy()) == recipe.shared_epochs:
-                        write_checkpoint(trainer, shared)
-                train(trainer, faces, own if first else None, save, progress)
-            ends.append(trainer.average.weight_values())
-    return ends
-
-
-def write_checkpoint(trainer: Trainer, path: str) -> None:
-    """Write a checkpoint that is kept.
-
-    Raises:
-        AffectlineError: It cannot be written.
-    """
-    try:
-        tf.train.Checkpoint(state=trainer.state()).write(path)
-    except (tf.errors.OpError, OSError) as error:
-        raise AffectlineError(
-            f"cannot write the checkpoint {path} ({first_line(error)})",
-            "make room and resume from the previous epoch with --resume",
-        ) from error
-
-
-def average_greedily(
-    trainer: Trainer, ends: Sequence[Sequence[NDArray[np.float32]]], public: LabelledFaces
-) -> int:
-    """Average the weights of continuations, as long as the log loss on the public rows falls.
-
-    The best one first; each of the others, from the best to the worst, is kept if the mean is
-    better with it ("greedy soup", Wortsman et al. 2022). The trainer's average becomes the result.
-
-    Returns:
-        How many were averaged.
-    """
-    if len(ends) == 1:
-        return 1
-
-    def loss(network: Network) -> float:
-        return log_loss(network.score(public.pixels)[0], public.emotions)
-
-    alone = [loss(trainer.average_over([end])) for end in ends]
-    lowest, kept = np.inf, list[Sequence[NDArray[np.float32]]]()
-    for number in np.argsort(alone, kind="stable"):
-        network = trainer.average_over([*kept, ends[number]])
-        if (found := loss(network)) < lowest:
-            lowest, kept = found, [*kept, ends[number]]
-            trainer.average.copy_from(network)
-    return len(kept)
-
-
 @contextmanager
-def restored_checkpoints(
-    trainer: Trainer, folder: Path, first: bool, otherwise: str | None = None
-) -> Iterator[Any]:
+def restored_checkpoints(trainer: Trainer, folder: Path, first: bool) -> Iterator[Any]:
     """Restore the latest checkpoint, if there is one; yields a function that saves the next.
-
-    Without one, that at the path ``otherwise`` is restored.
 
     TensorFlow writes a new checkpoint beside the latest and only then marks it as the latest, so a
     kill or a full disk in between leaves the previous one.
@@ -225,8 +174,6 @@ def restored_checkpoints(
         last = tf.train.latest_checkpoint(home)
         if last:
             checkpoint.restore(last).assert_consumed()
-        elif otherwise:
-            checkpoint.read(otherwise).assert_consumed()
     except Exception as error:  # damaged files have raised four different kinds
         raise AffectlineError(
             f"the checkpoint {last} cannot be read ({first_line(error)})",
@@ -255,7 +202,6 @@ def train(
     folder: Path | None,
     save: Any,
     progress: Progress,
-    until_parting: bool = False,
 ) -> None:
     """Train the remaining epochs, with a log line and a checkpoint after each.
 
@@ -265,11 +211,8 @@ def train(
         folder: Where the history is written; ``None``: nowhere.
         save: Saves a checkpoint.
         progress: Where a bar is shown.
-        until_parting: Only those that all continuations share.
     """
     epochs, each = trainer.recipe.epochs, trainer.steps_per_epoch
-    if until_parting:
-        epochs = trainer.recipe.shared_epochs
     done = int(trainer.epoch.numpy())
     task = progress.add_task("Training", total=epochs * each, completed=done * each)
     watched = faces.select(Split.TRAINING), faces.select(Split.PUBLIC_TEST)

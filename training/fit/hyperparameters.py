@@ -29,9 +29,6 @@ class FinetuneConfig:
     whole: float = 1 / 6
     """Share of the epochs, at the end, that use whole, unmixed faces; those before use windows,
     which cost a fifth less."""
-    continuations: int = 1
-    """How many times the epochs on whole faces are trained, from the same state but with other
-    random numbers; the weights of those that help are averaged (Wortsman et al. 2022)."""
     window: float = 5 / 6
     """Side of a window, as a share of the picture's."""
     mixing: float = 0.5
@@ -59,14 +56,9 @@ class FinetuneConfig:
         """Number of epochs in which the first two blocks are trained."""
         return round(self.epochs * self.low)
 
-    @property
-    def shared_epochs(self) -> int:
-        """Number of epochs before those on whole faces, which all continuations share."""
-        return self.epochs - max(1, round(self.epochs * self.whole))
-
     def uses_whole_faces(self, epoch: int) -> bool:
         """Whether an epoch, counted from 0, uses whole faces."""
-        return epoch >= self.shared_epochs
+        return epoch >= self.epochs - max(1, round(self.epochs * self.whole))
 
     def side(self, whole: bool) -> int:
         """Side of the pictures in pixels."""
@@ -76,6 +68,7 @@ class FinetuneConfig:
 WARM_START: Final = {
     "epochs": 40,
     "learning_rate": 0.02,
+    "warm_epochs": 0,
     "low": 0.0,
     "whole": 0.4,
     "mixing": 0.0,

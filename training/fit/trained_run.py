@@ -1,6 +1,8 @@
 """Reads a finished run from its folder."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from affectline.training.data.faces import LabelledFaces
 from affectline.training.model.features import run_model
 from affectline.training.model.network import blend_last_layers, build_two_label_set_model
 from affectline.training.model.paper_network import remove_softmax
+from affectline.training.model.warm_start import LAYER, Weights
 from affectline.training.run_folder import (
     LAST_LAYERS,
     LOGITS_FILE,
@@ -43,8 +46,7 @@ def load_run(folder: Path, faces: LabelledFaces) -> TrainedRun:
     Raises:
         AffectlineError: It is incomplete or damaged, or was trained on other data.
     """
-    check_run_folder(folder)
-    try:
+    with _readable(folder):
         record = json.loads((folder / RUN_FILE).read_text())
         digest = record["data"]["sha256"]
         logits = np.load(folder / LOGITS_FILE)
@@ -56,17 +58,46 @@ def load_run(folder: Path, faces: LabelledFaces) -> TrainedRun:
             )
         else:
             logits_model = remove_softmax(model)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise AffectlineError(
-            f"the run {folder} is damaged ({first_line(error)})",
-            "train again with affectline-train fit",
-        ) from error
     if digest != faces.sha256:
         raise AffectlineError(
             f"the run {folder} was trained on other data than --data holds",
             "name the same file as for fit, so that training and test rows stay separate",
         )
     return TrainedRun(logits_model, logits, record)
+
+
+def read_run_weights(folder: Path) -> tuple[Weights, dict[str, Any]]:
+    """Read the layers of a run of the strong recipe, as ``read_weights`` does, and its record.
+
+    Raises:
+        AffectlineError: It is incomplete or damaged, or of another recipe.
+    """
+    with _readable(folder):
+        record = json.loads((folder / RUN_FILE).read_text())
+        model = keras.models.load_model(folder / MODEL_FILE, compile=False)
+        layers = {layer.name: layer.get_weights() for layer in model.layers}
+        if (folder / LAST_LAYERS).is_file():
+            last = np.load(folder / LAST_LAYERS)
+            votes = blend_last_layers(last, 1.0)
+            labels = blend_last_layers(last, record["settings"]["votes_weight"])
+            layers["logits"] = [
+                np.concatenate(pair, -1) for pair in zip(labels, votes, strict=True)
+            ]
+        named = {name: layers[name] for name in sorted(layers) if LAYER.fullmatch(name)}
+        weights = {name: (kernel, bias) for name, (kernel, bias) in named.items()}
+    return weights, record
+
+
+@contextmanager
+def _readable(folder: Path) -> Iterator[None]:
+    check_run_folder(folder)
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        raise AffectlineError(
+            f"the run {folder} is damaged ({first_line(error)})",
+            "train again with affectline-train fit",
+        ) from error
 
 
 def change_votes_weight(

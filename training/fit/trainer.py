@@ -5,7 +5,7 @@ resumed ends like an uninterrupted one, and a batch may be divided among machine
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -21,7 +21,7 @@ from affectline.training.fit.hyperparameters import FinetuneConfig, learning_rat
 from affectline.training.fit.label_smoothing import temper_labels
 from affectline.training.model.network import Network, load_imagenet_convolutions, to_input
 from affectline.training.model.paper_network import FEATURES
-from affectline.training.model.warm_start import Convolutions
+from affectline.training.model.warm_start import Weights
 
 MAX_GRADIENT_NORM: Final = 10.0
 """Norm to which longer gradients are clipped."""
@@ -60,7 +60,7 @@ class Trainer:
         self,
         data: TrainingData,
         recipe: FinetuneConfig,
-        weights: Path | Literal["imagenet"] | Convolutions | None,
+        weights: Path | Literal["imagenet"] | Weights | None,
         strategy: Any = None,
     ) -> None:
         """Build the state before the first epoch.
@@ -68,8 +68,8 @@ class Trainer:
         Args:
             data: The training faces.
             recipe: The hyperparameters.
-            weights: VGG16's ImageNet weights, as ``Network`` takes them, or convolutions that
-                were trained before.
+            weights: VGG16's ImageNet weights, as ``Network`` takes them, or layers that were
+                trained before.
             strategy: A ``tf.distribute`` strategy; every batch is divided among its replicas.
         """
         self.recipe, self.seed = recipe, recipe.seed
@@ -87,10 +87,8 @@ class Trainer:
         self._sample = data.pixels[:: max(1, self.count // MOMENT_FACES)]
         if weights:
             known = weights if isinstance(weights, dict) else load_imagenet_convolutions(weights)
-            self.network.load_convolutions(known, self._sample)
-        self._start_values = [
-            variable.numpy() for variable in self.network.backbone.trainable_variables
-        ]
+            self.network.load_layers(known, self._sample)
+        self._start_values = self.network.weight_values()
         self.average.copy_from(self.network)
         self._pixels = tf.constant(data.pixels[..., np.newaxis])
         self._emotions = tf.constant(data.emotions.astype(np.int32))
@@ -123,30 +121,15 @@ class Trainer:
         self.average.measure_moments(self._sample)
         self.epoch.assign(epoch + 1)
 
-    def average_over(self, values: Sequence[Sequence[NDArray[np.float32]]]) -> Network:
-        """A network with the mean of the weights of several; its moments are measured again.
-
-        Args:
-            values: Weights of each, as ``weight_values`` returns them.
-        """
-        made = Network(self.recipe.mixed)
-        made.copy_from(self.average)
-        for variable, *each in zip(made.trainable_variables, *values, strict=True):
-            variable.assign(np.mean(each, axis=0))
-        made.measure_moments(self._sample)
-        return made
-
     def blend_with_start(self, share: float) -> Network:
-        """The averaged network, with its convolutions moved a share of the way back to their start.
+        """The averaged network, with its weights moved a share of the way back to their start.
 
         The mean of the weights of two related models is often better than either model
         (Izmailov et al. 2018, Wortsman et al. 2022).
         """
         made = Network(self.recipe.mixed)
         made.copy_from(self.average)
-        for variable, begun in zip(
-            made.backbone.trainable_variables, self._start_values, strict=True
-        ):
+        for variable, begun in zip(made.trainable_variables, self._start_values, strict=True):
             variable.assign(share * begun + (1 - share) * variable)
         made.measure_moments(self._sample)
         return made

@@ -13,8 +13,10 @@ from affectline.common.labels import LABELS
 from affectline.common.vision.preprocessing import VGG_MEAN_BGR
 from affectline.training.model.layers import BatchNorm, Convolution
 from affectline.training.model.paper_network import FEATURES, HIDDEN, load_vgg16
-from affectline.training.model.warm_start import Convolutions
+from affectline.training.model.warm_start import Weights
 
+Moments = dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]
+"""Mean and standard deviation ``(O,)`` of each layer's output before its ReLU, in order."""
 OMITTED_LAYERS: Final = ("block5_pool",)
 BATCH: Final = 256
 """Pictures scored at once."""
@@ -77,8 +79,10 @@ class Network:
         for mine, theirs in zip(self.weights, other.weights, strict=True):
             mine.assign(theirs)
 
-    def load_convolutions(self, known: Convolutions, faces: NDArray[np.uint8]) -> None:
-        """Load convolutions that were trained without normalisations, and keep what they compute.
+    def load_layers(
+        self, known: Weights, faces: NDArray[np.uint8], moments: Moments | None = None
+    ) -> None:
+        """Load layers that were trained without normalisations, or whose were folded.
 
         Each normalisation gets the moments of the layer before it as its scale and shift, so that
         at first it changes nothing but the unit: every layer's output is divided by its mean
@@ -86,17 +90,31 @@ class Network:
         (2015). The normalisations cancel that, and a learning rate means the same in all layers.
 
         Args:
-            known: Kernels and biases by layer.
+            known: Kernels and biases of the convolutions, and of the head if it was trained as
+                well. A last layer of seven units becomes both of the network's.
             faces: Some of the training faces ``(N, S, S)``.
+            moments: Moments that the layers' outputs shall have, instead of their own.
         """
-        moments = _moments_without_normalisation(known, faces)
-        for name, (kernel, _) in known.items():
-            mean, spread = moments[name]
-            wanted = np.sqrt(2 / np.prod(kernel.shape[:3]))
-            self.backbone.get_layer(name).kernel.assign(kernel * (wanted / kernel.std()))
-            layer = self.backbone.get_layer(f"{name}_norm")
-            layer.gamma.assign(spread / spread.mean())
-            layer.beta.assign(mean / spread.mean())
+        moments = moments or measure_layers(known, faces)
+        unit = np.float32(1)
+        for name, (mean, spread) in moments.items():
+            model = self.backbone if name.startswith("block") else self.head
+            layer, norm, unit = (
+                model.get_layer(name),
+                model.get_layer(f"{name}_norm"),
+                spread.mean(),
+            )
+            kernel = known[name][0]
+            wanted = np.sqrt(2 / np.prod(kernel.shape[:-1]))
+            layer.kernel.assign(kernel * (wanted / kernel.std()))
+            norm.gamma.assign(spread / unit)
+            norm.beta.assign(mean / unit)
+        if "logits" in known:
+            kernel, bias = known["logits"]
+            for name, part in (("labels", np.s_[: len(LABELS)]), ("votes", np.s_[-len(LABELS) :])):
+                layer = self.head.get_layer(name)
+                layer.kernel.assign(kernel[:, part] * unit)
+                layer.bias.assign(bias[part])
         self.measure_moments(faces)
 
     def measure_moments(self, faces: NDArray[np.uint8]) -> None:
@@ -126,7 +144,7 @@ class Network:
         return np.concatenate(labels), np.concatenate(votes)
 
 
-def load_imagenet_convolutions(weights: Path | Literal["imagenet"]) -> Convolutions:
+def load_imagenet_convolutions(weights: Path | Literal["imagenet"]) -> Weights:
     """VGG16's convolutions with their ImageNet weights.
 
     Raises:
@@ -164,19 +182,27 @@ def _build_head() -> Any:
     return keras.Model(features, outputs, name="head")
 
 
-def _moments_without_normalisation(
-    known: Convolutions, faces: NDArray[np.uint8]
-) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """Mean and standard deviation ``(C,)`` of each convolution's output without normalisation."""
+def measure_layers(known: Weights, faces: NDArray[np.uint8]) -> Moments:
+    """Moments of the outputs of layers without normalisation, in order.
+
+    Args:
+        known: Kernels and biases of the convolutions, and of the head if it was trained as well.
+        faces: Some of the training faces ``(N, S, S)``.
+    """
     tensor, moments = to_input(tf.cast(faces[..., np.newaxis], tf.float32)), {}
     block = "block1"
     for name, (kernel, bias) in known.items():
-        if not name.startswith(block):
-            if f"{block}_pool" not in OMITTED_LAYERS:
+        if name == "logits":
+            break
+        if name.startswith("dense"):
+            features = tensor if len(tensor.shape) == 2 else tf.reduce_mean(tensor, [1, 2])
+            tensor = features @ kernel + bias
+        else:
+            if not name.startswith(block):
                 tensor = tf.nn.max_pool2d(tensor, 2, 2, "VALID")
-            block = name.split("_")[0]
-        tensor = tf.nn.conv2d(tensor, kernel, 1, "SAME") + bias
-        mean, variance = tf.nn.moments(tensor, [0, 1, 2])
+                block = name.split("_")[0]
+            tensor = tf.nn.conv2d(tensor, kernel, 1, "SAME") + bias
+        mean, variance = tf.nn.moments(tensor, list(range(len(tensor.shape) - 1)))
         moments[name] = mean.numpy(), np.sqrt(variance.numpy()) + np.float32(1e-6)
         tensor = tf.nn.relu(tensor)
     return moments

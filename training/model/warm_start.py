@@ -11,22 +11,14 @@ from affectline.common.errors import AffectlineError
 from affectline.common.model.artifact import Artifact
 from affectline.training.silence_output import silence_output
 
-NAME: Final = re.compile(r"(?<=/)(?:block\d_conv\d|dense\d|logits)")
+LAYER: Final = re.compile(r"(?:block\d_conv\d|dense\d|logits)")
+"""Names of the layers with weights in the strong recipe's network."""
+IN_PATH: Final = re.compile(rf"(?<=/){LAYER.pattern}")
 COUNT: Final = 13
 
 Weights = dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]
-"""Kernel and bias by layer name, in order."""
-Convolutions = Weights
-"""Kernel ``(3, 3, I, O)`` and bias ``(O,)`` by the name of VGG16's layer, in order."""
-
-
-def read_convolutions(artifact: Artifact) -> Convolutions:
-    """Read VGG16's convolutions from the int8 file of an artifact.
-
-    Raises:
-        AffectlineError: The artifact has no int8 file, or contains another network.
-    """
-    return {name: pair for name, pair in read_weights(artifact).items() if name.startswith("block")}
+"""Kernel and bias by layer name, in order: ``(3, 3, I, O)`` and ``(O,)`` of VGG16's convolutions,
+and in trained models ``(I, O)`` and ``(O,)`` of the dense layers and ``logits``."""
 
 
 def read_weights(artifact: Artifact) -> Weights:
@@ -46,7 +38,7 @@ def read_weights(artifact: Artifact) -> Weights:
         interpreter.allocate_tensors()
     kernels, biases = {}, {}
     for tensor in interpreter.get_tensor_details():
-        found = NAME.search(tensor["name"])
+        found = IN_PATH.search(tensor["name"])
         scales = tensor["quantization_parameters"]["scales"]
         # Constants have a scale for each channel; activations have one for all.
         if not found or scales.size <= 1:

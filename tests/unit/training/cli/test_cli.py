@@ -28,7 +28,9 @@ def test_help_needs_neither_tensorflow_nor_pandas() -> None:
     assert done.stdout.strip() == "set()"
 
 
-@pytest.mark.parametrize("command", ["fit", "evaluate", "export", "fit-votes-head", "reproduce"])
+@pytest.mark.parametrize(
+    "command", ["fit", "average", "evaluate", "export", "fit-votes-head", "reproduce"]
+)
 def test_help_has_an_example(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:

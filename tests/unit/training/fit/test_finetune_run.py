@@ -4,9 +4,8 @@ import contextlib
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
-import numpy as np
 import pytest
 
 from affectline.common.errors import AffectlineError
@@ -103,28 +102,3 @@ def test_epochs_that_are_run_again_are_logged_once(tmp_path: Path) -> None:
     lines = (tmp_path / "history.csv").read_text().splitlines()
     assert lines[0] == ("epoch,loss,accuracy,training_accuracy,public_accuracy,public_loss,seconds")
     assert [line.split(",")[:2] for line in lines[1:]] == [["1", "2"], ["2", "2"], ["3", "1"]]
-
-
-@pytest.mark.parametrize(
-    ("errors", "averaged", "left"),
-    [((0.5,), 1, None), ((2.0, 1.0, -1.5), 2, -0.25), ((0.1, 3.0, 4.0), 1, 0.1)],
-)
-def test_what_makes_the_mean_better_is_averaged(
-    errors: tuple[float, ...], averaged: int, left: float | None
-) -> None:
-    """Each continuation is a number: how far it is from the right answer."""
-
-    def network(error: float) -> SimpleNamespace:
-        # The log loss of the only face grows with the error
-        score = lambda _: (np.array([[-abs(error), 0.0]], np.float32), None)  # noqa: E731
-        return SimpleNamespace(error=error, score=score)
-
-    result: list[SimpleNamespace] = []
-    trainer = SimpleNamespace(
-        average_over=lambda ends: network(float(np.mean(ends))),
-        average=SimpleNamespace(copy_from=result.append),
-    )
-    faces = SimpleNamespace(pixels=np.zeros((1, 2, 2)), emotions=np.zeros(1, np.int64))
-    ends = [[np.array(error, np.float32)] for error in errors]
-    assert strong.average_greedily(cast("Trainer", trainer), ends, cast("Any", faces)) == averaged
-    assert left is None or result[-1].error == pytest.approx(left)

@@ -54,7 +54,7 @@ def test_adopted_convolutions_go_on_as_they_were() -> None:
             kernel, bias = layer.get_weights()
             known[layer.name] = kernel * 0.3, chance.normal(0, 1, bias.shape).astype(np.float32)
     adopting = Network(mixed=False)
-    adopting.load_convolutions(known, some(6))
+    adopting.load_layers(known, some(6))
     pictures = next(iterate_batches(some(6)))
     tensor = pictures
     for layer in load_vgg16(None, (None, None, 3)).layers[1:-1]:
