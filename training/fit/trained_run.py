@@ -46,24 +46,16 @@ def load_run(folder: Path, faces: LabelledFaces) -> TrainedRun:
     Raises:
         AffectlineError: It is incomplete or damaged, or was trained on other data.
     """
+    model, record = _open_run(folder)
     with _readable(folder):
-        record = json.loads((folder / RUN_FILE).read_text())
         digest = record["data"]["sha256"]
         logits = np.load(folder / LOGITS_FILE)
-        model = keras.models.load_model(folder / MODEL_FILE, compile=False)
-        layers = folder / LAST_LAYERS
-        if layers.is_file():
-            logits_model = build_two_label_set_model(
-                model, np.load(layers), record["settings"]["votes_weight"]
-            )
-        else:
-            logits_model = remove_softmax(model)
     if digest != faces.sha256:
         raise AffectlineError(
             f"the run {folder} was trained on other data than --data holds",
             "name the same file as for fit, so that training and test rows stay separate",
         )
-    return TrainedRun(logits_model, logits, record)
+    return TrainedRun(model, logits, record)
 
 
 def read_run_weights(folder: Path) -> tuple[Weights, dict[str, Any]]:
@@ -72,20 +64,23 @@ def read_run_weights(folder: Path) -> tuple[Weights, dict[str, Any]]:
     Raises:
         AffectlineError: It is incomplete or damaged, or of another recipe.
     """
+    model, record = _open_run(folder)
+    with _readable(folder):
+        layers = {layer.name: layer.get_weights() for layer in model.layers}
+        named = {name: layers[name] for name in sorted(layers) if LAYER.fullmatch(name)}
+        return {name: (kernel, bias) for name, (kernel, bias) in named.items()}, record
+
+
+def _open_run(folder: Path) -> tuple[Any, dict[str, Any]]:
+    """The model of a run, which ends in its logits, and the run's record."""
     with _readable(folder):
         record = json.loads((folder / RUN_FILE).read_text())
         model = keras.models.load_model(folder / MODEL_FILE, compile=False)
-        layers = {layer.name: layer.get_weights() for layer in model.layers}
-        if (folder / LAST_LAYERS).is_file():
-            last = np.load(folder / LAST_LAYERS)
-            votes = blend_last_layers(last, 1.0)
-            labels = blend_last_layers(last, record["settings"]["votes_weight"])
-            layers["logits"] = [
-                np.concatenate(pair, -1) for pair in zip(labels, votes, strict=True)
-            ]
-        named = {name: layers[name] for name in sorted(layers) if LAYER.fullmatch(name)}
-        weights = {name: (kernel, bias) for name, (kernel, bias) in named.items()}
-    return weights, record
+        layers = folder / LAST_LAYERS
+        if not layers.is_file():
+            return remove_softmax(model), record
+        votes = record["settings"]["votes_weight"]
+        return build_two_label_set_model(model, np.load(layers), votes), record
 
 
 @contextmanager
@@ -93,7 +88,7 @@ def _readable(folder: Path) -> Iterator[None]:
     check_run_folder(folder)
     try:
         yield
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise AffectlineError(
             f"the run {folder} is damaged ({first_line(error)})",
             "train again with affectline-train fit",

@@ -99,11 +99,8 @@ class Network:
         unit = np.float32(1)
         for name, (mean, spread) in moments.items():
             model = self.backbone if name.startswith("block") else self.head
-            layer, norm, unit = (
-                model.get_layer(name),
-                model.get_layer(f"{name}_norm"),
-                spread.mean(),
-            )
+            layer, norm = model.get_layer(name), model.get_layer(f"{name}_norm")
+            unit = spread.mean()
             kernel = known[name][0]
             wanted = np.sqrt(2 / np.prod(kernel.shape[:-1]))
             layer.kernel.assign(kernel * (wanted / kernel.std()))
