@@ -2,9 +2,10 @@
 
 import gc
 import math
+import select
 import time
-from collections.abc import Iterable, Iterator
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
 
 import zmq
 
@@ -191,8 +192,9 @@ class ServiceRunner:
                 self.wakeup.drain()
             if self.publisher.socket in ready:
                 self._update_consumers()
+            has_gathered = self.stage.gather_ms > 0 and self._gather(ready)
             for receiver in self.receivers:
-                if receiver.socket in ready:
+                if receiver.socket in ready or has_gathered:
                     self._handle_waiting(receiver)
             self.publisher.check_hub()
             self._say_whether_connected()
@@ -203,6 +205,18 @@ class ServiceRunner:
                 self._send_overdue()
             self._next_tick = monotonic() + self.stage.tick_ms / 1000
             self._beat()
+
+    def _gather(self, ready: Mapping[Any, int]) -> bool:
+        """Wait a little for further messages, unless many are waiting; return whether it did."""
+        receivers = self.receivers
+        is_woken = self.wakeup.receiver.fileno() in ready  # for something that shall not wait
+        if is_woken or not any(one.socket in ready for one in receivers):
+            return False
+        if any(one.has_more for one in receivers):
+            return False
+        with TRACE.span("wait"):  # a signal or a wake-up ends it
+            select.select([self.wakeup.receiver], [], [], self.stage.gather_ms / 1000)
+        return True
 
     def _say_whether_connected(self) -> None:
         """Log when no hub is found, and when it appears: people start processes by hand."""

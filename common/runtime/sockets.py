@@ -160,6 +160,8 @@ class Receiver:
         self._screen = MessageScreen(now)
         self._reported: set[str] = set()
         """Reasons that were logged already."""
+        self.has_more = False
+        """Whether `receive` stopped at its limit, so that more messages are probably waiting."""
 
     def attach_keeper(self, service: str, keeper: Keeper) -> None:
         """Also receive messages addressed to this consumer alone, and drop repeated ones."""
@@ -172,6 +174,7 @@ class Receiver:
 
     def receive(self, limit: int = 100) -> Iterator[Packet]:
         """Yield the messages that have arrived, at most ``limit``; count invalid ones."""
+        self.has_more = False
         for _ in range(limit):
             # Asking first: every call ends with nothing, and an exception takes ten times as long
             if not has_message(self.socket):
@@ -196,6 +199,7 @@ class Receiver:
                 yield packet
             else:
                 self._counters["repeated"] += 1
+        self.has_more = True
 
     def _refuse(self, error: InvalidMessage) -> None:
         """Count a dropped message, and log the first one for each reason."""

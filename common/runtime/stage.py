@@ -165,6 +165,9 @@ class Stage(Handlers):
     stream: str | None = None
     """The one stream that it works on; None: all of them."""
     tick_ms: int = 100
+    gather_ms: int = 0
+    """How long messages that arrive wait for others, so that all are handled in one go. A wake-up
+    costs as much as several messages: for stages that nobody waits for, such as recorders."""
     context: StageContext
 
     def topic(self, kind: type[Message]) -> str | None:

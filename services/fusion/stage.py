@@ -61,6 +61,7 @@ class Fusion(Stage):
         State: "bus", StreamDone: "bus", Watermark: "bus",
     }  # fmt: skip
     tick_ms = 250
+    gather_ms = 20
 
     def __init__(self, process: FusionProcess, clock: Callable[[], float] = monotonic) -> None:
         self._settings, self._clock = process.settings, clock

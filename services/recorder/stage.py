@@ -74,6 +74,7 @@ class Recorder(Stage):
 
     outputs: ClassVar[Mapping[type[Message], Route]] = {Kept: "bus"}
     tick_ms = 100
+    gather_ms = 50
 
     def __init__(self, process: RecorderProcess) -> None:
         self._path = process.folder / FILE

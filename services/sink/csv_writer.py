@@ -76,7 +76,7 @@ class CsvWriter:
     ) -> None:
         self.folder = folder
         self.session_start = session_start
-        self._about = about
+        self._about, self._version = about, version("affectline")
         self._tables: dict[str, TableFile] = {}
         try:
             file_access.make_folder(folder)
@@ -231,7 +231,7 @@ class CsvWriter:
         start = self.session_start
         content = {
             **self._about,
-            "affectline": version("affectline"),
+            "affectline": self._version,
             "begun": self.begun,
             "session_start": start,
             "session_start_utc": None if start is None else format_utc(start),

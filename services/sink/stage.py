@@ -42,7 +42,6 @@ class Sink(Stage):
     outputs: ClassVar[Mapping[type[Message], Route]] = {
         StreamDone: "bus", Resend: "bus", Marker: "bus", Control: "bus", Kept: "bus",
     }  # fmt: skip
-    tick_ms = 20
 
     def __init__(self, process: SinkProcess) -> None:
         self._folder, self._expected = process.folder, process.expected
@@ -51,6 +50,8 @@ class Sink(Stage):
         self._recorded_sources = process.recorded_sources
         self._waits_for_fusion = process.has_fusion and bool(process.recorded_sources)
         self._display_kind, self._privacy = process.display, process.privacy
+        # A window answers keys and shows a frame as soon as it has come; files have time
+        self.tick_ms, self.gather_ms = (100, 20) if process.display == "none" else (20, 0)
         self._stats = process.stats
         self._buffers: dict[str, ReorderBuffer] = {}
         self._writer: CsvWriter | None = None
@@ -250,11 +251,17 @@ class Sink(Stage):
         return self._quit or self._is_replayed or has_ended
 
     def _buffer(self, stream: str) -> ReorderBuffer:
-        return self._buffers.setdefault(stream, ReorderBuffer(self.context.delivery))
+        known = self._buffers.get(stream)
+        if known is None:
+            known = self._buffers[stream] = ReorderBuffer(self.context.delivery)
+        return known
 
     def _summary(self, stream: str) -> StreamSummary:
         assert self._writer  # noqa: S101 - for the type checker: set up before any message
-        return self._writer.streams.setdefault(stream, StreamSummary())
+        known = self._writer.streams.get(stream)
+        if known is None:
+            known = self._writer.streams[stream] = StreamSummary()
+        return known
 
     def _merge(self, stream: str, results: Iterable[Emotion | LostFrame]) -> None:
         """Show results, and write them in event time order with those of other sources."""

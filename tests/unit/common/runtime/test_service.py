@@ -209,3 +209,50 @@ def test_what_has_arrived_before_the_stop_is_kept() -> None:
         disk.is_free.set()
         assert pipeline.join("recorder/anna") == 0
     assert disk.labels == [f"trial {number}" for number in range(200)]
+
+
+class Unhurried(Stage):
+    """Would wait for hours for further markers, if nothing woke it."""
+
+    gather_ms = 10_000_000
+
+    def __init__(self) -> None:
+        self.labels: list[str] = []
+        self.has_last = threading.Event()
+
+    @on(Marker)
+    def on_marker(self, packet: Packet[Marker]) -> Iterable[Packet]:
+        self.labels.append(packet.message.label)
+        if packet.message.label == "last":
+            self.has_last.set()
+        return ()
+
+
+def test_a_stage_that_gathers_waits_for_more_but_not_if_many_are_waiting() -> None:
+    stage = Unhurried()
+    labels = [*(f"trial {number}" for number in range(900)), "last"]
+    with InProcessPipeline("live") as pipeline:
+        runner = pipeline.start(stage, "recorder/anna")
+        for number, label in enumerate(labels):
+            pipeline.publish(Packet(Marker(session="s", at=number, label=label)))
+        while pipeline.wait_for(Marker).message.label != "last":
+            pass  # the hub has passed all of them on
+        assert not stage.labels
+        woken = 0
+        while not stage.has_last.wait(0.2):
+            runner.wakeup.wake()
+            woken += 1
+    assert stage.labels == labels
+    assert 1 <= woken < 5, "a hundred are read at once, and it waited before each hundred"
+
+
+def test_a_stage_that_gathers_stops_at_once() -> None:
+    stage = Unhurried()
+    with InProcessPipeline("live") as pipeline:
+        runner = pipeline.start(stage, "recorder/anna")
+        pipeline.publish(Packet(Marker(session="s", at=1, label="trial 1")))
+        while pipeline.wait_for(Marker).message.label != "trial 1":
+            pass
+        runner.wakeup.stopping = True
+        runner.wakeup.wake()
+        assert pipeline.join("recorder/anna") == 0
