@@ -106,6 +106,9 @@ def draw_calibration(curves: Mapping[str, Sequence[tuple[float, float]]]) -> str
         parts.append(_line(points, colour, 2))
         parts.append(_text(left + 130, top + 240 + 18 * i, name, f'fill="{colour}"'))
     parts.append(_text(left + 60, top + side + 35, "minutes of calibration at rest"))
+    middle = top + side / 2
+    rotation = f'transform="rotate(-90 14 {middle:.0f})" text-anchor="middle"'
+    parts.append(_text(14, middle, "area under the ROC curve", rotation))
     return _svg(left + side + 20, top + side + 50, parts)
 
 

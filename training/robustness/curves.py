@@ -59,12 +59,22 @@ class Kind:
     """What the program measures of such a face, and compares with a limit; empty: nothing."""
 
 
+NOT_COMPRESSED: Final = 101
+"""Stands for a picture that was never compressed, among qualities of JPEG from 1 to 100."""
+
+
+def describe_level(curve: str, level: float) -> str:
+    """A level on the axis of a curve, as people read it."""
+    is_untouched = curve == "jpeg" and level == NOT_COMPRESSED
+    return "none" if is_untouched else f"{level:g}"
+
+
 def _shrink(faces: Faces, level: float, _: np.random.Generator) -> Faces:
     return damage.shrink(faces, round(level))
 
 
 def _compress(faces: Faces, level: float, _: np.random.Generator) -> Faces:
-    return faces if level > 100 else damage.compress(faces, round(level))
+    return faces if level == NOT_COMPRESSED else damage.compress(faces, round(level))
 
 
 PICTURES: Final = (
@@ -110,8 +120,8 @@ PICTURES: Final = (
     Kind(
         "jpeg",
         "JPEG",
-        "quality of the JPEG compression of the 48x48 crop; 101: not compressed",
-        (101, 75, 50, 30, 20, 15, 10, 5),
+        "quality of the JPEG compression of the 48x48 crop",
+        (NOT_COMPRESSED, 75, 50, 30, 20, 15, 10, 5),
         _compress,
     ),
 )

@@ -13,7 +13,13 @@ from matplotlib.ticker import PercentFormatter
 
 from affectline.common.errors import AffectlineError
 from affectline.training.evaluate.figures import LIGHT, STYLE
-from affectline.training.robustness.curves import COVERED, DamageCurve, OwnPoses, TurnedCurves
+from affectline.training.robustness.curves import (
+    COVERED,
+    DamageCurve,
+    OwnPoses,
+    TurnedCurves,
+    describe_level,
+)
 from affectline.training.robustness.limits import (
     Limit,
     lost_at,
@@ -256,7 +262,7 @@ def _tabulate(curve: DamageCurve) -> str:
     for point in curve.table():
         low, high = point["interval"]
         cells = [
-            f"{point['level']:g}",
+            describe_level(curve.name, point["level"]),
             f"{point['accuracy']:.1%}",
             f"{100 * low:.1f} to {high:.1%}",
             f"{point['mean_confidence']:.1%}",
@@ -386,7 +392,9 @@ def _draw_curve(axes: Axes, curve: DamageCurve) -> None:
     sure = [point["mean_confidence"] for point in points]
     axes.plot(places, sure, "--", color=CONFIDENCE, linewidth=1.2, label="mean confidence")
     axes.axhline(0.9 * shares[0], color=LIGHT.text, linestyle=":", linewidth=1, label="nine tenths")
-    axes.set_xticks(places, [f"{point['level']:g}" for point in points], fontsize=8)
+    axes.set_xticks(
+        places, [describe_level(curve.name, point["level"]) for point in points], fontsize=8
+    )
     axes.set_title(curve.title, loc="left", fontsize=10)
     axes.set_ylim(0.2, 0.85)
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
