@@ -1,7 +1,9 @@
 """Labelled faces as arrays, and the collector that readers fill."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +46,22 @@ class LabelledFaces:
     def targets(self) -> NDArray[np.float32]:
         """One-hot emotions, ``(N, 7) float32``."""
         return np.eye(len(LABELS), dtype=np.float32)[self.emotions]
+
+    def require_same(self, record: Mapping[str, Any], what: str) -> None:
+        """Check that a model was trained on these rows.
+
+        Args:
+            record: How it was made: the content of ``run.json``.
+            what: The model, as a message calls it.
+
+        Raises:
+            AffectlineError: It was trained on other data, so that its test rows are not these.
+        """
+        if record.get("data", {}).get("sha256") != self.sha256:
+            raise AffectlineError(
+                f"{what} was trained on other data than --data holds",
+                "name the same file as for fit, so that training and test rows stay separate",
+            )
 
     @property
     def sha256(self) -> str:

@@ -89,11 +89,7 @@ def average_models(
     training, public = faces.select(Split.TRAINING), faces.select(Split.PUBLIC_TEST)
     sample = training.pixels[:: max(1, len(training) // MOMENT_FACES)]
     for model in models:
-        if model.record["data"]["sha256"] != faces.sha256:
-            raise AffectlineError(
-                f"model {model.name} was trained on other data than --data holds",
-                "name the same file as for fit, so that training and test rows stay separate",
-            )
+        faces.require_same(model.record, f"model {model.name}")
         check_related(models[0], model)
     members = [Member(each.weights, measure_layers(each.weights, sample)) for each in models]
     task = progress.add_task("Averages", total=2 * len(models))

@@ -48,13 +48,8 @@ def load_run(folder: Path, faces: LabelledFaces) -> TrainedRun:
     """
     model, record = _open_run(folder)
     with _readable(folder):
-        digest = record["data"]["sha256"]
         logits = np.load(folder / LOGITS_FILE)
-    if digest != faces.sha256:
-        raise AffectlineError(
-            f"the run {folder} was trained on other data than --data holds",
-            "name the same file as for fit, so that training and test rows stay separate",
-        )
+    faces.require_same(record, f"the run {folder}")
     return TrainedRun(model, logits, record)
 
 

@@ -6,7 +6,6 @@ import keras
 import numpy as np
 from rich.progress import Progress
 
-from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
 from affectline.common.model.artifact import Artifact
 from affectline.training.data.faces import LabelledFaces
@@ -42,11 +41,7 @@ def fit_votes_head(artifact: Artifact, faces: LabelledFaces, progress: Progress)
             data; or there are no votes.
     """
     record = dict(artifact.manifest.training)
-    if record.get("data", {}).get("sha256") != faces.sha256:
-        raise AffectlineError(
-            f"model {artifact.folder} was trained on other data than --data holds",
-            "name the same file, so that training and test rows stay separate",
-        )
+    faces.require_same(record, f"model {artifact.folder}")
     layers = read_weights(artifact)
     kernel, bias = (part[..., : len(LABELS)] for part in layers["logits"])
     model = assemble_served_model(
