@@ -117,13 +117,15 @@ def test_a_killed_run_resumes_to_the_same_result(
 
 def test_runs_from_one_start_are_averaged(tmp_path: Path, train: Train, some_faces: Path) -> None:
     runs = [tmp_path / name for name in ("a", "b")]
-    for seed, run in enumerate(runs):
+    for run, options in zip(runs, (("--degraded", "0.15"), ("--polish",)), strict=True):
         done = train(
             *("fit", "--data", some_faces, "--start", DEFAULT_MODEL, "--image-size", str(SIZE)),
-            *("--epochs", "1", "--batch-size", "32", "--seed", str(seed), "--degraded", "0.15"),
-            *("--out", run),
+            *("--epochs", "1", "--batch-size", "32", "--out", run),
+            *options,
         )
         assert done.returncode == 0, done.stderr
+    settings = [json.loads((run / "run.json").read_text())["settings"] for run in runs]
+    assert [one["sharpness"] > 0 for one in settings] == [False, True]
     mean = tmp_path / "mean"
     done = train("average", *runs, "--data", some_faces, "--out", mean)
     assert done.returncode == 0, done.stderr

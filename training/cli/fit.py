@@ -14,6 +14,7 @@ from affectline.training import run_folder
 from affectline.training.cli.console import output, show_progress
 from affectline.training.cli.data_option import DataOption, read_data
 from affectline.training.fit.distributed import join_workers, wait_for_first, worker_index
+from affectline.training.fit.hyperparameters import POLISH, WARM_START
 from affectline.training.silence_output import silence_output
 
 if TYPE_CHECKING:
@@ -70,11 +71,20 @@ def fit(
             "such as common/models/vgg16-48."
         ),
     ] = None,
+    polish: Annotated[
+        bool,
+        typer.Option(
+            "--polish",
+            help="strong, with --start: only some last epochs, on whole faces, with "
+            "sharpness-aware steps, each of which takes twice as long.",
+        ),
+    ] = False,
     image_size: Annotated[
         int, typer.Option(min=32, max=512, help="Side in pixels of the model's input.")
     ] = 48,
     epochs: Annotated[
-        int | None, typer.Option(min=1, show_default="strong 60 (40 with --start), paper 500")
+        int | None,
+        typer.Option(min=1, show_default="strong 60 (40 with --start, 3 with --polish), paper 500"),
     ] = None,
     batch_size: Annotated[
         int | None, typer.Option(min=1, show_default="strong 128, paper 32")
@@ -82,7 +92,9 @@ def fit(
     learning_rate: Annotated[
         float | None,
         typer.Option(
-            min=1e-7, max=1.0, show_default="strong 0.05 (0.02 with --start), paper 0.002"
+            min=1e-7,
+            max=1.0,
+            show_default="strong 0.05 (0.02 with --start, 0.012 with --polish), paper 0.002",
         ),
     ] = None,
     degraded: Annotated[
@@ -128,6 +140,9 @@ def fit(
 
     Example: `affectline-train fit --data my-faces/ --start common/models/vgg16-48 --epochs 5`
 
+    Example: `affectline-train fit --data fer2013.csv --votes fer2013new.csv --start models/second
+    --polish`
+
     Example, after a kill or a power cut: repeat the command with `--resume`
     """
     folder = out or Path("runs") / datetime.now().astimezone().strftime("%Y-%m-%dT%H-%M-%S")
@@ -140,6 +155,10 @@ def fit(
     chosen = {name: value for name, value in given.items() if value is not None} | {"seed": seed}
     strong = recipe is RecipeName.STRONG
     check_choices(strong, votes, start, preprocessing, strategy, resume, out)
+    if polish and not start:
+        raise AffectlineError(
+            "--polish needs a trained model", "name it with --start, such as common/models/vgg16-48"
+        )
     model = artifact.load(start) if start else None
     if strong:
         chosen["image_size"] = image_size
@@ -153,6 +172,8 @@ def fit(
         options["votes"] = faces.votes_sha256
         if model:
             options["start"] = model.model_id
+            options |= {"polish": True} if polish else {}
+            chosen = (POLISH if polish else WARM_START) | chosen
         worker = strategy is StrategyName.MULTI_WORKER
         first = not worker or worker_index() == 0
         if first:
@@ -238,6 +259,6 @@ def train_strong(
         strategy = join_workers() if worker else None
         progress.remove_task(waiting)
         from affectline.training.fit import finetune_run
-        from affectline.training.fit.hyperparameters import WARM_START, FinetuneConfig
-    recipe = FinetuneConfig(**(WARM_START | chosen if start else chosen))
+        from affectline.training.fit.hyperparameters import FinetuneConfig
+    recipe = FinetuneConfig(**chosen)
     return finetune_run.fit(faces, weights, recipe, folder, progress, strategy, start)

@@ -39,6 +39,10 @@ class FinetuneConfig:
     degraded: float = 0.0
     """Share of the pictures that each kind of damage happens to (see
     ``affectline.training.data.degrade``)."""
+    sharpness: float = 0.0
+    """Length of the step to where the loss is highest nearby, whose slope is then followed
+    (sharpness-aware minimisation, Foret et al. 2021); on whole faces only, because each such step
+    costs as much as two. 0: plain steps."""
     dropout: float = 0.3
     """Share of the features that a step drops (Srivastava et al. 2014)."""
     smoothing: float = 0.1
@@ -78,6 +82,12 @@ WARM_START: Final = {
 }
 """What differs if a run starts from a trained model: a lower rate, no mixed faces, and VGG16's
 first two blocks unchanged, among others."""
+
+POLISH: Final = WARM_START | {
+    "epochs": 3, "learning_rate": 0.012, "whole": 1.0, "changes": 0.4, "sharpness": 0.05,
+}  # fmt: skip
+"""What differs from the defaults in the last epochs of all, from a trained model or a mean of
+several: sharpness-aware steps on whole faces."""
 
 
 def learning_rate_at(step: int, steps: int, warm: int, highest: float) -> float:

@@ -29,6 +29,7 @@ MOMENTUM: Final = 0.9
 AVERAGE_EVERY: Final = 8
 """Steps between updates of the average of the weights; each update costs as much as a picture or
 two."""
+TINY: Final = 1e-12
 LOW: Final = ("block1", "block2")
 MOMENT_FACES: Final = 1024
 """Training faces on which the moments of the averaged weights are measured after an epoch."""
@@ -194,27 +195,39 @@ class Trainer:
             given = [_mix(each, share) for each in given]
         pictures, wanted, votes_wanted = (each[mine] for each in given)
         base, head = self.network.backbone, self.network.head
-        with tf.GradientTape() as tape:
-            features = self._apply_dropout(base(to_input(pictures), training=True), mask)
-            labels, votes = head(features, training=True)
-            losses = tf.nn.softmax_cross_entropy_with_logits(wanted, labels)
-            losses += tf.nn.softmax_cross_entropy_with_logits(votes_wanted, votes)
-            loss = tf.reduce_sum(losses) / tf.cast(batch, tf.float32)
+        variables = [each.value for each in self.network.trainable_variables[first:]]
+
+        def differentiate() -> tuple[Any, Any, list[Any]]:
+            with tf.GradientTape() as tape:
+                features = self._apply_dropout(base(to_input(pictures), training=True), mask)
+                labels, votes = head(features, training=True)
+                losses = tf.nn.softmax_cross_entropy_with_logits(wanted, labels)
+                losses += tf.nn.softmax_cross_entropy_with_logits(votes_wanted, votes)
+                loss = tf.reduce_sum(losses) / tf.cast(batch, tf.float32)
+            return loss, labels, _sum_over_replicas(tape.gradient(loss, variables))
+
+        loss, labels, gradients = differentiate()
+        if whole and self.recipe.sharpness:
+            # The slope is taken where the loss is highest nearby, and followed from here
+            scale = self.recipe.sharpness / (tf.linalg.global_norm(gradients) + TINY)
+            steps = [scale * gradient for gradient in gradients]
+            for variable, step in zip(variables, steps, strict=True):
+                variable.assign_add(step)
+            gradients = differentiate()[2]
+            for variable, step in zip(variables, steps, strict=True):
+                variable.assign_sub(step)
         low = self._count_low_variables()
         counts = low, len(base.trainable_variables) - low, len(head.trainable_variables)
         of_each = [rates[part] for part, count in enumerate(counts) for _ in range(count)]
-        self._apply_gradients(tape, loss, of_each, first)
+        self._apply_gradients(variables, gradients, of_each, first)
         emotions = tf.gather(self._emotions, rows[mine])
         right = tf.argmax(labels, axis=1, output_type=tf.int32) == emotions
         return loss, tf.reduce_sum(tf.cast(right, tf.float32)) / tf.cast(batch, tf.float32)
 
-    def _apply_gradients(self, tape: Any, loss: Any, rates: list[Any], first: int) -> None:
-        """Apply a Nesterov step to all variables from the ``first`` on."""
-        variables = [each.value for each in self.network.trainable_variables[first:]]
-        gradients = tape.gradient(loss, variables)
-        context = tf.distribute.get_replica_context()
-        if context.num_replicas_in_sync > 1:
-            gradients = context.all_reduce("SUM", gradients)
+    def _apply_gradients(
+        self, variables: list[Any], gradients: list[Any], rates: list[Any], first: int
+    ) -> None:
+        """Apply a Nesterov step to the variables, which are all from the ``first`` on."""
         # One overlong step can undo ten epochs; it did before gradients were clipped.
         gradients, _ = tf.clip_by_global_norm(gradients, MAX_GRADIENT_NORM)
         steps = zip(variables, self._momenta[first:], gradients, rates[first:], strict=True)
@@ -233,6 +246,14 @@ class Trainer:
     def _apply_dropout(self, features: Any, mask: Any) -> Any:
         kept = tf.cast(mask >= self.recipe.dropout, tf.float32)
         return features * kept / (1 - self.recipe.dropout)
+
+
+def _sum_over_replicas(gradients: list[Any]) -> list[Any]:
+    context = tf.distribute.get_replica_context()
+    if context.num_replicas_in_sync == 1:
+        return gradients
+    summed: list[Any] = context.all_reduce("SUM", gradients)
+    return summed
 
 
 def _mix(values: Any, share: Any) -> Any:

@@ -51,6 +51,7 @@ def test_help_has_an_example(
             "--votes is not for --recipe paper",
         ),
         (["fit", "--data", "none.csv", "--start", "nowhere"], "no model at nowhere"),
+        (["fit", "--data", "none.csv", "--polish"], "--polish needs a trained model"),
         (
             ["fit", "--data", "none.csv", "--preprocessing", "raw"],
             "--preprocessing raw is not for --recipe strong",

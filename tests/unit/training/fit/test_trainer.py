@@ -41,3 +41,31 @@ def test_a_share_of_the_way_back_to_the_start() -> None:
         pictures = next(iterate_batches(some(8)))
         used, learnt = (made.backbone(pictures, training=flag) for flag in (False, True))
         assert np.asarray(used) == pytest.approx(np.asarray(learnt), rel=1e-2, abs=1e-3)
+
+
+def trained(**settings: Any) -> list[np.ndarray]:
+    """The weights after an epoch of one step on eight faces."""
+    material = TrainingData(some(8), np.arange(8) % 7, np.zeros((8, 7), np.float32))
+    recipe = FinetuneConfig(
+        epochs=1, image_size=32, mixed=False, warm_epochs=0, low=0.0, decay=0.0, mixing=0.0,
+        dropout=0.0, **settings,
+    )  # fmt: skip
+    trainer = Trainer(material, recipe, None)
+    list(trainer.run_epoch())
+    return [np.asarray(v.value) for v in trainer.network.trainable_variables]
+
+
+def distance(mine: list[np.ndarray], theirs: list[np.ndarray]) -> float:
+    return float(np.sqrt(sum(((a - b) ** 2).sum() for a, b in zip(mine, theirs, strict=True))))
+
+
+@pytest.mark.slow
+def test_sharpness_aware_steps_follow_the_slope_nearby_and_start_from_here() -> None:
+    plain, begun = trained(learning_rate=0.01), trained(learning_rate=1e-12)
+    length = distance(plain, begun)
+    assert length > 1e-3
+    # From as good as the same place, the same step; from farther away, another one
+    assert distance(trained(learning_rate=0.01, sharpness=1e-5), plain) < 0.05 * length
+    assert distance(trained(learning_rate=0.01, sharpness=0.5), plain) > 0.1 * length
+    # Nothing is left of the way to where the slope was taken
+    assert distance(trained(learning_rate=1e-12, sharpness=0.5), begun) < 1e-3
