@@ -434,9 +434,14 @@ class OutletSubscriber:
         self._came |= self._publisher.update_consumers()
         return self._publisher
 
-    def close(self) -> None:
-        """Close all sockets."""
-        self._context.destroy(linger=0 if self._publisher is None else LINGER_MS)
+    def close(self, *, is_hub_gone: bool = False) -> None:
+        """Close all sockets.
+
+        Args:
+            is_hub_gone: Whether the hub has ended, so that nothing can be sent any more.
+        """
+        has_sent = self._publisher is not None and not is_hub_gone
+        self._context.destroy(linger=LINGER_MS if has_sent else 0)
 
 
 def publish_once(hub: HubSettings, packet: Packet, timeout_s: float = 3.0) -> bool:
