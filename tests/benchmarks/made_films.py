@@ -54,7 +54,7 @@ class FilmShelf:
         """
         speed = "own" if rate is None else f"{rate:g}"
         path = self._make(
-            f"loop-{frames}-{speed}.mp4", lambda at: write_loop(self.clip, at, frames, rate)
+            f"copies-{frames}-{speed}.mp4", lambda at: write_loop(self.clip, at, frames, rate)
         )
         return Clip(path, self.clip.size, frames)
 
@@ -157,6 +157,7 @@ def write_loop(clip: Clip, path: Path, frames: int, rate: float | None) -> None:
             copy.stream, copy.time_base, copy.is_keyframe = stream, _TIME_BASE, is_key
             copy.pts = (turn * len(copies) + shown) * step
             copy.dts = (turn * len(copies) + decoded) * step
+            copy.duration = step  # otherwise the film's edit list ends before the last frame
             film.mux(copy)
 
 

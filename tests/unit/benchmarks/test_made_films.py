@@ -39,6 +39,26 @@ def test_a_clip_is_looped_without_encoding_it_again(
     assert all(np.array_equal(looped[n], once[n % 7]) for n in range(21))
 
 
+@pytest.mark.skipif("libx264" not in av.codecs_available, reason="no encoder for H.264 here")
+def test_no_frame_is_lost_of_a_clip_whose_frames_are_reordered(tmp_path: Path) -> None:
+    path = tmp_path / "reordered.mp4"
+    with av.open(str(path), "w") as film:
+        stream = film.add_stream("libx264", rate=24)
+        stream.height, stream.width, stream.pix_fmt = 96, 128, "yuv420p"
+        stream.options = {"bf": "3", "b_strategy": "0"}
+        for number in range(24):
+            film.mux(stream.encode(av.VideoFrame.from_ndarray(picture(number), format="bgr24")))
+        film.mux(stream.encode(None))
+    write_loop(Clip(path, (128, 96), 24), tmp_path / "loop.mp4", 24, 30)
+    assert times_s(tmp_path / "loop.mp4") == pytest.approx([n / 30 for n in range(24)], abs=1e-3)
+    with av.open(str(tmp_path / "loop.mp4")) as looped:
+        video = looped.streams.video[0]
+        packets = [one for one in looped.demux(video) if one.duration and one.time_base]
+    # A last packet that is too short ends the film before the frame that is shown last
+    lasting = [float(one.duration * one.time_base) for one in packets if one.time_base]
+    assert lasting == pytest.approx([1 / 30] * 24, abs=1e-3)
+
+
 def test_films_are_made_once(clip: Clip, tmp_path: Path) -> None:
     shelf = FilmShelf(clip, tmp_path / "films")
     first = shelf.enlarge((128, 96), 10)
