@@ -53,9 +53,9 @@ def test_no_frame_is_lost_of_a_clip_whose_frames_are_reordered(tmp_path: Path) -
     assert times_s(tmp_path / "loop.mp4") == pytest.approx([n / 30 for n in range(24)], abs=1e-3)
     with av.open(str(tmp_path / "loop.mp4")) as looped:
         video = looped.streams.video[0]
-        packets = [one for one in looped.demux(video) if one.duration and one.time_base]
-    # A last packet that is too short ends the film before the frame that is shown last
-    lasting = [float(one.duration * one.time_base) for one in packets if one.time_base]
+        unit = float(video.time_base or 0)
+        # A last packet that is too short ends the film before the frame that is shown last
+        lasting = [one.duration * unit for one in looped.demux(video) if one.duration]
     assert lasting == pytest.approx([1 / 30] * 24, abs=1e-3)
 
 
