@@ -39,7 +39,6 @@ MISSED_S: Final = 2.0
 """A process started by hand warns after this many seconds without a hub."""
 CLOCK_SYNC_S: Final = 1.0
 """Seconds that a starting process on another host waits to synchronize with the hub's clock."""
-LINGER_MS: Final = 500
 LAST_S: Final = 0.5
 """Seconds that a stopping consumer goes on storing messages; more may keep arriving."""
 LAST_POLL_MS: Final = 20
@@ -177,11 +176,11 @@ class ServiceRunner:
 
     def _disconnect(self) -> None:
         if not self._is_shared:
-            self._sockets.destroy(linger=LINGER_MS)
+            self._sockets.destroy()
         elif hasattr(self, "receivers"):
             sockets = [self.publisher.socket, *(one.socket for one in self.receivers)]
             for socket in (*sockets, *([self.work_queue.socket] if self.work_queue else [])):
-                socket.close(linger=LINGER_MS)
+                socket.close()
 
     def _loop(self) -> None:
         while not (self.wakeup.stopping or self._is_done()):

@@ -149,6 +149,8 @@ class Receiver:
         now: Callable[[], int] | None = None,
     ) -> None:
         self.socket = new_socket(context, zmq.PULL if prefixes is None else zmq.SUB)
+        # All that it sends are subscriptions: closing must not wait to send them to another hub
+        self.socket.setsockopt(zmq.LINGER, 0)
         if hwm is not None:
             self.socket.setsockopt(zmq.RCVHWM, hwm)
         for prefix in prefixes or ():
@@ -434,14 +436,9 @@ class OutletSubscriber:
         self._came |= self._publisher.update_consumers()
         return self._publisher
 
-    def close(self, *, is_hub_gone: bool = False) -> None:
-        """Close all sockets.
-
-        Args:
-            is_hub_gone: Whether the hub has ended, so that nothing can be sent any more.
-        """
-        has_sent = self._publisher is not None and not is_hub_gone
-        self._context.destroy(linger=LINGER_MS if has_sent else 0)
+    def close(self) -> None:
+        """Close all sockets."""
+        self._context.destroy()
 
 
 def publish_once(hub: HubSettings, packet: Packet, timeout_s: float = 3.0) -> bool:
@@ -456,4 +453,4 @@ def publish_once(hub: HubSettings, packet: Packet, timeout_s: float = 3.0) -> bo
                 return True
         return False
     finally:
-        context.destroy(linger=LINGER_MS)
+        context.destroy()

@@ -186,7 +186,7 @@ class Supervisor(Handlers):
                     child.kill()
                     child.poll()
                 self._recorder.close(FINISH_S)
-                self._outlet.close(is_hub_gone=True)  # it was one of the children
+                self._outlet.close()
         if self._held and not self.failure:
             missing = ", ".join(self._presence.missing(monotonic())) or "the required streams"
             self.failure = AffectlineError(
