@@ -251,17 +251,16 @@ class Sink(Stage):
         return self._quit or self._is_replayed or has_ended
 
     def _buffer(self, stream: str) -> ReorderBuffer:
-        known = self._buffers.get(stream)
-        if known is None:
-            known = self._buffers[stream] = ReorderBuffer(self.context.delivery)
-        return known
+        if stream not in self._buffers:
+            self._buffers[stream] = ReorderBuffer(self.context.delivery)
+        return self._buffers[stream]
 
     def _summary(self, stream: str) -> StreamSummary:
         assert self._writer  # noqa: S101 - for the type checker: set up before any message
-        known = self._writer.streams.get(stream)
-        if known is None:
-            known = self._writer.streams[stream] = StreamSummary()
-        return known
+        streams = self._writer.streams
+        if stream not in streams:
+            streams[stream] = StreamSummary()
+        return streams[stream]
 
     def _merge(self, stream: str, results: Iterable[Emotion | LostFrame]) -> None:
         """Show results, and write them in event time order with those of other sources."""

@@ -14,6 +14,11 @@ def _text(x: float, y: float, text: str, attributes: str = "") -> str:
     return f'<text x="{x:.0f}" y="{y:.0f}" {attributes}>{text}</text>'
 
 
+def _upright(x: float, y: float, text: str) -> str:
+    """Return the title of a vertical axis, read from below."""
+    return _text(x, y, text, f'transform="rotate(-90 {x:.0f} {y:.0f})" text-anchor="middle"')
+
+
 def _line(points: Iterable[tuple[float, float]], colour: str, width: float = 1.5) -> str:
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     return f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="{width}"/>'
@@ -43,9 +48,7 @@ def draw_roc_curves(curves: Mapping[str, list[tuple[float, float]]]) -> str:
         parts.append(_line(points, COLOURS[name], 2))
         parts.append(_text(left + 190, top + 240 + 18 * i, name, f'fill="{COLOURS[name]}"'))
     parts.append(_text(left + 70, top + side + 30, "seconds of rest called stress"))
-    middle = top + side / 2
-    rotation = f'transform="rotate(-90 30 {middle:.0f})" text-anchor="middle"'
-    parts.append(_text(30, middle, "seconds of stress found", rotation))
+    parts.append(_upright(30, top + side / 2, "seconds of stress found"))
     return _svg(left + side + 20, top + side + 50, parts)
 
 
@@ -67,9 +70,7 @@ def draw_reliability(rows: Sequence[Mapping[str, Any]]) -> str:
     ]
     parts += _axis_ends(left, top, side, "0", "100")
     parts.append(_text(left + 110, top + side + 30, "nervousness"))
-    middle = top + side / 2
-    rotation = f'transform="rotate(-90 20 {middle:.0f})" text-anchor="middle"'
-    parts.append(_text(20, middle, "share of stress in %", rotation))
+    parts.append(_upright(20, top + side / 2, "share of stress in %"))
     return _svg(left + side + 20, top + side + 50, parts)
 
 
@@ -106,9 +107,7 @@ def draw_calibration(curves: Mapping[str, Sequence[tuple[float, float]]]) -> str
         parts.append(_line(points, colour, 2))
         parts.append(_text(left + 130, top + 240 + 18 * i, name, f'fill="{colour}"'))
     parts.append(_text(left + 60, top + side + 35, "minutes of calibration at rest"))
-    middle = top + side / 2
-    rotation = f'transform="rotate(-90 14 {middle:.0f})" text-anchor="middle"'
-    parts.append(_text(14, middle, "area under the ROC curve", rotation))
+    parts.append(_upright(14, top + side / 2, "area under the ROC curve"))
     return _svg(left + side + 20, top + side + 50, parts)
 
 

@@ -9,7 +9,7 @@ from affectline.common.errors import AffectlineError
 from affectline.common.extras import require_extra
 from affectline.common.vision.preprocessing import FER_SIZE
 from affectline.training import run_folder
-from affectline.training.cli.console import output, show_progress
+from affectline.training.cli.console import output, print_accuracy, show_progress
 from affectline.training.cli.data_option import DataOption, read_data
 from affectline.training.silence_output import silence_output
 
@@ -27,8 +27,8 @@ def average(
     """Average the weights of models that were trained from one start.
 
     The best model by log loss on the public test rows is first; each of the others is kept if the
-    mean is better with it. The result is a run folder, to be exported like one of `fit`. It takes a
-    minute.
+    mean is better with it. The result is a run folder, to be exported like one of `fit`. It takes
+    some minutes.
 
     Example: `affectline-train average runs/a runs/b runs/c --data fer2013.csv --votes
     fer2013new.csv --out runs/mean`
@@ -53,5 +53,4 @@ def average(
         run_folder.claim_run_folder(out)
         run = average_models(opened, faces, out, progress)
     output.print(f"{out}: mean of {', '.join(run['averaged'])}", highlight=False, soft_wrap=True)
-    figures = ", ".join(f"{split} {value:.2%}" for split, value in run["accuracy"].items())
-    output.print(f"{out}: accuracy {figures}", highlight=False, soft_wrap=True)
+    print_accuracy(out, run)

@@ -1,7 +1,9 @@
 """Output of the ``affectline-train`` commands: results, notes and progress."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import typer
 from rich.console import Console
@@ -16,6 +18,17 @@ from rich.progress import (
 
 output = Console()
 notes = Console(stderr=True)
+
+
+def print_accuracy(folder: Path, run: Mapping[str, Any]) -> None:
+    """Print how often a finished run's model is right, by split.
+
+    Args:
+        folder: The run's folder.
+        run: The content of its ``run.json``.
+    """
+    figures = ", ".join(f"{split} {value:.2%}" for split, value in run["accuracy"].items())
+    output.print(f"{folder}: accuracy {figures}", highlight=False, soft_wrap=True)
 
 
 @contextmanager

@@ -11,10 +11,10 @@ from affectline.common.errors import AffectlineError
 from affectline.common.extras import require_extra
 from affectline.common.model import artifact
 from affectline.training import run_folder
-from affectline.training.cli.console import output, show_progress
+from affectline.training.cli.console import print_accuracy, show_progress
 from affectline.training.cli.data_option import DataOption, read_data
 from affectline.training.fit.distributed import join_workers, wait_for_first, worker_index
-from affectline.training.fit.hyperparameters import POLISH, WARM_START
+from affectline.training.fit.hyperparameters import POLISH, WARM_START, FinetuneConfig
 from affectline.training.silence_output import silence_output
 
 if TYPE_CHECKING:
@@ -154,11 +154,7 @@ def fit(
     }
     chosen = {name: value for name, value in given.items() if value is not None} | {"seed": seed}
     strong = recipe is RecipeName.STRONG
-    check_choices(strong, votes, start, preprocessing, strategy, resume, out)
-    if polish and not start:
-        raise AffectlineError(
-            "--polish needs a trained model", "name it with --start, such as common/models/vgg16-48"
-        )
+    check_choices(strong, votes, start, polish, preprocessing, strategy, resume, out)
     model = artifact.load(start) if start else None
     if strong:
         chosen["image_size"] = image_size
@@ -188,14 +184,14 @@ def fit(
                 run_folder.remove_empty_run_folder(folder)
             raise
     if run is not None:
-        figures = ", ".join(f"{split} {value:.2%}" for split, value in run["accuracy"].items())
-        output.print(f"{folder}: accuracy {figures}", highlight=False, soft_wrap=True)
+        print_accuracy(folder, run)
 
 
 def check_choices(
     strong: bool,
     votes: Path | None,
     start: Path | None,
+    polish: bool,
     preprocessing: PixelPreprocessing | None,
     strategy: StrategyName,
     resume: bool,
@@ -221,6 +217,10 @@ def check_choices(
         raise AffectlineError(
             f"--preprocessing {preprocessing} is not for --recipe strong",
             "leave it out, or use --recipe paper",
+        )
+    if polish and not start:
+        raise AffectlineError(
+            "--polish needs a trained model", "name it with --start, such as common/models/vgg16-48"
         )
     if out is None and (resume or strategy is StrategyName.MULTI_WORKER):
         option = "--resume" if resume else "--strategy multi-worker"
@@ -259,6 +259,5 @@ def train_strong(
         strategy = join_workers() if worker else None
         progress.remove_task(waiting)
         from affectline.training.fit import finetune_run
-        from affectline.training.fit.hyperparameters import FinetuneConfig
     recipe = FinetuneConfig(**chosen)
     return finetune_run.fit(faces, weights, recipe, folder, progress, strategy, start)

@@ -18,7 +18,7 @@ from affectline.training.data.splits import Split
 from affectline.training.evaluate.metrics import log_loss
 from affectline.training.fit.finetune_run import ABOUT, save_network
 from affectline.training.fit.trained_run import read_run_weights
-from affectline.training.fit.trainer import MOMENT_FACES
+from affectline.training.fit.trainer import select_sample
 from affectline.training.model.network import Moments, Network, measure_layers
 from affectline.training.model.warm_start import Weights, read_weights
 
@@ -87,7 +87,7 @@ def average_models(
     faces.require(Split.TRAINING, Split.PUBLIC_TEST)
     started = time.perf_counter()
     training, public = faces.select(Split.TRAINING), faces.select(Split.PUBLIC_TEST)
-    sample = training.pixels[:: max(1, len(training) // MOMENT_FACES)]
+    sample = select_sample(training.pixels)
     for model in models:
         faces.require_same(model.record, f"model {model.name}")
         check_related(models[0], model)

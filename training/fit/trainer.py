@@ -53,7 +53,6 @@ class Trainer:
     Attributes:
         network: The network that is being trained.
         average: The network with the running average of its weights, which is used afterwards.
-        seed: Seed of the random numbers of the epochs to come.
         epoch: A variable with the number of epochs done.
     """
 
@@ -73,7 +72,7 @@ class Trainer:
                 trained before.
             strategy: A ``tf.distribute`` strategy; every batch is divided among its replicas.
         """
-        self.recipe, self.seed = recipe, recipe.seed
+        self.recipe = recipe
         self.count = len(data.pixels)
         self.steps_per_epoch = math.ceil(self.count / recipe.batch_size)
         self._strategy = strategy or tf.distribute.get_strategy()
@@ -85,7 +84,7 @@ class Trainer:
                 for variable in self.network.trainable_variables
             ]
             self.epoch = tf.Variable(0, dtype=tf.int64)
-        self._sample = data.pixels[:: max(1, self.count // MOMENT_FACES)]
+        self._sample = select_sample(data.pixels)
         if weights:
             known = weights if isinstance(weights, dict) else load_imagenet_convolutions(weights)
             self.network.load_layers(known, self._sample)
@@ -108,7 +107,7 @@ class Trainer:
     def run_epoch(self) -> Iterator[tuple[float, float]]:
         """Train for an epoch; yields loss and accuracy after each step."""
         recipe, epoch = self.recipe, int(self.epoch.numpy())
-        order = np.random.default_rng((self.seed, epoch)).permutation(self.count)
+        order = np.random.default_rng((recipe.seed, epoch)).permutation(self.count)
         train = self._compiled_step(recipe.uses_whole_faces(epoch), self._first_trainable(epoch))
         for index in range(self.steps_per_epoch):
             rows = order[index * recipe.batch_size : (index + 1) * recipe.batch_size]
@@ -144,7 +143,7 @@ class Trainer:
         rates = [
             learning_rate_at(step, steps, first, recipe.learning_rate) for steps, first in spans
         ]
-        return tf.constant([self.seed, step], tf.int32), tf.constant(rates, tf.float32)
+        return tf.constant([recipe.seed, step], tf.int32), tf.constant(rates, tf.float32)
 
     def _update_average(self, keep: Any) -> None:
         pairs = (self.average.trainable_variables, self.network.trainable_variables)
@@ -246,6 +245,11 @@ class Trainer:
     def _apply_dropout(self, features: Any, mask: Any) -> Any:
         kept = tf.cast(mask >= self.recipe.dropout, tf.float32)
         return features * kept / (1 - self.recipe.dropout)
+
+
+def select_sample(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Some of the training faces ``(N, S, S)``, to measure moments on."""
+    return pixels[:: max(1, len(pixels) // MOMENT_FACES)]
 
 
 def _sum_over_replicas(gradients: list[Any]) -> list[Any]:
