@@ -30,6 +30,9 @@ PUBLISHED: Final = "send Emotion"
 """Span of the detector that publishes a frame's result."""
 SETTLING_US: Final = 1e6
 """The first frames of a stream are left out: everything runs for the first time."""
+SETTLING_SHARE: Final = 0.25
+"""A film of a few seconds can be read in less than one: at most this share of the time from a
+stream's first frame to its last is left out."""
 IDLE: Final = ("poll", "wait")
 """How the names of spans begin in which a thread waits for something to do."""
 UNTRACED: Final = "untraced"
@@ -170,14 +173,20 @@ def _find_times(
             found = published if event["name"] == PUBLISHED else received
             at = event["ts"] + (event["args"].get("count", 0) if event["name"] == DUE else 0)
             found[key] = min(at, found.get(key, math.inf))
-    first: dict[str, float] = {}
+    by_stream: dict[str, list[float]] = defaultdict(list)
     for (stream, _, _), begin in received.items():
-        first[stream] = min(begin, first.get(stream, math.inf))
+        by_stream[stream].append(begin)
+    settled = {stream: _settled(min(times), max(times)) for stream, times in by_stream.items()}
     return names, {
         key: (begin, published[key])
         for key, begin in received.items()
-        if key in published and begin >= first[key[0]] + SETTLING_US
+        if key in published and begin >= settled[key[0]]
     }
+
+
+def _settled(first: float, last: float) -> float:
+    """From when on the frames of a stream count, which was received between two times."""
+    return first + min(SETTLING_US, SETTLING_SHARE * (last - first))
 
 
 def _collect(
@@ -350,9 +359,9 @@ def _add_up(pieces: Iterable[_Piece], begin: float, end: float, *, by_cpu: bool)
 def slow_frame_lines(slow: SlowFrames) -> list[str]:
     """The slowest frames as text, a few lines for each."""
     if not slow.frames:
-        return ["The trace has no frame after the first second of its stream."]
+        return ["The trace has no frame with a result."]
     lines = [
-        f"The {len(slow.frames)} slowest of {slow.total} frames after the first second of each "
+        f"The {len(slow.frames)} slowest of {slow.total} frames after the beginning of each "
         f"stream, reception to result (p50 {_ms(slow.p50_us)}, p99 {_ms(slow.p99_us)}, largest "
         f"{_ms(slow.largest_us)} ms):"
     ]

@@ -145,9 +145,20 @@ def test_frames_of_the_first_second_and_without_a_result_do_not_count() -> None:
     slow = find_slow_frames(lambda: iter([*name_processes(), *first_frame(), *unfinished]))
     assert (slow.frames, slow.total) == ((), 0)
     assert math.isnan(slow.p50_us)
-    assert slow_frame_lines(slow) == [
-        "The trace has no frame after the first second of its stream."
-    ]
+    assert slow_frame_lines(slow) == ["The trace has no frame with a result."]
+
+
+@pytest.mark.parametrize(("length_us", "left_out"), [(800_000, 25), (10_000_000, 10)])
+def test_of_a_short_film_the_first_quarter_is_left_out(length_us: float, left_out: int) -> None:
+    events = name_processes()
+    for seq in range(101):
+        begin = seq * length_us / 100
+        events += [
+            span("capture/drive", "encode", begin, 10, 10, seq),
+            span("detector/drive", "send Emotion", begin + 5000, 10, 10, seq),
+        ]
+    slow = find_slow_frames(lambda: iter(events), count=101)
+    assert sorted(frame.seq for frame in slow.frames) == list(range(left_out, 101))
 
 
 def test_the_text_names_what_took_long() -> None:
