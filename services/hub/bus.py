@@ -391,12 +391,14 @@ class Bus:
     def _send_waiting(self, consumers: Subscribers, connections: Connections, parts: Parts) -> bool:
         """Wait briefly for room, and record who has none; False if there is still none."""
         began = monotonic()
-        if _send(consumers.socket, parts, SETTLE_MS):
-            return True
-        holders = connections.find_holders()
-        is_sent = _send(consumers.socket, parts, SEND_WAIT_MS)
-        longest_s = (SETTLE_MS + SEND_WAIT_MS) / 1000  # leaves out time in which we were stopped
-        connections.on_held_up(holders, min(monotonic() - began, longest_s))
+        is_sent = _send(consumers.socket, parts, SETTLE_MS)
+        if not is_sent:
+            holders = connections.find_holders()
+            is_sent = _send(consumers.socket, parts, SEND_WAIT_MS)
+            longest_s = (SETTLE_MS + SEND_WAIT_MS) / 1000  # leaves out time when we were stopped
+            connections.on_held_up(holders, min(monotonic() - began, longest_s))
+        if is_sent:
+            connections.on_room()
         return is_sent
 
     def forward_subscriptions(self, ready: Container[object]) -> set[str]:

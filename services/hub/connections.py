@@ -343,6 +343,17 @@ class Connections:
             _takes_some(one, self._clock())  # more frequent checks make this more certain
         return [] if any(map(self._is_waited_for, behind.values())) else list(behind)
 
+    def on_room(self) -> None:
+        """Record that a message that had no room has been sent: whoever is behind has read some.
+
+        How much a peer has not read does not show that: on a Unix socket it is often the same each
+        time, because what is read is replaced at once.
+        """
+        now = self._clock()
+        for _, one in self._known():
+            if _unsent(one.socket):
+                one.taken_at = now
+
     def on_held_up(self, numbers: Iterable[int], seconds: float) -> None:
         """Record which peers have held up the run; disconnect those with no patience left."""
         for number in numbers:

@@ -352,9 +352,17 @@ def read_slowly(peer: RawPeer) -> int:
 
 
 @pytest.mark.skipif(not psutil.LINUX, reason="Linux alone tells who it was")
+@pytest.mark.parametrize("is_refilled", [False, True], ids=["", "refilled"])
 def test_a_slow_guest_is_cut_off_when_it_has_held_up_the_run_for_long(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    is_refilled: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    if is_refilled:  # what it reads is replaced before anybody looks
+        real = connections._traffic
+        full = connections.Traffic(0, -50_000, 50_000)
+        monkeypatch.setattr(connections, "_traffic", lambda s: full if real(s).waiting else real(s))
     monkeypatch.setattr(connections, "PATIENCE_S", 3.0)
     readers = {"guest": read_slowly, "sink": read_quickly, "page": read_quickly}
     found = run_bus(tmp_path, readers, 60, "sink", last="slow_peers_cut")
