@@ -21,6 +21,8 @@ def timed_film(
     sound_ms: int | None = None,
     created: str = "",
     codec: str = "mpeg4",
+    pixel_aspect: Fraction | None = None,
+    quarters: int = 0,
 ) -> Path:
     """A film with a frame at each of these times.
 
@@ -31,6 +33,8 @@ def timed_film(
         sound_ms: With silence of this length, which begins at 0.
         created: What the container says of its creation, as in ``2026-11-28T09:15:00Z``.
         codec: Of the video.
+        pixel_aspect: Width of a pixel in its heights, as the film declares it.
+        quarters: Quarter turns counter-clockwise that make it upright, as the container declares.
     """
     with av.open(str(path), "w") as container:
         if created:
@@ -40,6 +44,10 @@ def timed_film(
         video.width, video.height, video.pix_fmt = *size, "yuv420p"
         video.codec_context.time_base = video.time_base = MS
         video.codec_context.max_b_frames = 0
+        if pixel_aspect:
+            video.codec_context.sample_aspect_ratio = pixel_aspect
+        if quarters:
+            video.set_display_rotation(90 * quarters)
         sound = None
         if sound_ms is not None:
             sound = container.add_stream("libmp3lame", rate=SOUND_RATE, layout="mono")

@@ -11,7 +11,7 @@ that arrives a little late is still put in its place. Messages that arrive even 
 """
 
 import heapq
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
@@ -110,8 +110,12 @@ class EventTimeMerger:
         self._is_live, self._slack_ns = delivery == "live", slack_ns
         self._watermarks: dict[str, int] = dict.fromkeys(() if self._is_live else sources, -1)
         self._patience = _Patience()
-        self._held: list[tuple[tuple[int, int, str, int, int], float, Packet]] = []
-        """A heap of order, time of arrival, and message."""
+        self._held: list[tuple[tuple[int, int, str, int, int], Packet]] = []
+        """A heap of order and message."""
+        self._arrivals: deque[tuple[int, float]] = deque()
+        """Live: the numbers of the held messages as they arrived, each with its time of arrival."""
+        self._released: set[int] = set()
+        """Those of them that have been released already."""
         self._count = self._held_bytes = 0
         self._newest = -1
         self.now = -1
@@ -153,8 +157,10 @@ class EventTimeMerger:
             at, _ORDER.get(type(message).__name__, len(_ORDER)), message.topic,
             getattr(message, "seq", 0), self._count,
         )  # fmt: skip
+        if self._is_live:
+            self._arrivals.append((self._count, now_s))
         self._count += 1
-        heapq.heappush(self._held, (order, now_s, packet))
+        heapq.heappush(self._held, (order, packet))
         self._held_bytes += _size(packet)
         if isinstance(message, Emotion):
             self._advance(f"capture/{message.stream}", message.captured_at + 1, now_s)
@@ -184,9 +190,11 @@ class EventTimeMerger:
         for _ in range(MOST_AT_ONCE):
             if not self._held:
                 return
-            (at, *_), since, _ = self._held[0]
-            is_due = at < limit or (self._is_live and now_s - since >= LIVE_WAIT_S)
-            if not (is_due or self._is_full):
+            (at, *_), _ = self._held[0]
+            # Live: whatever comes before the message that has waited longest goes first. It may
+            # just have arrived, from a source whose clock is slow: nobody waits for such
+            is_due = self._is_live and now_s - self._arrivals[0][1] >= LIVE_WAIT_S
+            if not (is_due or at < limit or self._is_full):
                 return
             yield self._pop()
 
@@ -200,8 +208,12 @@ class EventTimeMerger:
         return len(self._held) > MOST_HELD or self._held_bytes > MOST_HELD_BYTES
 
     def _pop(self) -> Packet:
-        (at, *_), _, packet = heapq.heappop(self._held)
+        (at, *_, number), packet = heapq.heappop(self._held)
         self._held_bytes -= _size(packet)
+        if self._is_live:
+            self._released.add(number)
+            while self._arrivals and self._arrivals[0][0] in self._released:
+                self._released.discard(self._arrivals.popleft()[0])
         if not isinstance(packet.message, Marker):
             self.now = max(self.now, at)
         return packet

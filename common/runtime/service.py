@@ -80,6 +80,7 @@ class ServiceRunner:
         self.context = StageContext(name, delivery, wake=self.wakeup.wake, outbox=outbox)
         stage.context = self.context
         self.link = SupervisorLink()
+        self.context.keep_alive = self.link.keep_alive
         self._hub = hub
         self.work_queue: WorkQueueClient | None = None
         self._is_shared = sockets is not None

@@ -109,6 +109,8 @@ class StageContext:
     """The hub's time in ns since the Unix epoch."""
     wake: Callable[[], None] = lambda: None
     """Request an early call of `Stage.tick`; may be called from any thread."""
+    keep_alive: Callable[[], object] = lambda: None
+    """Send a heartbeat if it is due; call it now and then during a set-up that may take minutes."""
     ready: set[str] = field(default_factory=set)
     """Consumers that have announced themselves."""
     counters: Counter[str] = field(default_factory=Counter)

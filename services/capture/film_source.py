@@ -1,6 +1,7 @@
-"""Films and network streams, read through PyAV, with the container's times and rotation."""
+"""Films and network streams, read through PyAV, with the container's times, rotation and pixels."""
 
 import contextlib
+import math
 import re
 from bisect import bisect_left
 from collections.abc import Iterator
@@ -53,6 +54,12 @@ OTHER_COLOURS: Final = frozenset({1, 4, 7, 8, 9, 10})
 """Colour spaces other than BT.601 (FFmpeg's ``AVColorSpace``): BT.709, FCC, SMPTE 240M, YCgCo and
 BT.2020. Where none is declared, BT.601 is assumed."""
 
+WIDEST_PIXEL: Final = 4.0
+"""A film that declares pixels more than this many times as wide as high, or as high as wide, is not
+believed."""
+NEARLY_SQUARE: Final = 0.01
+"""Pixels that are wider or narrower by less than this share are left as they are."""
+
 
 class UnknownContainerError(AffectlineError):
     """PyAV does not recognize this file; another library may."""
@@ -77,6 +84,7 @@ class FilmSource:
         self.damage = Notes("could not be decoded")
         self.remarks = Notes("in its time stamps closed up", is_urgent=True)
         self._broken = ""
+        self._is_by_http = not live and place.startswith(("http://", "https://"))
         self._container = open_container(self._shown, place, live=live)
         try:
             self._begin(live)
@@ -105,9 +113,13 @@ class FilmSource:
         self._frames = self._decode()
         self._first = self.read()
         if self._first is None:
+            why = ", ".join(filter(None, (self.damage.describe("frame"), self._broken)))
             raise AffectlineError(
-                f"--source {self._shown}: has no readable frame",
-                "check it with a video player",
+                f"--source {self._shown}: has no readable frame" + (f" ({why})" if why else ""),
+                "the server may not send parts of files, which a film with its index at the end "
+                "needs: download it, and name the file"
+                if self._is_by_http
+                else "check it with a video player",
             )
         if live:
             self._first = None  # it only proves that there are frames, and will soon be stale
@@ -122,7 +134,7 @@ class FilmSource:
     def _read_decoded(self) -> SourceFrame | None:
         while (decoded := next(self._frames, None)) is not None:
             try:
-                image = self._converter.convert(decoded)
+                image = self._converter.convert(decoded, _pixel_aspect(self._stream))
             except ERRORS as error:
                 self.damage.add(f"after {self._last_stamp / 1e9:.3f} s ({_reason(error)})")
                 continue
@@ -264,8 +276,9 @@ class DecodedImage:
         return self._planes
 
     def to_bgr(self) -> NDArray[np.uint8]:
-        bgr = self._reformatter.reformat(self._decoded, format="bgr24", threads=1).to_ndarray()
-        return _turn(np.asarray(bgr, dtype=np.uint8), self._quarters)
+        width, height = self.size if self._quarters % 2 == 0 else self.size[::-1]
+        bgr = self._reformatter.reformat(self._decoded, width, height, format="bgr24", threads=1)
+        return _turn(np.asarray(bgr.to_ndarray(), dtype=np.uint8), self._quarters)
 
 
 class _Converter:
@@ -275,9 +288,18 @@ class _Converter:
         # Each keeps what it has prepared for its formats
         self._to_planes, self._to_bgr = VideoReformatter(), VideoReformatter()
 
-    def convert(self, decoded: VideoFrame) -> DecodedImage:
+    def convert(self, decoded: VideoFrame, pixel_aspect: float) -> DecodedImage:
+        """Convert a frame to an upright one with square pixels.
+
+        Args:
+            decoded: The frame.
+            pixel_aspect: Width of a pixel in its heights.
+        """
         quarters = round(decoded.rotation / 90) % 4
-        planes = Planes(*(_turn(plane, quarters) for plane in self._planes_of(decoded)))
+        planes = self._planes_of(decoded)
+        if pixel_aspect != 1:
+            planes = planes.resize(*_square_size(decoded.width, decoded.height, pixel_aspect))
+        planes = Planes(*(_turn(plane, quarters) for plane in planes))
         return DecodedImage(planes, decoded, quarters, self._to_bgr)
 
     def _planes_of(self, decoded: VideoFrame) -> Planes:
@@ -295,6 +317,21 @@ class _Converter:
         planes = Planes(*map(_rows, decoded.planes))
         is_full = name == "yuvj420p" or decoded.color_range == ColorRange.JPEG
         return planes if is_full else planes.to_full_range()
+
+
+def _pixel_aspect(stream: VideoStream) -> float:
+    """Width of a pixel in its heights; 1 unless the film declares something plausible."""
+    declared = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
+    aspect = float(declared) if declared else 1.0
+    is_plausible = 1 / WIDEST_PIXEL <= aspect <= WIDEST_PIXEL
+    return aspect if is_plausible and abs(math.log(aspect)) > NEARLY_SQUARE else 1.0
+
+
+def _square_size(width: int, height: int, pixel_aspect: float) -> tuple[int, int]:
+    """The size of a frame with square pixels; the side with too few pixels grows."""
+    if pixel_aspect > 1:
+        return round(width * pixel_aspect), height
+    return width, round(height / pixel_aspect)
 
 
 def _rows(plane: VideoPlane) -> NDArray[np.uint8]:

@@ -25,6 +25,7 @@ from affectline.services.hub.access import AccessControl, kind_of
 from affectline.services.hub.authenticator import Authenticator
 from affectline.services.hub.connections import (
     IDLE_MS,
+    LISTENER_PATIENCE_S,
     MOST_CONNECTIONS,
     MOST_PARTS,
     Connections,
@@ -224,7 +225,7 @@ class Bus:
         self, subscribers: Subscribers, most: int, *, is_open: bool = False
     ) -> Connections:
         made = self._watch(subscribers.socket, "the outlet", most, is_open=is_open)
-        subscribers.on_message = made.on_message
+        subscribers.on_message, subscribers.serial_of = made.on_message, made.serial_of
         return made
 
     def _add_consumers(self, consumers: Subscribers, *, is_open: bool = False) -> None:
@@ -235,7 +236,7 @@ class Bus:
             return not self._named or service in self._named or is_keeper
 
         made = self._watch(consumers.socket, "the bus", MOST_PARTS, may_wait, is_open=is_open)
-        consumers.on_message = made.on_message
+        consumers.on_message, consumers.serial_of = made.on_message, made.serial_of
         self._consumers.append((consumers, made))
 
     @property
@@ -263,10 +264,11 @@ class Bus:
         if monotonic() >= self._next_look:
             self._next_look = monotonic() + IDLE_MS / 1000
             for one in self.connections:
-                if one is not self._own:  # a hung process is replaced, and loses nothing until then
+                if one in self._listening:
+                    one.cut_mute(LISTENER_PATIENCE_S)
+                    one.name_late()
+                elif one is not self._own:  # a hung process is replaced, and loses nothing
                     one.cut_mute()
-            for one in self._listening:
-                one.name_late()
 
     def close(self) -> None:
         """Close all sockets."""

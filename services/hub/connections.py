@@ -39,6 +39,9 @@ HANDSHAKE_MS: Final = 5_000
 """A peer that has not completed its handshake by then is disconnected."""
 PATIENCE_S: Final = 10.0
 """A peer that reads nothing of what is sent to it for this long is disconnected."""
+LISTENER_PATIENCE_S: Final = 30.0
+"""The same where tools listen, which hold up nobody. A ZeroMQ reader takes nothing from its
+connection until it has handled half of a full queue: of 1000 messages, at 17 a second in 30 s."""
 SLOW_OF_TIME: Final = 1 / 6
 """The share of time for which a slow peer may hold up a lossless run, beyond `PATIENCE_S`."""
 MOST_HOLDERS: Final = 256
@@ -64,6 +67,9 @@ _TRAFFIC_AT: Final = 120
 _UNSENT: Final = struct.Struct("=i")
 _SIOCOUTQNSD: Final = 0x894B
 """Asks Linux how much waits to be sent over TCP, without what is already on its way."""
+GONE: Final = (OSError, ValueError)
+"""What asking about a connection raises that has ended, or that another thread closes meanwhile:
+its descriptor is then -1, which is a `ValueError`."""
 _CREDENTIALS: Final = struct.Struct("=iii")
 """A process, its user and its group (``struct ucred``)."""
 
@@ -109,6 +115,8 @@ class Connection:
     socket: socket.socket
     """A duplicate of ZeroMQ's socket: both share one receive queue."""
     peer: str
+    serial: int = 0
+    """How many connections were accepted before it, and it: descriptors are used again."""
     service: str | None = None
     """The service that has announced itself on it."""
     origin: str = ""
@@ -189,6 +197,7 @@ class Connections:
         )
         self.descriptor = int(self._events.getsockopt(zmq.FD))
         """Becomes readable when there may be something for `update`."""
+        self._accepted = 0
         self._open: dict[int, Connection] = {}
         """The connections, by file descriptor."""
         self._lock = threading.RLock()
@@ -248,6 +257,12 @@ class Connections:
             if number in self._open:
                 self._open[number].service = service
 
+    def serial_of(self, number: int) -> int:
+        """What tells this connection from others that have the same descriptor; 0: it has ended."""
+        self.update()
+        with self._lock:
+            return self._open[number].serial if number in self._open else 0
+
     def on_message(self, number: int, sizes: Sequence[int], user: str = "") -> None:
         """Record that a message, or parts of one, were read.
 
@@ -305,13 +320,18 @@ class Connections:
         """Disconnect a peer."""
         self._cut(number)
 
-    def cut_mute(self) -> None:
-        """Disconnect peers that read nothing of what is sent to them; call it regularly."""
+    def cut_mute(self, patience_s: float | None = None) -> None:
+        """Disconnect peers that read nothing of what is sent to them; call it regularly.
+
+        Args:
+            patience_s: How long they may; None: `PATIENCE_S`.
+        """
         now = self._clock()
+        patience_s = PATIENCE_S if patience_s is None else patience_s
         for number, one in self._known():
             if self._is_waited_for(one):
                 one.taken_at = now
-            elif not _takes_some(one, now) and now - one.taken_at > PATIENCE_S:
+            elif not _takes_some(one, now) and now - one.taken_at > patience_s:
                 self._counters["mute_peers_cut"] += 1
                 text = "%s at %s has read nothing for %.0f s: cut off"
                 LOG.warning(text, one.name, self._name, now - one.taken_at)
@@ -404,7 +424,10 @@ class Connections:
             copied.close()
             return
         now = self._clock()
-        self._open[number] = Connection(copied, peer, since=now, taken_at=now, caught_up_at=now)
+        self._accepted += 1
+        self._open[number] = Connection(
+            copied, peer, self._accepted, since=now, taken_at=now, caught_up_at=now
+        )
         if copied.family != socket.AF_UNIX:
             self.on_stranger()
 
@@ -524,7 +547,7 @@ def _unsent(connection: socket.socket) -> int:
     asked = termios.TIOCOUTQ if connection.family == socket.AF_UNIX else _SIOCOUTQNSD
     try:
         told = fcntl.ioctl(connection.fileno(), asked, bytes(_UNSENT.size))
-    except OSError:
+    except GONE:
         return 0
     unsent: int = _UNSENT.unpack(told)[0]
     return unsent
@@ -537,7 +560,7 @@ def _received(connection: socket.socket) -> int:
         return 0
     try:
         waiting = fcntl.ioctl(connection.fileno(), termios.FIONREAD, bytes(_UNSENT.size))
-    except OSError:
+    except GONE:
         return 0
     return received - int(_UNSENT.unpack(waiting)[0])
 
@@ -553,7 +576,7 @@ def _traffic(connection: socket.socket) -> Traffic:
         if connection.family == socket.AF_UNIX:
             return Traffic(0, -waiting, waiting)  # a change means that something was read
         told = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, size)
-    except OSError:
+    except GONE:
         return Traffic(0, 0, 0)
     if len(told) < size:
         return Traffic(0, 0, 0)

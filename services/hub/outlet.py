@@ -50,6 +50,8 @@ class Subscribers:
         """Prefixes with subscribers, and how many each has."""
         self.on_message: OnMessage = lambda _number, _sizes, _user: None
         """Called with the connection's number, the sizes of the parts read, and the user."""
+        self.serial_of: Callable[[int], int] = lambda _number: 0
+        """Tells connections apart that have had the same number one after the other."""
 
     def read_events(self) -> Iterator[SubscriptionEvent]:
         """Yield subscriptions and unsubscriptions since the last call."""
@@ -108,6 +110,8 @@ class StrangeSubscribers(Subscribers):
         self._refusals, self._narrow = refusals, narrow
         self._held: dict[int, Counter[bytes]] = {}
         """The subscriptions of each connection, by file descriptor."""
+        self._serials: dict[int, int] = {}
+        """Which connection with this descriptor they are of."""
         self._users: dict[int, str] = {}
         self._out_of_step = False
         """Whether a message other than a subscription was read since the queue was last empty."""
@@ -138,9 +142,10 @@ class StrangeSubscribers(Subscribers):
         if number is None:  # a connection has ended, and so have its subscriptions
             return self._count(data, number)
         self.on_message(number, (len(data),), user)
-        if self._users.get(number, user) != user:
+        serial = self.serial_of(number)
+        if (self._users.get(number, user), self._serials.get(number, serial)) != (user, serial):
             del self._held[number]  # the number belonged to a connection that has ended
-        self._users[number] = user
+        self._users[number], self._serials[number] = user, serial
         held = self._held.setdefault(number, Counter())
         if data[:1] not in (SUBSCRIBED, UNSUBSCRIBED):
             self._out_of_step = True
@@ -174,6 +179,7 @@ class StrangeSubscribers(Subscribers):
         """End a connection as if its cable had been cut."""
         self._held.pop(number, None)
         self._users.pop(number, None)
+        self._serials.pop(number, None)
         with contextlib.suppress(OSError), socket.socket(fileno=os.dup(number)) as connection:
             connection.getpeername()
             connection.shutdown(socket.SHUT_RDWR)

@@ -20,6 +20,8 @@ BY_THE_CLOCK: Final = ("Frame", "Emotion", "Health")
 STEERED: Final = 2000
 """NTP makes a clock fast or slow by at most one part in this many."""
 
+ENTRIES_BETWEEN_BEATS: Final = 500
+
 
 class FileNotes:
     """Observes what is written to a file, and writes notes into it.
@@ -32,6 +34,7 @@ class FileNotes:
     def __init__(self, context: StageContext, *, is_replay: bool) -> None:
         self._context, self._is_replay = context, is_replay
         self._scan = ContentScan()
+        self._read = 0
         self._last_publish_time = 0
         self._clock_before: FileNote | None = None
         """The previous recorder's note about its clock."""
@@ -52,6 +55,9 @@ class FileNotes:
         elif isinstance(entry, RecordedMessage) and entry.kind in BY_THE_CLOCK:
             self._last_publish_time = max(self._last_publish_time, entry.publish_time)
         self._scan.add(entry)
+        self._read += 1
+        if self._read % ENTRIES_BETWEEN_BEATS == 0:  # hours of frames take minutes
+            self._context.keep_alive()
 
     def open(self, writer: SessionWriter) -> None:
         """Start the notes in an opened file; an existing one has been read with `read`.

@@ -89,6 +89,8 @@ class Recorder(Stage):
         self._session_start = process.session_start
         self._has_replay_ended = False
         self._writer: SessionWriter | None = None
+        self._is_finished = True
+        """Whether nothing more will be written; so it is until the set-up is complete."""
         self._fsync: FsyncThread | None = None
         self._next_flush = 0.0
 
@@ -117,7 +119,6 @@ class Recorder(Stage):
         """Messages that are written, but not handed to the operating system yet."""
         self._early: list[Packet] = []
         """Messages that came before the file could be started."""
-        self._is_finished = False
         try:
             file_access.make_folder(self._path.parent)
             is_continued = self._check_existing_file()
@@ -126,6 +127,7 @@ class Recorder(Stage):
             raise self._cannot_write(error) from error
         if is_continued or self._session_start is not None:
             self._open_file(self._session_start or self._started_at)
+        self._is_finished = False
 
     def _open_file(self, session_start: int) -> None:
         """Create or continue the file.
@@ -274,6 +276,9 @@ class Recorder(Stage):
     def stop(self) -> Iterable[Packet]:
         self._write_in_order(self._merger.flush())
         self._write_anonymized(flush=True)
+        if self._writer is None and not self._is_finished:
+            self._open_file(self._started_at)  # a session in which nothing happened
+            self._write_in_order(self._early)
         self._finish()
         return ()
 
@@ -288,9 +293,6 @@ class Recorder(Stage):
             self._finish()
 
     def _finish(self) -> None:
-        if self._writer is None and not getattr(self, "_is_finished", True):
-            self._open_file(self._started_at)  # a session in which nothing happened
-            self._write_in_order(self._early)
         self._is_finished = True
         writer, self._writer = self._writer, None
         if writer is None:

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from affectline.common.runtime.keeping import KNOWN_KEYS
 from affectline.common.runtime.spec import StreamPosition
 from affectline.common.wire.kept import Kept
 from affectline.common.wire.messages import Emotion, Frame
@@ -12,6 +13,9 @@ EMOTION: Final = f"{Emotion.topic_prefix}/"
 
 class ContiguousRun:
     """Numbers that arrive in any order, without gaps up to the first missing one.
+
+    A number that is still missing when `KNOWN_KEYS` higher ones are there has been missed: more are
+    never on their way.
 
     Args:
         first: The first number.
@@ -24,7 +28,11 @@ class ContiguousRun:
 
     def add(self, number: int) -> None:
         """Add a number."""
+        if number < self.next:  # it was sent again
+            return
         self._later.add(number)
+        if len(self._later) > KNOWN_KEYS:
+            self.next = min(self._later)
         while self.next in self._later:
             self._later.discard(self.next)
             self.next += 1

@@ -29,6 +29,11 @@ from affectline.services.hub.connections import (
     ConnectionWatch,
     cut_excessive,
 )
+from affectline.services.hub.outlet import (
+    SUBSCRIPTIONS,
+    StrangeSubscribers,
+    SubscriptionEvent,
+)
 from affectline.services.hub.refusals import Refusals
 from tests.attacks.raw_peer import RawPeer
 
@@ -62,6 +67,48 @@ class Served:
     def close(self) -> None:
         self.connections.close()
         self._context.destroy(linger=0)
+
+
+def test_a_connection_that_another_thread_has_closed_has_no_traffic() -> None:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        ours.send(b"x")
+        assert connections._unsent(ours) > 0
+        ours.close()
+        assert connections._unsent(ours) == 0
+        assert connections._received(ours) == 0
+        assert connections._traffic(ours) == connections.Traffic(0, 0, 0)
+
+
+def test_who_connects_again_does_not_inherit_subscriptions() -> None:
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    counters: Counter[str] = Counter()
+    outlet = StrangeSubscribers(context, 16, Refusals(counters), lambda _user, topic: (topic,))
+    watched = Connections(outlet.socket, "the outlet", counters)
+    outlet.on_message, outlet.serial_of = watched.on_message, watched.serial_of
+    port = outlet.socket.bind_to_random_port("tcp://127.0.0.1")
+    topics = [b"bio/%d/" % number for number in range(SUBSCRIPTIONS)]
+
+    def read(count: int) -> list[SubscriptionEvent]:
+        events: list[SubscriptionEvent] = []
+        until = monotonic() + 5
+        while len(events) < count and not counters and monotonic() < until:
+            outlet.socket.poll(100)
+            events += outlet.read_events()
+        return events
+
+    try:
+        for _ in range(3):
+            with RawPeer(port, "SUB") as peer:
+                for topic in topics:
+                    peer.send(b"\x01" + topic)
+                assert len(read(len(topics))) == len(topics)
+            ended = read(len(topics))
+            assert not any(event.joined for event in ended)
+        assert not counters
+    finally:
+        watched.close()
+        context.destroy(linger=0)
 
 
 @pytest.fixture

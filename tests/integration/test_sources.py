@@ -16,9 +16,11 @@ import cv2
 import psutil
 import pytest
 
+from affectline.common.errors import AffectlineError
 from affectline.common.recording.reader import FILE, SessionReader
 from affectline.common.wire import codec
 from affectline.common.wire.messages import Emotion, StreamEnd, StreamStart
+from affectline.services.capture.film_source import FilmSource
 from tests.films import film
 from tests.pipelines import AFFECTLINE, free_port, up
 from tests.timed_films import join, timed_film
@@ -234,6 +236,19 @@ def test_a_film_at_an_address_is_a_film(tmp_path: Path, place: str) -> None:
     assert "s3cr3t" not in said
     for path in (tmp_path / "out").iterdir():
         assert b"s3cr3t" not in path.read_bytes(), path
+
+
+def test_a_film_that_a_server_cannot_send_in_parts_is_to_be_downloaded(
+    tmp_path: Path, clips: Path
+) -> None:
+    shutil.copy(clips / "smiling_man.mp4", tmp_path / "film.mp4")  # its index is at its end
+    with Films(tmp_path) as films:
+        address = f"http://me:s3cr3t@127.0.0.1:{films.port}/film.mp4"
+        with pytest.raises(AffectlineError) as raised:
+            FilmSource("film", address, live=False)
+    assert "has no readable frame (" in str(raised.value)
+    assert "download it, and name the file" in str(raised.value)
+    assert "s3cr3t" not in str(raised.value)
 
 
 def test_a_file_address_with_percent_signs(tmp_path: Path) -> None:

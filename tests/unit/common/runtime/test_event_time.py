@@ -142,6 +142,23 @@ def test_live_nothing_is_held_longer_than_a_moment() -> None:
     assert seconds(packet.message for packet in ready) == [0.9, 1]
 
 
+@pytest.mark.parametrize("lag_s", [1, 20, 3600])
+def test_live_a_sensor_whose_clock_is_slow_delays_nobody(lag_s: float) -> None:
+    merger = EventTimeMerger((), "live")
+    given: list[Message] = []
+    for step in range(100):  # ten seconds, so that there is always a young message of the sensor
+        now_s = step / 10
+        merger.push(Packet(sample(now_s - lag_s)), now_s)
+        merger.push(Packet(frame(now_s)), now_s)
+        given += [packet.message for packet in merger.pop_ready(now_s)]
+        frames = [at for at in seconds(given) if at >= 0 and at in {n / 10 for n in range(100)}]
+        if now_s >= 0.5:
+            assert frames[-1] >= now_s - LIVE_WAIT_S - 0.1
+    assert merger._arrivals == type(merger._arrivals)(sorted(merger._arrivals))
+    assert len(merger._arrivals) <= 8
+    assert len(merger._released) <= 8
+
+
 def test_live_a_table_that_lags_stalls_nobody() -> None:
     merger = EventTimeMerger((TABLE,), "live")
     give(merger, [frame(1)], now_s=5)

@@ -1,5 +1,6 @@
 """Films: times, rotation, length and errors as their containers have them."""
 
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -152,6 +153,38 @@ def test_colours_are_those_that_opencv_gives(clips: Path) -> None:
         assert np.abs(frame.image - expected).mean() < 0.5
     source.close()
     capture.release()
+
+
+@pytest.mark.parametrize(
+    ("aspect", "quarters", "size"),
+    [
+        (None, 0, (720, 576)), (Fraction(64, 45), 0, (1024, 576)), (Fraction(8, 9), 0, (720, 648)),
+        (Fraction(64, 45), 1, (576, 1024)), (Fraction(201, 200), 0, (720, 576)),
+        (Fraction(20, 1), 0, (720, 576)),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("ending", ["mp4", "mkv"])
+def test_pixels_are_square(
+    tmp_path: Path, ending: str, aspect: Fraction | None, quarters: int, size: tuple[int, int]
+) -> None:
+    path = timed_film(
+        tmp_path / f"a.{ending}", [0, 40], size=(720, 576), pixel_aspect=aspect, quarters=quarters
+    )
+    source = FilmSource("a", str(path), live=False)
+    for _ in range(2):
+        frame = source.read()
+        assert frame is not None
+        assert not isinstance(frame.content, np.ndarray)
+        assert frame.content.size == size
+        assert frame.image.shape[1::-1] == size
+        planes = frame.content.to_planes()
+        assert planes.luma.shape[::-1] == size
+        assert np.abs(planes.luma.astype(int) - frame.image[..., 1]).mean() < 3
+        # The bright corner is as much larger as the frame
+        corner = planes.luma[: size[1] // 4, : size[0] // 4]
+        if quarters == 0:
+            assert (corner > 128).sum() == pytest.approx(64 * size[0] * size[1] / 414_720, rel=0.4)
+    source.close()
 
 
 def test_the_creation_time_of_a_container_is_a_date(tmp_path: Path) -> None:

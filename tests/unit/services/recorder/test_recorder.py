@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from affectline.common.errors import AffectlineError
-from affectline.common.recording.reader import SessionReader
+from affectline.common.recording.reader import FILE, SessionReader
 from affectline.common.runtime.spec import ServiceSpec
 from affectline.common.runtime.stage import StageContext
 from affectline.common.settings.recording import Privacy
@@ -183,6 +183,43 @@ def test_a_recording_is_continued_with_the_privacy_of_its_start(tmp_path: Path) 
     with SessionReader(tmp_path) as reader:
         assert len(list(reader.messages())) == 2
         assert reader.damage.sound
+
+
+def test_a_recorder_that_is_refused_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    stage = recorder(tmp_path)
+    stage.handle(PACKETS["Emotion"])
+    stage.cleanup()
+    before = (tmp_path / FILE).read_bytes()
+    refused = Recorder(RecorderProcess(folder=tmp_path, privacy="features", session_start=1))
+    refused.context = StageContext("recorder")
+    with pytest.raises(AffectlineError, match="was started with everything"):
+        refused.setup()
+    refused.cleanup()
+    assert (tmp_path / FILE).read_bytes() == before
+
+
+def test_a_recorder_that_never_ran_leaves_no_session(tmp_path: Path) -> None:
+    stage = recorder(tmp_path)
+    stage.cleanup()  # the hub refused it
+    assert not (tmp_path / FILE).exists()
+    stage = recorder(tmp_path)
+    list(stage.stop())
+    stage.cleanup()
+    assert kinds(tmp_path) == set(), "a session in which nothing happened"
+
+
+def test_a_recorder_that_reads_a_long_file_sends_heartbeats(tmp_path: Path) -> None:
+    stage = recorder(tmp_path)
+    for seq in range(1200):
+        frame = FRAME.model_copy(update={"seq": seq, "captured_at": FRAME.captured_at + seq})
+        stage.handle(Packet(frame, (b"jpeg",)))
+    stage.cleanup()
+    beats: list[None] = []
+    following = Recorder(RecorderProcess(folder=tmp_path))
+    following.context = StageContext("recorder", keep_alive=lambda: beats.append(None))
+    following.setup()
+    following.cleanup()
+    assert len(beats) == 2
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
