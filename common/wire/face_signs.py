@@ -30,6 +30,11 @@ small or too dark to see the lids."""
 Gaze = Literal["ahead", "left", "right", "up", "down"]
 
 
+LONGEST_BLINK_STEP_S: Final = 0.11
+"""Longest time between frames at which blinks are detected: at 9 frames a second a blink of median
+length, 0.15 s (Caffier et al. 2003), may fall between two frames."""
+
+
 class Blink(BaseModel):
     """A blink that has ended."""
 

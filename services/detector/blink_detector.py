@@ -6,15 +6,15 @@ from itertools import pairwise
 from statistics import median
 from typing import Final
 
-from affectline.common.wire.face_signs import Blink
+from affectline.common.wire.face_signs import LONGEST_BLINK_STEP_S, Blink
 
-SLOWEST_S: Final = 0.11
-"""Longest time between frames at which blinks are detected: at 9 frames a second a blink of median
-length, 0.15 s (Caffier et al. 2003), may fall between two frames."""
 LONGEST_BLINK_S: Final = 0.5
 """A longer closure is not a blink (Caffier et al. 2003) but a long closure, and must be deeper:
 slow movements of the lids follow the gaze."""
 
+_LONGEST_GAP_S: Final = 0.5
+"""Nothing is known of the lids between frames further apart, as for PERCLOS: what was begun before
+does not count."""
 _LEVEL_S: Final = 0.7
 """A fall is measured from the level of this many seconds before: people who laugh narrow their
 eyes."""
@@ -92,9 +92,14 @@ class BlinkDetector:
         Returns:
             A blink that this frame shows to have ended.
         """
+        step_s = 0.0 if self._last is None else (at - self._last) / 1e9
+        is_gap = not 0 <= step_s <= _LONGEST_GAP_S
         if self._last is not None:
-            self._steps.append((at - self._last) / 1e9)
+            self._steps.append(step_s)
         self._last = at
+        if is_gap:
+            self._open.clear()
+            self._fall = None
         if opening is None or not self.is_fast_enough:
             self._open.clear()
             self._fall = None
@@ -107,7 +112,7 @@ class BlinkDetector:
     @property
     def is_fast_enough(self) -> bool:
         """Whether frames come often enough to detect blinks."""
-        return not self._steps or 0 < median(self._steps) <= SLOWEST_S
+        return not self._steps or 0 < median(self._steps) <= LONGEST_BLINK_STEP_S
 
     def _watch(self, at: int, opening: float) -> None:
         """Wait for a fall."""

@@ -66,7 +66,9 @@ class StreamSummary(BaseModel):
 
     def add(self, emotion: Emotion) -> None:
         """Count one result."""
-        step_ns = emotion.captured_at - (self.last_captured_at or emotion.captured_at)
+        is_picture = emotion.file is not None  # its time is invented
+        before = emotion.captured_at if is_picture else self.last_captured_at
+        step_ns = emotion.captured_at - (before or emotion.captured_at)
         # Setting attributes through pydantic would take longer than everything else here
         fields = vars(self)
         fields["frames"] += 1

@@ -14,7 +14,7 @@ from affectline.services.report.section import ReportData, Section, SectionSetti
 from affectline.services.report.time_axis import curve_of, stretches_of, whole_span
 from affectline.services.report.words import USUAL_SUBJECT, percent
 from affectline.services.sessions.sign_channels import measured_people
-from affectline.services.sessions.sign_figures import SignFigures
+from affectline.services.sessions.sign_figures import TOO_SLOW, SignFigures
 from affectline.services.sessions.sign_series import SignSeries
 from affectline.services.sessions.timeseries import Series, SessionSeries
 
@@ -184,6 +184,8 @@ def _eye_rows(figures: dict[str, SignFigures]) -> list[tuple[str, list[str]]]:
 
 
 def _format_blinks(figures: SignFigures) -> str:
+    if figures.is_too_slow:
+        return f"unknown: {TOO_SLOW}"
     if not figures.eyes_seen_ns:
         return "the eyes were never visible"
     middle, rate = figures.blink_median_ms, figures.blinks_per_minute

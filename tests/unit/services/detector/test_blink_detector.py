@@ -107,3 +107,16 @@ def test_blinks_are_the_same_to_the_nanosecond_whenever_a_session_begins() -> No
         found = find(opening, 30, start=start)
         assert [blink.at - start for blink in found] == [blink.at for blink in first]
         assert [b.duration_ms for b in found] == [b.duration_ms for b in first]
+
+
+@pytest.mark.parametrize("gap_s", [0.6, 1.2, 10.0, 40.0])
+def test_a_blink_does_not_last_over_missing_frames(gap_s: float) -> None:
+    detector, opening = BlinkDetector(), dips(1.0, 5.0)
+    found = []
+    for number in range(240):
+        at_s = number / 30
+        later_s = gap_s if at_s > 1.1 else 0.0  # the lids are down where it begins
+        blink = detector.add(round((at_s + later_s) * SECOND), opening(at_s))
+        found += [blink] if blink else []
+    assert [blink.at / SECOND for blink in found] == pytest.approx([5.05 + gap_s], abs=0.06)
+    assert found[0].duration_ms < 200

@@ -59,6 +59,37 @@ def test_eyes_that_are_still_learnt_are_seen() -> None:
     assert figures(*[learning] * 50, *an_open_minute()[:25]).eyes_seen_ns == 75 * STEP
 
 
+@pytest.mark.parametrize("rate", [2, 6, 8])
+def test_too_few_frames_a_second_have_no_blinks_instead_of_none(rate: float) -> None:
+    found = SignFigures()
+    for number in range(round(60 * rate)):
+        jitter = number % 2 * 20_000_000
+        found.add(FaceSigns(eye_opening_left=1.0), round(1e9 / rate) - 10_000_000 + jitter)
+    told = found.to_dict()
+    assert told is not None
+    assert (told["blinks"], told["blinks_per_minute"], told["blink_median_ms"]) == (None,) * 3
+    assert told["eyes_seen_s"] < 0.2
+    assert told["eyes_too_slow_s"] == pytest.approx(60, abs=1)
+    assert sign_lines(told)["blinks"] == "unknown: needs 9 frames a second"
+    merged = SignFigures().merge([found, figures(*an_open_minute())])
+    assert merged.blinks_per_minute == pytest.approx(15, abs=0.1)
+
+
+def test_single_frames_that_are_missing_cost_no_time() -> None:
+    found = SignFigures()
+    for number in range(1500):
+        found.add(FaceSigns(eye_opening_left=1.0), STEP * (1 + 4 * (number % 10 == 5)))
+    assert found.eyes_seen_ns == STEP * (1500 + 4 * 150)
+
+
+def test_photographs_have_no_time() -> None:
+    stream = StreamSummary()
+    for seq in range(40):
+        at = AT + seq * 1_000_000_000
+        stream.add(EMOTION.model_copy(update={"seq": seq, "captured_at": at, "file": "a.jpg"}))
+    assert (stream.signs.eyes_seen_ns, stream.signs.eyes_too_slow_ns) == (0, 0)
+
+
 def test_a_few_seconds_have_no_rate() -> None:
     found = figures(*an_open_minute()[:250]).to_dict()
     assert found is not None
