@@ -74,6 +74,10 @@ class Fusion(Stage):
         """Epoch and sequence number of the last frame, by stream."""
         self._followed_tracks: dict[str, int] = {}
         """The face whose direction and eyes are followed, by stream."""
+        self._unnamed: dict[str, str] = {}
+        """The first stream that was taken to show a person by default, by subject."""
+        self._told_shared: set[str] = set()
+        """Further ones, which were logged."""
         self._starts: dict[str, StreamStart] = {}
         """The newest start, by stream."""
         self._calibrations: dict[object, Marker] = {}
@@ -257,6 +261,7 @@ class Fusion(Stage):
             return None
         person = self._find_or_create(subject, emotion.captured_at)
         self._last_message_s[subject] = self._clock()
+        self._say_who_shares(emotion.stream, subject)
         # The person in front of the camera has the largest face
         face = max(seen, key=_area, default=None)
         return person.add_expression(
@@ -265,6 +270,19 @@ class Fusion(Stage):
             face.doubts if face else (),
             self._sighting(emotion),
         )
+
+    def _say_who_shares(self, stream: str, subject: str) -> None:
+        """Log once that several streams are taken to show one person, unless settings say so."""
+        if stream in self._settings.streams or self._settings.subject:
+            return
+        first = self._unnamed.setdefault(subject, stream)
+        if first != stream and stream not in self._told_shared:
+            self._told_shared.add(stream)
+            self.context.log.warning(
+                "%s and %s are taken to show the same person, %s; if they do not, set "
+                "fusion: {streams: {%s: NAME}}",
+                first, stream, subject, stream, extra={"stream": stream},
+            )  # fmt: skip
 
     def _sighting(self, emotion: Emotion) -> Sighting | None:
         """The face whose direction and eyes are followed: the same one as long as it is present."""

@@ -237,13 +237,20 @@ class SubjectState:
             valence=affect.valence if affect else None,
             nervousness=estimate.nervousness if known else None,
             quality=self._quality(signals, physiological),
-            baseline=self._mode if seconds or self._mode == "calibrating" else "none",
+            baseline=self._baseline_mode() if seconds or self._mode == "calibrating" else "none",
             baseline_s=min(seconds, default=0.0),
             signals=signals | self._informative(now_s, signals),
             drowsiness=drowsiness,
             off_road=off_road,
             synthetic=self._synthetic,
         )
+
+    def _baseline_mode(self) -> Literal["continuous", "calibrating", "calibrated"]:
+        """How the baselines are learnt: calibrated only if heart and skin were, as far as worn."""
+        worn = [one for one in (*self._heart.baselines, *self._skin.baselines) if one.seconds]
+        if self._mode == "calibrated" and not all(one.frozen for one in worn):
+            return "continuous"
+        return self._mode
 
     def _contributions(
         self, now_s: float, evaluations: Evaluations, points: Mapping[str, float]

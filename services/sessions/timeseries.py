@@ -135,11 +135,10 @@ class SessionSeries:
         return 0.0 if first is None or last is None else (last - first) / 1e9
 
     def length_of(self, stream: str) -> float:
-        """Length of a stream in s: the film's own if known, else that of its frames."""
-        start = self.starts.get(stream)
-        if start is not None and start.duration_s is not None:
-            return start.duration_s
-        return self.seen_seconds(stream)
+        """Length of a stream in s: the film's own if known, else (or in a loop) of its frames."""
+        start, seen_s = self.starts.get(stream), self.seen_seconds(stream)
+        declared_s = start.duration_s if start is not None else None
+        return seen_s if declared_s is None or seen_s > 1.1 * declared_s else declared_s
 
     def seen_seconds(self, stream: str) -> float:
         """Seconds from a stream's first frame to the end of its last one."""

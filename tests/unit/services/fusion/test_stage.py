@@ -55,6 +55,17 @@ def marker(at_s: float, **extra: str | float) -> Marker:
     )
 
 
+@pytest.mark.parametrize("streams", [{}, {"rear": "passenger"}])
+def test_streams_that_are_taken_for_one_person_are_named(
+    streams: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    fusion = stage(FusionSettings(streams=streams))
+    feed(fusion, *(emotion(at, stream) for at in range(3) for stream in ("front", "rear")))
+    told = "front and rear are taken to show the same person, person; if they do not, set fusion"
+    assert caplog.text.count(told) == (not streams)
+    assert caplog.text.count("the same person") == (not streams)
+
+
 def test_a_face_without_a_sensor_belongs_to_the_default_subject() -> None:
     states = feed(stage(), emotion(0), emotion(1))
     assert [state.subject for state in states] == ["person", "person"]

@@ -150,6 +150,17 @@ def test_a_timed_calibration_sets_the_baseline() -> None:
     assert baseline == pytest.approx(65, rel=0.02)
 
 
+def test_a_sensor_that_comes_after_the_calibration_is_not_calibrated() -> None:
+    person, modes = SubjectState("driver", FusionSettings()), []
+    person.calibrate(START, 30)
+    for second in range(100):
+        state = person.add_samples(skin(second, 3.0))
+        if second >= 60:
+            state = person.add_samples(rate(second, 60)) or state
+        modes += [state.baseline] if state else []
+    assert list(dict.fromkeys(modes)) == ["calibrating", "calibrated", "continuous"]
+
+
 def test_a_face_gives_valence_and_alone_little_quality() -> None:
     person = SubjectState("person", FusionSettings(face_weight=0.5))
     states = []
