@@ -43,21 +43,27 @@ def describe_accuracy(manifest: Manifest) -> str:
     good = _list([label for label in by_f1 if found["f1"][label] >= GOOD], found)
     poor = _list([label for label in by_f1 if found["f1"][label] < POOR], found)
     each = found["rows"] / max(1, found["rows"] - found["without_twins_rows"])
-    sentences = (
-        f"Asked for FER2013's labels, **it is right on {found['accuracy']:.1%} of FER2013's "
-        "private test set** in one pass, where always predicting the most frequent emotion gives "
-        "25 % and people agree with the labels on about 65 %; on "
-        f"{found['mirror_accuracy']:.1%} with the mirror image beside it.",
-        f"One test face in {each:.0f} has a near duplicate in the training set; on the others it "
-        f"is right on {found['without_twins_accuracy']:.1%}.",
-        "Asked what most people would say (`--answer votes`), it agrees with the majority of "
-        f"FER+'s ten annotators on {found['votes_accuracy']:.1%}; the default, the `consensus` of "
-        f"both, agrees with them on {found['consensus_ferplus_accuracy']:.1%}.",
-        f"It is good at {good}" + (f", and poor at {poor}." if poor else "."),
-        "Its confidence is calibrated: of faces with a confidence of 70 %, about 70 % are "
-        f"classified correctly (calibration error {found['calibration_error']:.1%}).",
+    paragraphs = (
+        "By default (`--answer consensus`, the mean of the two answers below) it agrees with the "
+        f"majority of FER+'s ten annotators on **{found['consensus_ferplus_accuracy']:.1%} of "
+        "FER2013's private test faces**, and with FER2013's labels on "
+        f"{found['consensus_accuracy']:.1%}. Its confidence lies between the two: the majority "
+        "agrees more often than it says (by "
+        f"{100 * found['consensus_ferplus_calibration_error']:.1f} percentage points in the mean), "
+        "the labels less often.",
+        f"Asked for FER2013's labels (`--answer labels`), **it is right on "
+        f"{found['accuracy']:.1%}** in one pass, where always predicting the most frequent emotion "
+        "gives 25 % and people agree with the labels on about 65 %; on "
+        f"{found['mirror_accuracy']:.1%} with the mirror image beside it. One test face in "
+        f"{each:.0f} has a near duplicate in the training set; on the others it is right on "
+        f"{found['without_twins_accuracy']:.1%}. It is good at {good}"
+        + (f", and poor at {poor}." if poor else ".")
+        + " This answer's confidence is calibrated: of faces with a confidence of 70 %, about 70 % "
+        f"are right (calibration error {found['calibration_error']:.1%}). Asked what most people "
+        f"would say (`--answer votes`), it agrees with FER+'s majority on "
+        f"{found['votes_accuracy']:.1%}.",
     )
-    return wrap(" ".join(sentences), WIDTH) + "\n"
+    return "\n\n".join(wrap(text, WIDTH) for text in paragraphs) + "\n"
 
 
 def tabulate_answers(manifest: Manifest) -> str:
