@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import compress
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -34,17 +35,17 @@ class Calmness(NamedTuple):
     signals: frozenset[str]
     """The signals, heart or skin, that were known in at least half of these states."""
     reasons: tuple[tuple[str, tuple[str, ...], float], ...]
-    """Why quality is lower, most frequent first: reason, signals, share of all states."""
+    """Why the other states are of low quality, most frequent first: reason, signals, share."""
 
 
 def sum_up_calmness(subject: str, states: Sequence[State]) -> Calmness:
     """Sum up the states of one person."""
     qualities = np.array([state.quality for state in states])
-    known = [
-        state
-        for state in states
-        if state.nervousness is not None and state.quality >= LEAST_QUALITY
+    is_known = [
+        state.nervousness is not None and state.quality >= LEAST_QUALITY for state in states
     ]
+    known = list(compress(states, is_known))
+    unknown = list(compress(states, (not one for one in is_known)))
     values = np.array([state.nervousness for state in known if state.nervousness is not None])
     top = int(values.argmax()) if values.size else 0
     return Calmness(
@@ -56,7 +57,7 @@ def sum_up_calmness(subject: str, states: Sequence[State]) -> Calmness:
         highest=float(values[top]) if values.size else 0.0,
         highest_at=known[top].at if values.size else 0,
         signals=_known_signals(known or states),
-        reasons=tuple(_reasons(states)),
+        reasons=tuple(_reasons(unknown)),
     )
 
 

@@ -212,8 +212,8 @@ def _describe_person(found: Calmness, session: SessionSeries) -> str:
     simulated = " The signals were simulated: no person was measured." if session.synthetic else ""
     if found.median is None:
         return (
-            f"How calm{whose}: unknown. {_list_reasons(found)}. Nervousness, {INDEX} (0 "
-            f"to 100), has a mean quality of {percent(found.quality)}; it is reported at "
+            f"How calm{whose}: unknown. {_capitalize(_list_reasons(found))}. Nervousness, {INDEX} "
+            f"(0 to 100), has a mean quality of {percent(found.quality)}; it is reported at "
             f"{percent(LEAST_QUALITY)} or more.{simulated}"
         )
     high = (
@@ -236,13 +236,13 @@ def _describe_person(found: Calmness, session: SessionSeries) -> str:
     band = name_band(found.median)
     if found.known_share < ENOUGH:
         return (
-            f"How calm{whose}: known for only {percent(found.known_share)} of the time. "
-            f"{_list_reasons(found)}. In that time, mostly {band}. "
+            f"How calm{whose}: known for only {percent(found.known_share)} of the time, and then "
+            f"mostly {band}. In the rest: {_list_reasons(found, of='it')}. "
             f"{what}{valid}{simulated}"
         )
     rest = 1 - found.known_share
     lacking = (
-        f" Not known for {percent(rest)} of the time: {_list_reasons(found, capital=False)}."
+        f" Not known for {percent(rest)} of the time: {_list_reasons(found, of='it')}."
         if rest >= 0.005
         else ""
     )
@@ -252,14 +252,17 @@ def _describe_person(found: Calmness, session: SessionSeries) -> str:
     )
 
 
-def _list_reasons(found: Calmness, *, capital: bool = True) -> str:
-    """The reasons for low quality, such as ``Baseline too short (95 % of the time)``."""
+def _list_reasons(found: Calmness, *, of: str = "the time") -> str:
+    """The reasons for low quality, such as ``baseline too short (95 % of the time)``."""
     listed = [
-        f"{_word_reason(reason)} ({percent(share)} of the time)"
+        f"{_word_reason(reason)} ({percent(share)} of {of})"
         for reason, _, share in found.reasons[:MAX_REASONS]
     ]
-    text = "; ".join(listed) or "for an unknown reason"
-    return f"{text[0].upper()}{text[1:]}" if capital else text
+    return "; ".join(listed) or "for an unknown reason"
+
+
+def _capitalize(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}"
 
 
 def _word_reason(reason: str) -> str:

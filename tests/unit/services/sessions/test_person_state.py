@@ -29,7 +29,7 @@ def test_only_what_is_of_a_sufficient_quality_counts() -> None:
     assert found.quality == (0.1 + 0.5 + 0.9 + 1) / 4
     assert found.signals == {"heart"}
     assert found.reasons == (
-        ("no skin signal", ("skin",), 1.0), ("old", ("heart",), 0.75),
+        ("old", ("heart",), 1.0), ("no skin signal", ("skin",), 1.0),
     )  # fmt: skip
 
 

@@ -71,12 +71,12 @@ def states(*qualities: float, reason: str = "the baseline is young") -> SessionS
 def test_what_is_known_for_a_part_of_the_time_is_told_as_such() -> None:
     (mostly,) = describe(states(*[0.2] * 2, *[1.0] * 8))
     assert mostly.startswith("How calm anna was: mostly a little tense. Nervousness, ")
-    assert "Not known for 20 % of the time: baseline too short (20 % of the time)." in mostly
+    assert "Not known for 20 % of the time: baseline too short (100 % of it)." in mostly
     assert "in 82 of 100 cases" in mostly
     (hardly,) = describe(states(*[0.2] * 8, *[1.0] * 2))
     assert hardly.startswith(
-        "How calm anna was: known for only 20 % of the time. Baseline too short (80 % of the "
-        "time). In that time, mostly a little tense."
+        "How calm anna was: known for only 20 % of the time, and then mostly a little tense. In "
+        "the rest: baseline too short (100 % of it). Nervousness"
     )
 
 
