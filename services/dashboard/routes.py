@@ -108,14 +108,15 @@ def add_tables(app: FastAPI, state: AppState) -> None:
 
 
 def add_reports(app: FastAPI, state: AppState) -> None:
-    """Serve a session's report, which is generated if there is none."""
+    """Serve a session's report, which is generated if there is none, or the session has changed."""
 
     @app.get("/report/{name}")
     async def report(request: Request, name: str) -> Response:
         visitor = visitor_of(request.scope)
         try:
             path = state.sessions.find(name) / REPORT
-            if visitor.may_operate and not path.exists():
+            is_current = path.is_symlink() or state.sessions.has_current_report(name)
+            if visitor.may_operate and not is_current:
                 await make_report(DashboardActions(state, visitor), state, name)
         except AffectlineError as error:
             return PlainTextResponse(str(error), 404)

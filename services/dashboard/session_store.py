@@ -114,6 +114,16 @@ class SessionStore:
             return "generating"
         return "ready" if (self.folder / name / REPORT).is_file() else ""
 
+    def has_current_report(self, name: str) -> bool:
+        """Whether a session has a report that is no older than what it is made of."""
+        folder = self.folder / name
+        try:
+            made_at = (folder / REPORT).stat().st_mtime_ns
+            sources = [folder / RECORDING, *folder.glob("*.csv"), *folder.glob("*.json")]
+            return all(one.stat().st_mtime_ns <= made_at for one in sources if one.exists())
+        except OSError:
+            return False
+
     def generate_report(self, name: str) -> None:
         """Start a process that writes the report.
 

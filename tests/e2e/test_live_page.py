@@ -13,6 +13,9 @@ import httpx
 import pytest
 import yaml
 
+from affectline.common.runtime.sockets import publish_once
+from affectline.common.settings.hub import HubSettings
+from affectline.common.wire.messages import Marker, Packet
 from tests.axe import find_violations
 from tests.browsers import chromium, free_web_port, open_page, screenshot
 from tests.pipelines import Pipeline, run
@@ -101,6 +104,20 @@ def live(clips: Path, browser: Any, tmp_path_factory: pytest.TempPathFactory) ->
 
 def wait_for_curves(page: Any) -> None:
     page.wait_for_function("(document.querySelector('.af-chart')?.dataset.rows ?? 0) >= 5")
+
+
+def test_a_marker_with_a_wrong_time_leaves_the_curves(browser: Any, live: Live) -> None:
+    in_an_hour = time.time_ns() + 3600 * 10**9
+    marker = Packet(Marker(session="s", at=in_an_hour, label="wrong", source="tool"))
+    host, _, port = live.hub.partition(":")
+    with open_page(browser, live.url) as page:
+        wait_for_curves(page)
+        assert publish_once(HubSettings(host=host, port=int(port)), marker)
+        page.get_by_text("wrong").first.wait_for(state="attached")
+        page.wait_for_timeout(2500)  # it is drawn anew every second
+        wait_for_curves(page)
+        page.reload()
+        wait_for_curves(page)
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -13,6 +13,14 @@ const LEAST_MS = 10_000; // minimum length of the time axis
 const BELOW = 88; // pixels below the chart, for the legend
 const NARROW = 1100; // on screens narrower than this, in pixels, the curves are below the video
 
+// Where the time axis ends: at the latest value, unless it is far beyond most others, because the
+// clock of its sensor is wrong. Markers do not count: a tool may be wrong about the time as well.
+function endOf(ends) {
+  const ordered = [...ends].sort((a, b) => a - b);
+  const middle = ordered[Math.floor((ordered.length - 1) / 2)];
+  return Math.max(...ordered.filter((end) => end <= middle + KEPT_MS));
+}
+
 export default {
   template: `
     <div class="af-curves">
@@ -155,8 +163,7 @@ export default {
     },
     async draw() {
       if (document.hidden) return;
-      const ends = Object.values(this.curves).map(({ points }) => points.at(-1)[0]);
-      const end = Math.max(...ends, ...this.markers.slice(-1).map(({ at }) => at));
+      const end = endOf(Object.values(this.curves).map(({ points }) => points.at(-1)[0]));
       if (!Number.isFinite(end)) return;
       this.forgetBefore(end - KEPT_MS);
       const firsts = Object.values(this.curves).map(({ points }) => points[0][0]);
@@ -170,7 +177,7 @@ export default {
       this.height = layout.height;
       this.flags = [];
       if (!layout.rows.length) return;
-      const markers = this.markers.filter(({ at }) => at >= begin);
+      const markers = this.markers.filter(({ at }) => at >= begin && at <= end);
       this.shownMarkers = markers.length;
       await this.$nextTick();
       const width = this.$refs.chart.clientWidth;

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from affectline.common.errors import AffectlineError
+from affectline.common.recording.reader import FILE
 from affectline.common.recording.writer import SessionWriter
 from affectline.common.wire import codec
 from affectline.services.dashboard.session_store import SessionStore
@@ -71,6 +72,20 @@ def test_sessions_are_listed_with_their_consent(tmp_path: Path) -> None:
     (tmp_path / "one" / "report.html").write_text("x")
     assert store.list_sessions()[0]["report"] == "ready"
     assert SessionStore(tmp_path / "none").list_sessions() == []
+
+
+@pytest.mark.parametrize("name", [FILE, "edits.json", "emotions.csv"])
+def test_a_report_is_current_until_the_session_changes(tmp_path: Path, name: str) -> None:
+    store = SessionStore(tmp_path)
+    folder = make(tmp_path, "one")
+    assert not store.has_current_report("one")
+    (folder / "report.html").write_text("x")
+    (folder / "film.mp4").write_text("a product as well")
+    assert store.has_current_report("one")
+    later = (folder / "report.html").stat().st_mtime_ns + 1
+    (folder / name).touch()
+    os.utime(folder / name, ns=(later, later))
+    assert not store.has_current_report("one")
 
 
 def test_only_what_nobody_uses_is_deleted(tmp_path: Path) -> None:
