@@ -5,8 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from affectline.common import extras
+from affectline.services.cli.main import import_command
 from affectline.training.cli import evaluate
 from affectline.training.cli import main as cli
 from affectline.training.data import dataset
@@ -175,3 +177,32 @@ def test_a_missing_extra_is_named(
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith(f"affectline-train: affectline-train {command} needs tensorflow, ")
     assert f"pip install 'affectline[{extra}]'" in line
+
+
+@pytest.mark.parametrize(
+    ("command", "called"),
+    [("evaluate", "evaluate --out"), ("robustness", "robustness"), ("reproduce", "reproduce")],
+)
+def test_what_draws_asks_for_matplotlib_before_any_work(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    command: str,
+    called: str,
+) -> None:
+    monkeypatch.setattr(extras, "find_spec", lambda name: None if name == "matplotlib" else name)
+    arguments = ["--data", "none.csv", "--out", str(tmp_path / "out")]
+    assert run(monkeypatch, command, *arguments) == 1
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith(f"affectline-train: affectline-train {called} needs matplotlib, not")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_main_program_leaves_it_to_each_command_what_it_needs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    called: list[list[str]] = []
+    monkeypatch.setattr(extras, "find_spec", lambda package: None)
+    monkeypatch.setattr(os, "execv", lambda _, command: called.append(command))
+    CliRunner().invoke(import_command("train"), ["evaluate", "--help"], catch_exceptions=False)
+    assert called == [[sys.executable, "-m", "affectline.training", "evaluate", "--help"]]
