@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from affectline.common import extras
+from affectline.common.model.network_manifest import NETWORKS
 from affectline.services.cli.main import import_command
 from affectline.training.cli import evaluate
 from affectline.training.cli import main as cli
@@ -61,6 +61,23 @@ def test_help_has_an_example(
         (["fit", "--data", "none.csv", "--resume"], "--resume needs the run folder"),
         (["evaluate", "--data", "none.csv", "--artifact", "nowhere"], "no model at nowhere"),
         (["export", "nowhere", "--data", "none.csv", "--out", "new"], "nowhere is not a finished"),
+        (["average", "a", "b", "--data", "none.csv", "--out", "new"], "a is not a finished run"),
+        (
+            ["average", "a", "b", "./a", "--data", "none.csv", "--out", "new"],
+            "the model a is named twice",
+        ),
+        *(
+            (
+                [*command, "--data", "none.csv"],
+                f"{NETWORKS / 'iris'} is not an emotion model: its manifest.json has no labels",
+            )
+            for command in (
+                ["evaluate", "--artifact", str(NETWORKS / "iris")],
+                ["fit", "--start", str(NETWORKS / "iris")],
+                ["robustness", "--artifact", str(NETWORKS / "iris"), "--out", "new"],
+                ["average", str(NETWORKS / "iris"), "a", "--out", "new"],
+            )
+        ),
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_no_folder(
@@ -204,5 +221,5 @@ def test_the_main_program_leaves_it_to_each_command_what_it_needs(
     called: list[list[str]] = []
     monkeypatch.setattr(extras, "find_spec", lambda package: None)
     monkeypatch.setattr(os, "execv", lambda _, command: called.append(command))
-    CliRunner().invoke(import_command("train"), ["evaluate", "--help"], catch_exceptions=False)
+    import_command("train").main(["evaluate", "--help"], standalone_mode=False)
     assert called == [[sys.executable, "-m", "affectline.training", "evaluate", "--help"]]

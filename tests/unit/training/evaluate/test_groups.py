@@ -297,7 +297,7 @@ def test_the_table_of_groups_fits_eighty_columns(
     ("lines", "arguments", "complaint"),
     [
         ((), (), "--groups {manifest}: cannot read the file (No such"),
-        (("age,light", "old,dark"), (), "--groups {manifest}: the file has no column that names"),
+        (("age,light", "old,dark"), (), "--groups {manifest}: has no column that names"),
         (("row,age", "1,old"), ("--by", "nosuch"), "--by nosuch: {manifest} has no such column"),
     ],
 )
