@@ -1,5 +1,6 @@
 import errno
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -65,6 +66,10 @@ def test_help_has_an_example(
         (
             ["average", "a", "b", "./a", "--data", "none.csv", "--out", "new"],
             "the model a is named twice",
+        ),
+        (
+            ["robustness", "--data", "none.csv", "--artifact", "models/mine"],
+            "--artifact models/mine needs a folder for its page",
         ),
         *(
             (
@@ -223,3 +228,39 @@ def test_the_main_program_leaves_it_to_each_command_what_it_needs(
     monkeypatch.setattr(os, "execv", lambda _, command: called.append(command))
     import_command("train").main(["evaluate", "--help"], standalone_mode=False)
     assert called == [[sys.executable, "-m", "affectline.training", "evaluate", "--help"]]
+
+
+HELP = [[], *([name] for name in ("fit", "evaluate", "average", "export", "recalibrate")),
+        ["robustness"], ["reproduce"], ["fit-votes-head"], ["data", "check"]]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", HELP, ids=" ".join)
+def test_help_names_values_in_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    assert run(monkeypatch, *command, "--help") == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith(" ".join(["Usage: affectline-train", *command]))
+    assert not re.findall(r"<(?:path|str|int|float|list)|\[str\]|\[Path\]", shown), shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ("evaluate", "--data", "x", "--split", "foo"),
+            "Invalid value for '--split': 'foo' is not one of 'Training', 'PublicTest', "
+            "'PrivateTest', 'Test' (got 'foo'). Try affectline-train --help",
+        ),
+        (("fit",), "Missing option '--data'. Try affectline-train --help"),
+        (("foo",), "No such command 'foo'. Try affectline-train --help"),
+    ],
+)
+def test_wrong_usage_is_one_line_in_words(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    said: str,
+) -> None:
+    assert run(monkeypatch, *arguments) == 2
+    assert capsys.readouterr().err.strip() == f"affectline-train: {said}"
