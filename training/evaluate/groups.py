@@ -34,7 +34,7 @@ _CHUNK: Final = 100
 
 
 @dataclass(frozen=True)
-class Manifest:
+class GroupManifest:
     """A manifest, and the columns to group by."""
 
     table: NamedRows
@@ -59,7 +59,7 @@ class GroupedFaces:
     """Columns with too many values, and how many."""
 
 
-def read_manifest(path: Path, by: Sequence[str] = ()) -> Manifest:
+def read_manifest(path: Path, by: Sequence[str] = ()) -> GroupManifest:
     """Read a manifest of faces, without the data.
 
     Args:
@@ -71,11 +71,11 @@ def read_manifest(path: Path, by: Sequence[str] = ()) -> Manifest:
         AffectlineError: It cannot be read, names no faces, or has no such column.
     """
     table = read_named_rows(path, OPTION)
-    return Manifest(table, _choose_columns(path, table.columns, by))
+    return GroupManifest(table, _choose_columns(path, table.columns, by))
 
 
 def sort_faces(
-    manifest: Manifest, everything: LabelledFaces, chosen: NDArray[np.int64]
+    manifest: GroupManifest, everything: LabelledFaces, chosen: NDArray[np.int64]
 ) -> GroupedFaces:
     """Sort faces into the groups of a manifest.
 
