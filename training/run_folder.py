@@ -97,9 +97,9 @@ def open_run_folder(folder: Path, options: dict[str, Any], resume: bool) -> None
 
 
 def remove_empty_run_folder(folder: Path) -> None:
-    """Remove a run's folder if it contains nothing but the settings."""
-    if [path.name for path in folder.iterdir()] == [SETTINGS]:
-        (folder / SETTINGS).unlink()
+    """Remove a run's folder if it contains nothing, or nothing but the settings."""
+    if {path.name for path in folder.iterdir()} <= {SETTINGS}:
+        (folder / SETTINGS).unlink(missing_ok=True)
         folder.rmdir()
 
 

@@ -199,20 +199,35 @@ def load(folder: Path = DEFAULT_MODEL) -> Artifact:
     """Read the manifest of an artifact.
 
     Raises:
-        AffectlineError: The manifest is missing, invalid, or has other labels than FER2013's.
+        AffectlineError: The manifest is missing, invalid, of another kind of model, or has other
+            labels than FER2013's.
     """
-    manifest = read_manifest(
-        folder,
-        Manifest,
-        f"name a folder that contains {MANIFEST}, such as one made by affectline-train export",
-        "export the model again with this version",
-    )
+    try:
+        manifest = read_manifest(
+            folder,
+            Manifest,
+            f"name a folder that contains {MANIFEST}, such as one made by affectline-train export",
+            "export the model again with this version",
+        )
+    except AffectlineError as error:
+        if _lacks_labels(error.__cause__):
+            raise AffectlineError(
+                f"{folder} is not an emotion model: its {MANIFEST} has no labels",
+                f"name a folder made by affectline-train export, such as {DEFAULT_MODEL}",
+            ) from error
+        raise
     if manifest.labels != LABELS:
         raise AffectlineError(
             f"{folder / MANIFEST}: labels {', '.join(manifest.labels)} are not {', '.join(LABELS)}",
             "use a model trained on the seven FER2013 emotions",
         )
     return Artifact(folder, manifest)
+
+
+def _lacks_labels(error: BaseException | None) -> bool:
+    return isinstance(error, ValidationError) and any(
+        one["loc"] == ("labels",) and one["type"] == "missing" for one in error.errors()
+    )
 
 
 def to_probabilities(

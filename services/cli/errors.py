@@ -8,14 +8,8 @@ from typing import Any, NoReturn
 import typer
 
 from affectline.common.address import conceal
+from affectline.common.command_line import NoArgumentsError, UsageError, explain_usage
 from affectline.common.errors import AffectlineError, explain_import
-
-UsageError: Any = typer.BadParameter.__base__
-"""Click's class, reached through typer, which may bundle its own copy of click."""
-NoArgumentsError: Any = next(
-    (one for one in UsageError.__subclasses__() if one.__name__ == "NoArgsIsHelpError"), ()
-)
-"""Likewise: a command group was called without a command. Older versions print the help."""
 
 
 def run_and_exit(command: Callable[[], Any]) -> NoReturn:
@@ -33,7 +27,7 @@ def run_and_exit(command: Callable[[], Any]) -> NoReturn:
         sys.stderr.write(f"{error.format_message()}\n")  # the whole help
         sys.exit(2)
     except UsageError as error:
-        _exit_with_error(f"{_explain(error)} Try affectline --help", 2)
+        _exit_with_error(f"{explain_usage(error)} Try affectline --help", 2)
     except (typer.Abort, KeyboardInterrupt):
         _exit_with_error("stopped by Ctrl-C", 130)
     except _validation_errors() as error:
@@ -56,15 +50,6 @@ def _explain_settings(error: Any) -> str:
     from affectline.common.settings.model import explain
 
     return explain(error)
-
-
-def _explain(error: Any) -> str:
-    """Describe a usage error in one line, with the given value if it is known."""
-    text = str(error.format_message()).replace("Value error, ", "")
-    details = getattr(error.__cause__, "errors", None)
-    value = f" (got {details()[0]['input']!r})" if details else ""
-    said = f"{text.rstrip('.')}{value}"
-    return said if said.endswith("?") else f"{said}."
 
 
 def _exit_with_error(text: str, code: int) -> NoReturn:

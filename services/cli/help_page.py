@@ -3,8 +3,7 @@
 import textwrap
 from copy import copy
 from importlib import import_module
-from pathlib import Path
-from typing import Any, Final, Literal, get_args, get_origin
+from typing import Any, Final
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -57,8 +56,6 @@ GROUPS: Final[dict[str, dict[str, str]]] = {
     },
 }
 """The commands by what people want, each with its line in the help."""
-WIDEST: Final = 120
-"""Columns that a help text fills at most, where the terminal has them."""
 HELP_ALL: Final = "--help-all"
 ASKED: Final = "affectline.arguments"
 LEFT_OUT: Final = "affectline.left_out"
@@ -70,7 +67,6 @@ RARE: Final = frozenset({
     "task", "topics", "trace",
 })  # fmt: skip
 """Options that ``--help`` of a command with many options only names."""
-PLAIN_NAMES: Final = {Path: "PATH", str: "TEXT", int: "N", float: "NUMBER"}
 
 
 class GroupedCommands(TyperGroup):
@@ -129,42 +125,6 @@ def _hide(parameter: Any) -> Any:
     hidden = copy(parameter)
     hidden.hidden = True
     return hidden
-
-
-def name_values(command: Any) -> Any:
-    """Give the values of all options and arguments plain names in the help; returns the command.
-
-    Args:
-        command: A command or group, as typer has made it.
-    """
-    command.context_settings.setdefault("max_content_width", WIDEST)
-    for parameter in command.params:
-        name_value(parameter)
-    if not isinstance(command, GroupedCommands):  # it imports its commands when they are called
-        for child in getattr(command, "commands", {}).values():
-            name_values(child)
-    return command
-
-
-def name_value(parameter: Any) -> None:
-    """Give the value of an option or argument a plain name."""
-    # Older versions of typer have no descriptors, and plain names by themselves
-    described = getattr(parameter, "type_descriptor", None)
-    if described is None or getattr(parameter, "is_flag", False):
-        return
-    is_argument = parameter.param_type_name == "argument"
-    if parameter.metavar is None:
-        kind = described.annotation
-        parameter.metavar = parameter.name.upper() if is_argument else _value_name(kind)
-    if is_argument:
-        parameter.display_type_rich = lambda **_: ""  # its name says enough
-
-
-def _value_name(annotation: Any) -> str | None:
-    if get_origin(annotation) is Literal:
-        return "|".join(map(str, get_args(annotation)))
-    kind = next(iter(get_args(annotation)), annotation)  # of list[str]
-    return PLAIN_NAMES.get(kind)
 
 
 def print_version(requested: bool) -> None:

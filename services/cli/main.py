@@ -12,8 +12,9 @@ from typing import Annotated, Any, Final, NamedTuple
 import typer
 import typer.main
 
+from affectline.common.command_line import name_values
 from affectline.services.cli.errors import run_and_exit
-from affectline.services.cli.help_page import GroupedCommands, name_values, print_version
+from affectline.services.cli.help_page import GroupedCommands, print_version
 
 
 class CommandHome(NamedTuple):

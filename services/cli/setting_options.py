@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from affectline.common.command_line import name_value
 from affectline.common.errors import AffectlineError
 from affectline.common.registry import FamilySettings, documented_fields
 from affectline.services.cli.help_page import (
@@ -23,7 +24,6 @@ from affectline.services.cli.help_page import (
     HELP_ALL,
     LEFT_OUT,
     BriefCommand,
-    name_value,
 )
 
 GIVEN: Final = "affectline.given_settings"

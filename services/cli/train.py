@@ -6,8 +6,6 @@ from typing import Any, Final
 
 import typer
 
-from affectline.common.extras import require_extra
-
 PASSED_ON: Final[dict[str, Any]] = {
     "allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": [],
 }  # fmt: skip
@@ -19,6 +17,5 @@ def train(context: typer.Context) -> None:
 
     Example: affectline train fit --help
     """
-    require_extra("affectline train", "training", "tensorflow", "pandas")
     command = [sys.executable, "-m", "affectline.training", *context.args]
     os.execv(sys.executable, command)  # noqa: S606 - ourselves

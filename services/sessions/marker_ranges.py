@@ -24,14 +24,20 @@ def parse_range(option: str, text: str) -> MarkerRange:
         text: What was given.
 
     Raises:
-        AffectlineError: The text has another form.
+        AffectlineError: The text has another form, or ends before it begins.
     """
     begin, dots, end = text.partition("..")
     if not dots or not begin.strip() or not end.strip():
         raise AffectlineError(
             f"{option} {text}: not FROM..TO", "times or labels of markers: 0s..60s, rest..drive"
         )
-    return MarkerRange(_edge(begin.strip()), _edge(end.strip()))
+    first, last = _edge(begin.strip()), _edge(end.strip())
+    if isinstance(first, float) and isinstance(last, float) and last <= first:
+        raise AffectlineError(
+            f"{option} {text}: it ends at {last:g} s but begins at {first:g} s",
+            "name the earlier time first, as in 0s..60s",
+        )
+    return MarkerRange(first, last)
 
 
 def _edge(text: str) -> float | str:

@@ -1,8 +1,9 @@
 """Reads a lab's own sessions: what the estimator saw, with labels from markers and annotations."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from affectline.services.fusion.feature_settings import FeatureSettings
 from affectline.services.fusion.stage import CALIBRATE, convert_unit
 from affectline.services.fusion.stress_model import Evidence, StressModel
 from affectline.services.fusion.subject import SubjectState
-from affectline.services.sessions.edits import read_edits
+from affectline.services.sessions.edits import SessionEdits, read_edits
 from affectline.services.sessions.marker_ranges import (
     MarkerRange,
     find_labelled,
@@ -32,34 +33,61 @@ NO_STATES: Final = FusionSettings(rate=0.001, face_weight=0)
 
 
 @dataclass(frozen=True)
-class LabelledSession:
-    """A session's messages for the estimator, and which of its seconds are labelled."""
+class RecordedSession:
+    """A session's messages for the estimator, and what its parts can be named by."""
 
-    name: str
+    folder: Path
     participant: str
+    """Empty if it was recorded without one."""
     packets: tuple[Packet, ...]
     """Samples, results and markers, in order of time."""
     begin: int
     """Zero of its time line, in ns since the Unix epoch."""
+    end_s: float
+    markers: tuple[tuple[float, str], ...]
+    """Time in s and label, without those that begin a calibration."""
+    edits: SessionEdits
+
+    @property
+    def person(self) -> str:
+        """Who is taken to have been recorded: the participant, else a person of its own."""
+        return self.participant or session_name(self.folder)
+
+    def is_copy_of(self, other: "RecordedSession") -> bool:
+        """Whether most of what was measured in the shorter session is in the other one, too."""
+        mine, theirs = self._measurements, other._measurements
+        return 2 * len(mine & theirs) > min(len(mine), len(theirs))
+
+    @cached_property
+    def _measurements(self) -> frozenset[int]:
+        found = set()
+        for message in (packet.message for packet in self.packets):
+            if isinstance(message, Samples):
+                found.add(hash((message.at, message.signal, message.values)))
+            elif isinstance(message, Emotion) and message.faces:
+                shares = tuple(face.probabilities for face in message.faces)
+                found.add(hash((message.captured_at, shares)))
+        return frozenset(found)
+
+
+@dataclass(frozen=True)
+class LabelledSession:
+    """A session, and which of its seconds are labelled."""
+
+    recorded: RecordedSession
     seconds: tuple[int, ...]
-    """The labelled seconds, counted from ``begin``."""
+    """The labelled seconds, counted from its begin."""
     labels: tuple[bool, ...]
     """True in seconds of stress."""
 
 
-def read_session(folder: Path, stress: Sequence[str], rest: Sequence[str]) -> LabelledSession:
+def read_session(folder: Path) -> RecordedSession:
     """Read a session.
 
-    Args:
-        folder: Session folder.
-        stress: Names of parts under stress: the label of annotations or markers, or ``FROM..TO``.
-        rest: The same of parts at rest.
-
     Raises:
-        AffectlineError: The session cannot be read, or has no labelled second.
+        AffectlineError: It cannot be read, or is empty.
     """
     recording = open_recording(folder, lambda *_: None)
-    edits = read_edits(session_folder(folder))
     kept = (Emotion, Samples, Marker)
     packets: list[Packet] = []
     begin = recording.session_start
@@ -77,44 +105,113 @@ def read_session(folder: Path, stress: Sequence[str], rest: Sequence[str]) -> La
         for message in (packet.message for packet in packets)
         if isinstance(message, Marker) and message.label != CALIBRATE
     )
-    annotations = [(one.begin_s, one.end_s, one.label) for one in edits.annotations]
+    study: dict[str, Any] = recording.about.get("study") or {}
     end_s = (_time(packets[-1].message) - begin) / SECOND
-    calm = _find_parts(rest, "--rest", markers, annotations, end_s)
-    tense = _find_parts(stress, "--stress", markers, annotations, end_s)
+    return RecordedSession(
+        folder, str(study.get("participant") or ""), tuple(packets), begin, end_s, tuple(markers),
+        read_edits(session_folder(folder)),
+    )  # fmt: skip
+
+
+def parse_parts(
+    option: str, names: Sequence[str], sessions: Sequence[RecordedSession]
+) -> list[MarkerRange | str]:
+    """Return what names stand for: ranges, and labels of annotations or markers.
+
+    Args:
+        option: The option that they were given to, for the error.
+        names: A label, or ``FROM..TO``.
+        sessions: All sessions.
+
+    Raises:
+        AffectlineError: A name is neither a range, nor a label that some session has.
+    """
+    markers = {label for session in sessions for _, label in session.markers}
+    labels = markers | {one.label for session in sessions for one in session.edits.annotations}
+    parts: list[MarkerRange | str] = []
+    for name in names:
+        if name in labels or ".." not in name:
+            _require_labels(f"{option} {name}", (name,), labels, "label")
+            parts.append(name)
+        else:
+            wanted = parse_range(option, name)
+            _require_labels(f"{option} {name}", wanted, markers, "marker")
+            parts.append(wanted)
+    return parts
+
+
+def _require_labels(
+    what: str, names: Iterable[str | float], labels: Collection[str], kind: str
+) -> None:
+    for name in names:
+        if isinstance(name, float) or name in labels:
+            continue
+        if name == CALIBRATE:
+            raise AffectlineError(
+                f"{what}: {CALIBRATE} begins the baseline that other seconds are compared with, so "
+                "it cannot be scored",
+                "mark the parts by other labels, or name them by times, as in 60s..120s",
+            )
+        raise AffectlineError(
+            f"{what}: no session has the {kind} {name}",
+            f"there are {', '.join(sorted(labels))}"
+            if labels
+            else "there are none: annotate the sessions, or name times, as in 0s..60s",
+        )
+
+
+def label_session(
+    session: RecordedSession,
+    stress: Sequence[MarkerRange | str],
+    rest: Sequence[MarkerRange | str],
+) -> LabelledSession:
+    """Find the seconds of a session that are under stress, and those at rest.
+
+    Args:
+        session: The session.
+        stress: What parts under stress are named by, as from `parse_parts`.
+        rest: The same of parts at rest.
+
+    Raises:
+        AffectlineError: It has no such second.
+    """
+    calm, tense = _find_parts(rest, session), _find_parts(stress, session)
     seconds, labels = [], []
-    for second in range(1, int(end_s) + 1):
+    for second in range(1, int(session.end_s) + 1):
         is_tense, is_calm = _holds(tense, second), _holds(calm, second)
-        if is_tense != is_calm and not _holds(edits.excluded, second):
+        if is_tense != is_calm and not _holds(session.edits.excluded, second):
             seconds.append(second)
             labels.append(is_tense)
     if not seconds:
+        there = {label for _, label in session.markers}
+        there |= {one.label for one in session.edits.annotations}
         raise AffectlineError(
-            f"{folder}: no second of {', '.join((*stress, *rest))} in it",
-            f"its markers are {', '.join(sorted({label for _, label in markers})) or 'none'}: name "
+            f"{session.folder}: no second of {', '.join(map(format_part, (*stress, *rest)))} in it",
+            f"its labels are {', '.join(sorted(there)) or 'none'}: name "
             "them by --stress and --rest, or annotate the session",
         )
-    study: dict[str, Any] = recording.about.get("study") or {}
-    name = session_name(folder)
-    participant = str(study.get("participant") or name)
-    return LabelledSession(name, participant, tuple(packets), begin, tuple(seconds), tuple(labels))
+    return LabelledSession(session, tuple(seconds), tuple(labels))
+
+
+def format_part(part: MarkerRange | str) -> str:
+    """Return what a part is named by, as it is typed."""
+    if isinstance(part, str):
+        return part
+    return "..".join(end if isinstance(end, str) else f"{end:g}s" for end in part)
 
 
 def _find_parts(
-    names: Sequence[str],
-    option: str,
-    markers: Sequence[tuple[float, str]],
-    annotations: Sequence[tuple[float, float, str]],
-    end_s: float,
+    parts: Sequence[MarkerRange | str], session: RecordedSession
 ) -> list[tuple[float, float]]:
-    """Return the parts of a session that names stand for, in s."""
+    """Return the parts of a session, in s."""
     found: list[tuple[float, float]] = []
-    for name in names:
-        found += [(begin, end) for begin, end, label in annotations if label == name]
-        if ".." in name and name not in {label for _, label in markers}:
-            wanted: MarkerRange = parse_range(option, name)
-            found += find_ranges(wanted, markers)
+    for part in parts:
+        if isinstance(part, MarkerRange):
+            found += find_ranges(part, session.markers)
         else:
-            found += find_labelled(name, markers, end_s)
+            found += [(one.begin_s, one.end_s) for one in session.edits.annotations
+                      if one.label == part]  # fmt: skip
+            found += find_labelled(part, session.markers, session.end_s)
     return found
 
 
@@ -137,20 +234,21 @@ def collect_session(session: LabelledSession, settings: FeatureSettings) -> Labe
 
     The signals are those of the subject with most samples, the face is the largest of each frame.
     """
+    recorded = session.recorded
     person = SubjectState(
-        session.participant, NO_STATES, StressModel(0.0, {}, settings), session.begin
+        recorded.person, NO_STATES, StressModel(0.0, {}, settings), recorded.begin
     )
-    subject = _main_subject(session.packets)
-    waiting: Iterator[Packet] = iter(session.packets)
+    subject = _main_subject(recorded.packets)
+    waiting: Iterator[Packet] = iter(recorded.packets)
     pending = next(waiting, None)
     evidence: list[dict[str, Evidence]] = []
     for second in session.seconds:
-        now = session.begin + second * SECOND
+        now = recorded.begin + second * SECOND
         while pending is not None and _time(pending.message) <= now:
             _add(person, pending.message, subject)
             pending = next(waiting, None)
         evidence.append(person.evidence(now))
-    return LabelledEvidence(session.participant, tuple(evidence), np.array(session.labels, bool))
+    return LabelledEvidence(recorded.person, tuple(evidence), np.array(session.labels, bool))
 
 
 def _main_subject(packets: Iterable[Packet]) -> str | None:

@@ -27,8 +27,11 @@ from affectline.services.validation.nested import (
 )
 from affectline.services.validation.session_reader import (
     LabelledSession,
+    RecordedSession,
     collect_session,
     join,
+    label_session,
+    parse_parts,
     read_session,
 )
 
@@ -139,19 +142,21 @@ def validate(
         progress: Called with the number of people done and the total.
 
     Raises:
-        AffectlineError: There are too few people with seconds of both kinds.
+        AffectlineError: A name is wrong, or there are too few people with seconds of both kinds.
     """
     notes: list[str] = []
-    sessions = list(_read_all(folders, stress, rest, notes))
+    sessions = _label_all(_read_all(folders, notes), stress, rest, notes)
     by_person: dict[str, list[LabelledSession]] = {}
     for session in sessions:
-        by_person.setdefault(session.participant, []).append(session)
+        by_person.setdefault(session.recorded.person, []).append(session)
     everybody: list[Evidence] = []
     for name, own in by_person.items():
         labels = [label for session in own for label in session.labels]
         if all(labels) or not any(labels):
-            kind = "stress" if any(labels) else "rest"
-            notes.append(f"{name}: left out, all labelled seconds are {kind}")
+            kind, other = ("stress", rest) if any(labels) else ("rest", stress)
+            notes.append(
+                f"{name}: left out, all labelled seconds are {kind}, none of {', '.join(other)}"
+            )
             continue
         everybody.append(
             {
@@ -162,8 +167,9 @@ def validate(
     if len(everybody) < MIN_PEOPLE:
         raise AffectlineError(
             f"{len(everybody)} people with seconds of stress and of rest are too few: nothing can "
-            f"be fitted without the one who is scored ({'; '.join(notes) or 'nobody left out'})",
+            "be fitted without the one who is scored",
             f"record {MIN_PEOPLE} people or more, {VERDICT_PEOPLE} for a verdict about the face",
+            tuple(notes),
         )
     thinned = [thin(person) for person in everybody]
     plain = [next(iter(person.values())) for person in everybody]
@@ -210,14 +216,45 @@ def _has(people: Iterable[LabelledEvidence], measures: Sequence[str]) -> bool:
     )
 
 
-def _read_all(
-    folders: Iterable[Path], stress: Sequence[str], rest: Sequence[str], notes: list[str]
-) -> Iterable[LabelledSession]:
+def _read_all(folders: Iterable[Path], notes: list[str]) -> list[RecordedSession]:
+    """Read sessions; those that cannot be read, and copies of others, are left out with a note."""
+    sessions: list[RecordedSession] = []
     for folder in folders:
         try:
-            yield read_session(folder, stress, rest)
+            session = read_session(folder)
         except AffectlineError as error:
             notes.append(f"left out: {error}")
+            continue
+        original = next((one for one in sessions if session.is_copy_of(one)), None)
+        if original is None:
+            sessions.append(session)
+        else:
+            notes.append(f"left out: {folder}: a copy, with the measurements of {original.folder}")
+    return sessions
+
+
+def _label_all(
+    sessions: Sequence[RecordedSession], stress: Sequence[str], rest: Sequence[str],
+    notes: list[str],
+) -> list[LabelledSession]:  # fmt: skip
+    """Find the labelled seconds of sessions; those without any are left out with a note."""
+    if not sessions:
+        return []
+    tense, calm = parse_parts("--stress", stress, sessions), parse_parts("--rest", rest, sessions)
+    found: list[LabelledSession] = []
+    for session in sessions:
+        try:
+            found.append(label_session(session, tense, calm))
+        except AffectlineError as error:
+            notes.append(f"left out: {error}")
+    unnamed = [one.recorded.person for one in found if not one.recorded.participant]
+    if unnamed:
+        notes.append(
+            "without a participant, and each counted as a person of its own: "
+            f"{', '.join(unnamed)}. If two are of one person, who is scored is also in the fit, "
+            "and the figures are too good: record with --participant"
+        )
+    return found
 
 
 def measure_gain(

@@ -31,15 +31,16 @@ def draw_growth(results: Results) -> str:
                 [_line(growth, "streams", "rss_mb"), _line(growth, "streams", "pss_mb")],
             ),
             Panel(
-                "CPU, ms a frame, by faces in it", "faces of 1280x720",
+                "CPU, ms a frame, by faces in it", "faces in a frame of 1280x720",
                 [_line(growth, "faces", name) for name in _BY_FACES],
             ),
             Panel(
                 "CPU, ms a frame, by its size", "megapixels",
                 [_line(growth, "sizes", name) for name in ("cpu_ms", "capture_ms", "detector_ms")],
+                name_x="{:.1f}".format,
             ),
-            Panel("Memory, MB, by length of film", "minutes (logarithmic)",
-                  [_line(growth, "lengths", "rss_mb")], is_log=True),
+            Panel("Memory, MB, by length of film", "length of the film (logarithmic)",
+                  [_line(growth, "lengths", "rss_mb")], is_log=True, name_x=name_length),
             Panel("List of sessions, s", "sessions (logarithmic)",
                   [_line(growth, "sessions", "seconds")], is_log=True),
         ]
@@ -52,6 +53,13 @@ _NAMES: Final = {
     "capture_ms": "capture", "p50_ms": "p50", "p99_ms": "p99", "rss_mb": "RSS", "pss_mb": "PSS",
     "seconds": "wall time",
 }  # fmt: skip
+
+
+def name_length(minutes: float) -> str:
+    """The length of a film with its unit."""
+    if minutes < 1:
+        return f"{60 * minutes:.0f} s"
+    return f"{minutes:g} min" if minutes < 60 else f"{minutes / 60:.3g} h"
 
 
 def _line(growth: Growth, of: str, name: str) -> Line:

@@ -1,5 +1,6 @@
 """The figures of earlier runs of ``make bench``: one entry for each, in a file that grows."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -66,9 +67,12 @@ def add_entry(entries: Sequence[HistoryEntry], entry: HistoryEntry) -> list[Hist
 
 
 def draw_history(entries: Sequence[HistoryEntry]) -> str:
-    """Draw figures over commits: ratios of all machines together, others by kind of machine."""
+    """Draw figures over commits: ratios of all machines together, others by kind of machine.
+
+    The latter are of that machine's commits alone, and only where it had two runs or more.
+    """
     shown = list(entries)[-SHOWN:]
-    names = [one.commit.split(" ")[0] for one in shown]
+    names = [_commit(one) for one in shown]
     kinds = list(dict.fromkeys(one.machine for one in shown))
     ratios = [
         _line(shown, key, kind, name, number)
@@ -78,15 +82,25 @@ def draw_history(entries: Sequence[HistoryEntry]) -> str:
     panels = [Panel("Ratios, all machines", "commit", ratios, x_names=names)]
     for number, kind in enumerate(kinds):
         for key, name in ABSOLUTE:
-            line = _line(shown, key, kind, kind, number + len(RATIOS))
-            panels.append(Panel(f"{name}: machine {number + 1}", "commit", [line], x_names=names))
+            own = [one for one in shown if one.machine == kind and key in one.figures]
+            line = _line(own, key, kind, kind, number + len(RATIOS))
+            title, names = f"{name}: machine {number + 1}", [_commit(one) for one in own]
+            if len(own) > 1:
+                panels.append(Panel(title, "commit", [line], x_names=names))
     return draw_panels(panels, columns=3)
 
 
 def describe_machines(entries: Sequence[HistoryEntry]) -> str:
     """The kinds of machines in the chart, by the numbers that they have there."""
-    kinds = dict.fromkeys(one.machine for one in list(entries)[-SHOWN:])
-    return "; ".join(f"machine {number}: {kind}" for number, kind in enumerate(kinds, start=1))
+    runs = Counter(one.machine for one in list(entries)[-SHOWN:])
+    return "; ".join(
+        f"machine {number}: {kind}" + (" (one run, shown in the ratios only)" if count < 2 else "")
+        for number, (kind, count) in enumerate(runs.items(), start=1)
+    )
+
+
+def _commit(entry: HistoryEntry) -> str:
+    return entry.commit.split(" ")[0]
 
 
 def _line(entries: Sequence[HistoryEntry], key: str, kind: str, name: str, colour: int) -> Line:

@@ -1,7 +1,7 @@
 """Charts of several panels, each with a few lines, as SVG."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from typing import Final, NamedTuple
 
@@ -33,6 +33,11 @@ class Line(NamedTuple):
     """Where points prove little: they are hollow."""
 
 
+def format_number(x: float) -> str:
+    """A number on an axis, with three digits or more."""
+    return f"{x:.0f}" if x >= 100 else f"{x:.3g}"
+
+
 class Panel(NamedTuple):
     """One diagram; the y axis begins at 0."""
 
@@ -45,6 +50,8 @@ class Panel(NamedTuple):
     """Whether the x axis is logarithmic."""
     x_names: Sequence[str] = ()
     """Names of the places 0, 1, ... on the x axis; empty: it has numbers."""
+    name_x: Callable[[float], str] = format_number
+    """What a number on the x axis is called."""
 
 
 class _Scale(NamedTuple):
@@ -132,9 +139,10 @@ def _draw_axes(
         yield _text(left - 6, y + 4, f"{tick:g}", anchor="end")
     bottom, last = scale.y(0), -math.inf
     places = [(scale.x(float(at)), name) for at, name in enumerate(panel.x_names)] or [
-        (scale.x(x), f"{x:.0f}" if x >= 100 else f"{x:.3g}") for x in xs
+        (scale.x(x), panel.name_x(x)) for x in xs
     ]
     for x, name in places:
+        yield f'<path d="M{x:.1f} {bottom:.1f}v4" stroke="{_INK}"/>'
         if x - last >= _LETTER * (len(name) + 1):
             yield _text(x, bottom + 15, name, anchor="middle")
             last = x

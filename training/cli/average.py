@@ -1,9 +1,11 @@
 """``affectline-train average``."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.progress import Progress
 
 from affectline.common.errors import AffectlineError
 from affectline.common.extras import require_extra
@@ -39,18 +41,33 @@ def average(
             f"an average needs two models or more, not only {models[0]}",
             "train others from the same --start with another --seed",
         )
-    with show_progress() as progress:
-        with silence_output():
-            from affectline.training.fit.average import average_models, read_model
-        opened = [read_model(model) for model in models]
-        sides = sorted({each.record["settings"].get("image_size", FER_SIZE) for each in opened})
-        if len(sides) > 1:
-            raise AffectlineError(
-                f"the models are for pictures of {' and '.join(map(str, sides))} pixels",
-                "average models of one --image-size",
-            )
-        faces = read_data(data, progress, size=sides[0], votes=votes)
-        run_folder.claim_run_folder(out)
-        run = average_models(opened, faces, out, progress)
+    for place, model in enumerate(models):
+        if model.resolve() in [other.resolve() for other in models[:place]]:
+            raise AffectlineError(f"the model {model} is named twice", "name each model once")
+    run_folder.claim_run_folder(out)
+    try:
+        with show_progress() as progress:
+            run = average_runs(models, data, votes, out, progress)
+    except BaseException:
+        run_folder.remove_empty_run_folder(out)
+        raise
     output.print(f"{out}: mean of {', '.join(run['averaged'])}", highlight=False, soft_wrap=True)
     print_accuracy(out, run)
+
+
+def average_runs(
+    models: Sequence[Path], data: Path, votes: Path | None, out: Path, progress: Progress
+) -> dict[str, Any]:
+    """Average models by their folders; return the content of the run's ``run.json``."""
+    with silence_output():
+        from affectline.training.fit.average import average_models, check_distinct, read_model
+    opened = [read_model(model) for model in models]
+    check_distinct(models, opened)
+    sides = sorted({each.record["settings"].get("image_size", FER_SIZE) for each in opened})
+    if len(sides) > 1:
+        raise AffectlineError(
+            f"the models are for pictures of {' and '.join(map(str, sides))} pixels",
+            "average models of one --image-size",
+        )
+    faces = read_data(data, progress, size=sides[0], votes=votes)
+    return average_models(opened, faces, out, progress)

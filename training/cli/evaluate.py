@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from affectline.common.errors import AffectlineError
+from affectline.common.extras import require_extra
 from affectline.common.labels import LABELS
 from affectline.common.model.answer import Answer, parse_answer
 from affectline.common.model.artifact import Artifact, load, to_probabilities
@@ -169,9 +170,11 @@ def measure(asked: Asked, progress: Progress) -> dict[str, Any]:
 
     asked.check()
     if asked.out is not None:
+        require_extra("affectline-train evaluate --out", "training", "matplotlib")
         from affectline.training.evaluate import report as page
 
         page.check_report_folder(asked.out)
+    manifest = None if asked.groups is None else groups.read_manifest(asked.groups, asked.by)
     split = asked.split
     if split is None and not asked.data.is_dir():
         split = Split.PRIVATE_TEST
@@ -182,6 +185,7 @@ def measure(asked: Asked, progress: Progress) -> dict[str, Any]:
     everything = read_data(asked.data, progress, size=size, votes=asked.votes)
     faces = everything if split is None else everything.select(split)
     chosen = np.flatnonzero(np.ones(len(everything)) if split is None else everything.rows(split))
+    grouped = None if manifest is None else groups.sort_faces(manifest, everything, chosen)
     if opened is None:
         judged = read_given(asked, everything, chosen)
     else:
@@ -195,11 +199,9 @@ def measure(asked: Asked, progress: Progress) -> dict[str, Any]:
         **compare_without_twins(everything, faces, split, judged),
         **compare_with_votes(asked.votes, chosen, faces.emotions, judged),
     }
-    if asked.groups is not None:
+    if grouped is not None:
         sure = "labels_only" not in figures
-        figures["groups"] = groups.report(
-            asked.groups, everything, chosen, judged.probabilities, asked.by, sure
-        )
+        figures["groups"] = groups.report(grouped, judged.probabilities, faces.emotions, sure)
     if asked.out is not None:
         page.write(asked.out, Predictions(faces, judged.probabilities), figures)
     return figures
@@ -334,35 +336,29 @@ def show_groups(figures: dict[str, Any]) -> None:
     from affectline.training.evaluate import groups
 
     for column, found in figures["columns"].items():
-        table = Table(title=Text(f"By {column}"))
-        names = ("", "faces", "accuracy", "95%", "macro F1", "95%", "calibration error", "95%")
-        for place, name in enumerate((*names, "by chance")):
-            table.add_column(name, justify="right" if place else "left")
+        table = Table(title=Text(f"By {column} (below each figure: its 95% interval)"))
+        table.add_column("")
+        for name in ("faces", "accuracy", "macro F1", "calibration\nerror", "by\nchance"):
+            table.add_column(name, justify="right", no_wrap=True)
         for group in found["groups"]:
             mark = f" (fewer than {groups.SMALL})" if group["small"] else ""
-            calibration = ("-", "-", "-")
-            if "calibration_error" in group:
-                calibration = (
-                    as_percent(group["calibration_error"]),
-                    _span(group["calibration_interval"]),
-                    as_percent(group["calibration_by_chance"]),
-                )
             table.add_row(
                 Text(group["name"] + mark),
                 str(group["rows"]),
-                as_percent(group["accuracy"]),
-                _span(group["interval"]),
-                as_percent(group["macro_f1"]),
-                _span(group["macro_f1_interval"]),
-                *calibration,
+                _with_span(group["accuracy"], group["interval"]),
+                _with_span(group["macro_f1"], group["macro_f1_interval"]),
+                _with_span(group.get("calibration_error"), group.get("calibration_interval")),
+                as_percent(group.get("calibration_by_chance")),
             )
         output.print(table)
     for sentence in groups.describe(figures):
         output.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 
-def _span(ends: list[float]) -> str:
-    return f"{100 * ends[0]:.1f} to {100 * ends[1]:.1f}"
+def _with_span(share: float | None, ends: list[float] | None) -> str:
+    """A share, and its interval in the line below."""
+    span = f"\n{100 * ends[0]:.1f} to {100 * ends[1]:.1f}" if ends else ""
+    return as_percent(share) + span
 
 
 def answer_table(answers: dict[str, Any]) -> Table:

@@ -34,8 +34,12 @@ def robustness(
         int, typer.Option(min=LEAST, help="Faces for each point of a curve, of each split.")
     ] = 700,
     out: Annotated[
-        Path, typer.Option(help="Folder for robustness.md, and for curves.json and curves.svg.")
-    ] = Path("docs"),
+        Path | None,
+        typer.Option(
+            help="Folder for robustness.md, and for curves.json and curves.svg.",
+            show_default="docs, for the served model only",
+        ),
+    ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the classifier.")] = 1,
 ) -> None:
     """Measure accuracy against blur, size, light, roll, cover, JPEG quality, yaw and pitch.
@@ -49,6 +53,11 @@ def robustness(
     Example: `affectline-train robustness --data faces/ --artifact models/first --out report`
     """
     require_extra("affectline-train robustness", "training", "matplotlib")
+    if out is None and artifact.resolve() != DEFAULT_MODEL.resolve():
+        raise AffectlineError(
+            f"--artifact {artifact} needs a folder for its page: docs has that of the served model",
+            "name one with --out",
+        )
     import numpy as np
 
     from affectline.training.evaluate.predictions import BATCH
@@ -76,7 +85,7 @@ def robustness(
             measure(everything.select(split), split, faces, classify, progress)
             for split in (Split.PUBLIC_TEST, Split.PRIVATE_TEST)
         )
-    file = page.write(out, opened.model_id_for("labels"), chosen, shown)
+    file = page.write(out or Path("docs"), opened.model_id_for("labels"), chosen, shown)
     for name, limit in page.read_limits(chosen).items():
         output.print(f"{name}: {limit.value}", markup=False, highlight=False)
     output.print(str(file), markup=False, highlight=False, soft_wrap=True)

@@ -28,6 +28,49 @@ SHOWN: Final = 60
 
 
 @dataclass(frozen=True)
+class NamedRows:
+    """A table about faces as it was read, before its faces are looked for in the data."""
+
+    path: Path
+    option: str
+    """The option that named it, for errors."""
+    columns: tuple[str, ...]
+    """Its columns other than the one that names faces, in order."""
+    key: str
+    """How it names faces: one of `KEYS`."""
+    rows: tuple[tuple[int, dict[str, str]], ...]
+    """The number of each row, from 1, and its cells by column."""
+
+    def match(self, faces: LabelledFaces) -> "RowTable":
+        """Find the faces that the rows name.
+
+        Args:
+            faces: All faces of the data, whatever their split.
+
+        Raises:
+            AffectlineError: A row names a face that is not in the data, or one that another row
+                names. The message names the row and its value.
+        """
+        locate, what = _locator(self.key, faces)
+        seen: dict[int, int] = {}
+        for row, cells in self.rows:
+            value = unescape_text(cells[self.key])
+            face = locate(value, cells)
+            where = f"{self.option} {self.path}: row {row} names the {what} {value[:SHOWN]!r}"
+            if face is None:
+                raise AffectlineError(
+                    f"{where}, which is not in the data (it has {len(faces):,} faces, from "
+                    f"{faces.sources[0][:SHOWN]!r} to {faces.sources[-1][:SHOWN]!r})",
+                    "name faces as the data does, or leave the row out",
+                )
+            if face in seen:
+                raise AffectlineError(f"{where}, as row {seen[face]} does", "name each face once")
+            seen[face] = row
+        cells_of_rows = tuple(cells for _, cells in self.rows)
+        return RowTable(self.columns, self.key, cells_of_rows, np.array(list(seen), np.int64))
+
+
+@dataclass(frozen=True)
 class RowTable:
     """A table about some of the faces."""
 
@@ -41,17 +84,15 @@ class RowTable:
     """``(N,)``: the index of the face that each row is about; each occurs once."""
 
 
-def read_table(path: Path, option: str, faces: LabelledFaces) -> RowTable:
-    """Read a table about faces.
+def read_named_rows(path: Path, option: str) -> NamedRows:
+    """Read a table about faces, without the data.
 
     Args:
         path: A CSV file, compressed or not.
         option: The option that named it, for errors.
-        faces: All faces of the data, whatever their split.
 
     Raises:
-        AffectlineError: It cannot be read, names no faces, names one that is not in the data, or
-            names one twice. The message names the row and its value.
+        AffectlineError: It cannot be read, or has no column that names faces.
     """
 
     def refuse(problem: DataProblem) -> None:
@@ -66,24 +107,8 @@ def read_table(path: Path, option: str, faces: LabelledFaces) -> RowTable:
     if key is None or (key == "usage_row" and "Usage" not in columns):
         found = ", ".join(columns)[:200]
         refuse(DataProblem("columns", f"has no column that names faces (it has {found})", FIX))
-    locate, what = _locator(str(key), faces)
-    seen: dict[int, int] = {}
-    for row, cells in rows:
-        value = unescape_text(cells[str(key)])
-        face = locate(value, cells)
-        where = f"{option} {path}: row {row} names the {what} {value[:SHOWN]!r}"
-        if face is None:
-            raise AffectlineError(
-                f"{where}, which is not in the data (it has {len(faces):,} faces, from "
-                f"{faces.sources[0][:SHOWN]!r} to {faces.sources[-1][:SHOWN]!r})",
-                "name faces as the data does, or leave the row out",
-            )
-        if face in seen:
-            raise AffectlineError(f"{where}, as row {seen[face]} does", "name each face once")
-        seen[face] = row
     there = tuple(name for name in columns if name != key)
-    cells_of_rows = tuple(cells for _, cells in rows)
-    return RowTable(there, str(key), cells_of_rows, np.array(list(seen), np.int64))
+    return NamedRows(path, option, there, str(key), tuple(rows))
 
 
 FIX: Final = (

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
 from affectline.training.data.faces import LabelledFaces
-from affectline.training.data.row_table import SHOWN, RowTable, read_table
+from affectline.training.data.row_table import SHOWN, RowTable, read_named_rows
 
 OPTION: Final = "--predictions"
 GIVEN: Final = "given"
@@ -48,7 +48,7 @@ def read_predictions(
         AffectlineError: It cannot be read, a face has no prediction or two, or a value is not a
             probability or label. The message names the row and its value.
     """
-    table = read_table(path, OPTION, everything)
+    table = read_named_rows(path, OPTION).match(everything)
     named: list[str] = [label for label in LABELS if label in table.columns]
     if len(named) < 2 and GIVEN not in table.columns:
         raise AffectlineError(

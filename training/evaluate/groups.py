@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
 from affectline.common.spreadsheet import escape_text, row_writer
 from affectline.training.data.faces import LabelledFaces
-from affectline.training.data.row_table import RowTable, read_table
+from affectline.training.data.row_table import NamedRows, read_named_rows
 from affectline.training.evaluate import metrics
 
 OPTION: Final = "--groups"
@@ -24,7 +25,7 @@ RESAMPLES: Final = 1000
 """Bootstrap resamples."""
 SEED: Final = 0
 NOT_GIVEN: Final = "(not given)"
-"""The group of empty cells."""
+"""The group of empty cells: shown, but not compared with others."""
 KNOWN: Final = ("label", "Usage", "person", "usage_row")
 """Columns that are grouped by only if they are asked for."""
 PERSON: Final = "person"
@@ -32,85 +33,138 @@ PERSON: Final = "person"
 _CHUNK: Final = 100
 
 
+@dataclass(frozen=True)
+class GroupManifest:
+    """A manifest, and the columns to group by."""
+
+    table: NamedRows
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class GroupedFaces:
+    """The faces to evaluate, sorted into groups."""
+
+    name: str
+    """The manifest's."""
+    key: str
+    """The column by which it names faces."""
+    listed: NDArray[np.bool_]
+    """``(N,)``: which of the faces to evaluate are in the manifest."""
+    people: NDArray[np.int64] | None
+    """``(M,)``: who each listed face belongs to, if the manifest says it."""
+    columns: dict[str, NDArray[np.str_]]
+    """``(M,)`` by column: the group of each listed face."""
+    left_out: dict[str, int]
+    """Columns with too many values, and how many."""
+
+
+def read_manifest(path: Path, by: Sequence[str] = ()) -> GroupManifest:
+    """Read a manifest of faces, without the data.
+
+    Args:
+        path: A CSV file that names faces as `affectline.training.data.row_table` describes. Every
+            other column defines groups.
+        by: Columns to group by; empty: all but `KNOWN`.
+
+    Raises:
+        AffectlineError: It cannot be read, names no faces, or has no such column.
+    """
+    table = read_named_rows(path, OPTION)
+    return GroupManifest(table, _choose_columns(path, table.columns, by))
+
+
+def sort_faces(
+    manifest: GroupManifest, everything: LabelledFaces, chosen: NDArray[np.int64]
+) -> GroupedFaces:
+    """Sort faces into the groups of a manifest.
+
+    Args:
+        manifest: The manifest.
+        everything: All faces of the data.
+        chosen: Indices of those to evaluate, ``(N,)``.
+
+    Raises:
+        AffectlineError: It names other faces, or has only columns with too many values. The message
+            names the row and its value.
+    """
+    path, table = manifest.table.path, manifest.table.match(everything)
+    places = np.full(len(everything), -1, np.int64)
+    places[table.faces] = np.arange(len(table.faces))
+    listed = places[chosen] >= 0
+    if not listed.any():
+        raise AffectlineError(
+            f"{OPTION} {path}: none of the {len(chosen):,} evaluated faces is in it",
+            "list the faces of these rows, or choose others with --split",
+        )
+    rows = [table.cells[place] for place in places[chosen][listed]]
+    people = None
+    if PERSON in table.columns:
+        people = np.unique([cells[PERSON] for cells in rows], return_inverse=True)[1]
+    columns, left_out = {}, {}
+    for name in manifest.columns:
+        values = np.array([cells[name] or NOT_GIVEN for cells in rows])
+        distinct = np.unique(values)
+        if len(distinct) > MOST:
+            left_out[name] = len(distinct)
+        else:
+            columns[name] = values
+    if not columns:
+        name, count = next(iter(left_out.items()))
+        raise AffectlineError(
+            f"{OPTION} {path}: the column {name} has {count:,} different values",
+            f"sort them into at most {MOST} groups first, such as 20-29, 30-39",
+        )
+    name = path.name.encode(errors="replace").decode()
+    return GroupedFaces(name, table.key, listed, people, columns, left_out)
+
+
 def report(
-    manifest: Path,
-    everything: LabelledFaces,
-    chosen: NDArray[np.int64],
+    grouped: GroupedFaces,
     probabilities: NDArray[np.float64],
-    by: Sequence[str] = (),
+    emotions: NDArray[np.int64],
     sure: bool = True,
 ) -> dict[str, Any]:
     """Figures of every group, ready for JSON.
 
     Args:
-        manifest: A CSV file that names faces as `affectline.training.data.row_table` describes.
-            Every other column defines groups.
-        everything: All faces of the data.
-        chosen: Indices of those that were evaluated, ``(N,)``.
-        probabilities: Of those, ``(N, 7)``.
-        by: Columns to group by; empty: all but `KNOWN`.
+        grouped: The faces that were evaluated, in groups.
+        probabilities: Of these, ``(N, 7)``.
+        emotions: Of these, ``(N,)``, 0 to 6.
         sure: Whether the probabilities say something about confidence.
 
     Returns:
         ``manifest``, ``matched_by``, ``faces`` (evaluated and listed), ``unlisted`` (evaluated, but
         not in the manifest), ``by_person``, ``columns`` with ``groups`` and ``gap`` for each
         column, and ``left_out``, the columns with too many values.
-
-    Raises:
-        AffectlineError: The manifest cannot be used; the message names the row and its value.
     """
-    table = read_table(manifest, OPTION, everything)
-    columns = _choose_columns(manifest, table, by)
-    places = np.full(len(everything), -1, np.int64)
-    places[table.faces] = np.arange(len(table.faces))
-    listed = places[chosen] >= 0
-    if not listed.any():
-        raise AffectlineError(
-            f"{OPTION} {manifest}: none of the {len(chosen):,} evaluated faces is in it",
-            "list the faces of these rows, or choose others with --split",
-        )
-    rows = [table.cells[place] for place in places[chosen][listed]]
-    shares, emotions = probabilities[listed], everything.emotions[chosen][listed]
-    people = None
-    if PERSON in table.columns:
-        people = np.unique([cells[PERSON] for cells in rows], return_inverse=True)[1]
-    measured: dict[str, Any] = {}
-    left_out = {}
-    for name in columns:
-        values = np.array([cells[name] or NOT_GIVEN for cells in rows])
-        distinct = np.unique(values)
-        if len(distinct) > MOST:
-            left_out[name] = len(distinct)
-            continue
-        measured[name] = _measure_column(values, shares, emotions, people, sure)
-    if not measured:
-        name, count = next(iter(left_out.items()))
-        raise AffectlineError(
-            f"{OPTION} {manifest}: the column {name} has {count:,} different values",
-            f"sort them into at most {MOST} groups first, such as 20-29, 30-39",
-        )
+    listed, people = grouped.listed, grouped.people
+    shares, labels = probabilities[listed], emotions[listed]
     return {
-        "manifest": manifest.name.encode(errors="replace").decode(),
-        "matched_by": table.key,
+        "manifest": grouped.name,
+        "matched_by": grouped.key,
         "faces": int(listed.sum()),
         "unlisted": int((~listed).sum()),
         "by_person": people is not None,
-        "columns": measured,
-        "left_out": left_out,
+        "columns": {
+            name: _measure_column(values, shares, labels, people, sure)
+            for name, values in grouped.columns.items()
+        },
+        "left_out": grouped.left_out,
     }
 
 
-def _choose_columns(manifest: Path, table: RowTable, by: Sequence[str]) -> list[str]:
+def _choose_columns(path: Path, there: Sequence[str], by: Sequence[str]) -> tuple[str, ...]:
     for name in by:
-        if name not in table.columns:
+        if name not in there:
             raise AffectlineError(
-                f"--by {name}: {manifest} has no such column",
-                f"its columns are {', '.join(table.columns)[:200]}",
+                f"--by {name}: {path} has no such column",
+                f"its columns are {', '.join(there)[:200]}",
             )
-    columns = list(dict.fromkeys(by)) or [name for name in table.columns if name not in KNOWN]
+    columns = tuple(dict.fromkeys(by)) or tuple(name for name in there if name not in KNOWN)
     if not columns:
         raise AffectlineError(
-            f"{OPTION} {manifest}: the file has no column to group by",
+            f"{OPTION} {path}: the file has no column to group by",
             "add one, such as age or light, or name one with --by",
         )
     return columns
@@ -133,7 +187,7 @@ def _measure_column(
         )
         for name in np.unique(values)
     ]
-    groups.sort(key=lambda group: (group["small"], -group["accuracy"]))
+    groups.sort(key=lambda one: (one["name"] == NOT_GIVEN, one["small"], -one["accuracy"]))
     right = shares.argmax(axis=1) == emotions
     return {"groups": groups, "gap": measure_gap(groups, values, right)}
 
@@ -237,10 +291,10 @@ def _calibration_by_chance(shares: NDArray[np.float64], random: np.random.Genera
 def measure_gap(
     groups: Sequence[dict[str, Any]], values: NDArray[np.str_], right: NDArray[np.bool_]
 ) -> dict[str, Any] | None:
-    """The difference in accuracy between the best and the worst group that are not small.
+    """The difference in accuracy between the best and the worst group that have a name.
 
     Args:
-        groups: Figures of all groups.
+        groups: Figures of all groups; small ones and `NOT_GIVEN` are not compared.
         values: ``(N,)``, the group of each face.
         right: ``(N,)``, whether the model is right.
 
@@ -251,7 +305,7 @@ def measure_gap(
         bad by chance as well, so only a gap above that says something. ``None`` if fewer than two
         groups are large enough.
     """
-    large = [group for group in groups if not group["small"]]
+    large = [group for group in groups if not group["small"] and group["name"] != NOT_GIVEN]
     if len(large) < 2:
         return None
     best = max(large, key=lambda group: float(group["accuracy"]))
@@ -342,20 +396,27 @@ def describe(figures: dict[str, Any]) -> list[str]:
             "groups are compared."
         )
     for column, found in figures["columns"].items():
-        small = [group["name"] for group in found["groups"] if group["small"]]
+        small = [
+            group["name"]
+            for group in found["groups"]
+            if group["small"] and group["name"] != NOT_GIVEN
+        ]
         if small:
             some = ", ".join(small[:5]) + (", ..." if len(small) > 5 else "")
             said.append(
                 f"{column}: {len(small)} group{'s have' if len(small) > 1 else ' has'} fewer than "
                 f"{SMALL} faces ({some}): shown, but not compared."
             )
+        unnamed = [group["rows"] for group in found["groups"] if group["name"] == NOT_GIVEN]
+        if unnamed:
+            said.append(f"{column}: {unnamed[0]:,} faces have none: shown, but not compared.")
         said.append(f"{column}: {_describe_gap(found['gap'])}")
     return said
 
 
 def _describe_gap(gap: dict[str, Any] | None) -> str:
     if gap is None:
-        return f"no two groups have {SMALL} faces or more, so there is no gap to report."
+        return f"no two named groups have {SMALL} faces or more, so there is no gap to report."
     low, high = gap["interval"]
     beyond = "more" if gap["accuracy"] > gap["by_chance"] else "not more"
     return (

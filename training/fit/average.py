@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
 
@@ -64,6 +65,22 @@ def read_model(folder: Path) -> TrainedModel:
             "average models that were trained with --recipe strong",
         )
     return TrainedModel(name, weights, record)
+
+
+def check_distinct(folders: Sequence[Path], models: Sequence[TrainedModel]) -> None:
+    """Check that no two models have the same weights: their mean would be one of them.
+
+    Raises:
+        AffectlineError: Two have.
+    """
+    for (one, mine), (other, theirs) in combinations(zip(folders, models, strict=True), 2):
+        if mine.weights.keys() == theirs.weights.keys() and all(
+            np.array_equal(mine.weights[name][0], theirs.weights[name][0]) for name in mine.weights
+        ):
+            raise AffectlineError(
+                f"the models {one} and {other} have the same weights",
+                "leave one out, or train another from the same --start with another --seed",
+            )
 
 
 def average_models(

@@ -2,11 +2,14 @@
 
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 from typing import Any, Final
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
@@ -35,6 +38,12 @@ TABLE: Final = "curves.json"
 PICTURE: Final = "curves.svg"
 CONFIDENCE: Final = "#d55e00"
 WIDE: Final = 3
+LETTERS: Final = 52
+"""Of the title of an axis, in a line."""
+NEAREST: Final = 0.07
+"""Share of an axis that names of levels are apart at least."""
+LOGARITHMIC: Final = ("brightness",)
+"""Curves whose levels are named on a logarithmic axis."""
 
 HEAD: Final = """\
 # Robustness
@@ -122,7 +131,8 @@ class Measured:
             "straight": self.straight,
             "without_mesh": own.without_mesh,
             "curves": {
-                curve.name: {"axis": curve.axis, "points": curve.table()} for curve in self.curves()
+                curve.name: {"title": curve.title, "axis": curve.axis, "points": curve.table()}
+                for curve in self.curves()
             },
             "own_yaw": own.table(),
             "own_pitch": own.pitch_table(),
@@ -204,7 +214,7 @@ def write(out: Path, model: str, chosen: Measured, shown: Measured) -> Path:
     """
     table = to_json(model, chosen, shown)
     page = render(model, table, shown)
-    picture = draw(shown)
+    picture = draw(table["splits"][shown.split]["curves"])
     try:
         (out / FOLDER).mkdir(parents=True, exist_ok=True)
         (out / FOLDER / PICTURE).write_bytes(picture)
@@ -361,14 +371,17 @@ def _percent(share: float | None) -> str:
 
 
 @mpl.rc_context(STYLE)
-def draw(measured: Measured) -> bytes:
-    """Draw all curves as SVG, on white paper."""
-    curves = measured.curves()
+def draw(curves: dict[str, Any]) -> bytes:
+    """Draw the curves of a split as SVG, on white paper.
+
+    Args:
+        curves: As in ``curves.json``, which can so be drawn again without measuring again.
+    """
     down = -(-len(curves) // WIDE)
-    figure = Figure(figsize=(9.6, 2.7 * down), layout="constrained", facecolor=LIGHT.paper)
+    figure = Figure(figsize=(9.6, 3.0 * down), layout="constrained", facecolor=LIGHT.paper)
     grid = figure.subplots(down, WIDE, sharey=True, squeeze=False)
-    for axes, curve in zip(grid.flat, curves, strict=False):
-        _draw_curve(axes, curve)
+    for axes, (name, curve) in zip(grid.flat, curves.items(), strict=False):
+        draw_curve(axes, name, curve)
     for axes in list(grid.flat)[len(curves) :]:
         axes.set_visible(False)
     for line in grid:
@@ -380,21 +393,39 @@ def draw(measured: Measured) -> bytes:
     return buffer.getvalue()
 
 
-def _draw_curve(axes: Axes, curve: DamageCurve) -> None:
-    points = curve.table()
-    places = list(range(len(points)))
+def draw_curve(axes: Axes, name: str, curve: dict[str, Any]) -> None:
+    """Draw one curve: its levels to scale, damage growing to the right."""
+    points = curve["points"]
+    levels = [point["level"] for point in points]
     shares = [point["accuracy"] for point in points]
     low, high = zip(*(point["interval"] for point in points), strict=True)
     axes.set_facecolor(LIGHT.paper)
     axes.grid(color=LIGHT.faint, linewidth=0.5)
-    axes.fill_between(places, low, high, color=LIGHT.accuracy, alpha=0.2, linewidth=0)
-    axes.plot(places, shares, "o-", color=LIGHT.accuracy, markersize=3, label="right")
+    axes.fill_between(levels, low, high, color=LIGHT.accuracy, alpha=0.2, linewidth=0)
+    axes.plot(levels, shares, "o-", color=LIGHT.accuracy, markersize=3, label="right")
     sure = [point["mean_confidence"] for point in points]
-    axes.plot(places, sure, "--", color=CONFIDENCE, linewidth=1.2, label="mean confidence")
+    axes.plot(levels, sure, "--", color=CONFIDENCE, linewidth=1.2, label="mean confidence")
     axes.axhline(0.9 * shares[0], color=LIGHT.text, linestyle=":", linewidth=1, label="nine tenths")
-    axes.set_xticks(
-        places, [describe_level(curve.name, point["level"]) for point in points], fontsize=8
-    )
-    axes.set_title(curve.title, loc="left", fontsize=10)
+    is_log = name in LOGARITHMIC
+    axes.set_xscale("log" if is_log else "linear")
+    axes.minorticks_off()
+    ticks = choose_ticks(levels, is_log)
+    axes.set_xticks(ticks, [describe_level(name, level) for level in ticks], fontsize=8)
+    if levels[0] > levels[-1]:  # damage grows to the right
+        axes.invert_xaxis()
+    label = curve["axis"] + (" (logarithmic)" if is_log else "")
+    axes.set_xlabel(fill(label, LETTERS), fontsize=8)
+    axes.set_title(curve["title"], loc="left", fontsize=10)
     axes.set_ylim(0.2, 0.85)
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+
+
+def choose_ticks(levels: Sequence[float], is_log: bool) -> list[float]:
+    """The levels that an axis names: of those whose names would overlap, the first."""
+    places = np.log(levels) if is_log else np.array(levels, float)
+    apart = NEAREST * abs(places[-1] - places[0])
+    kept = [0]
+    for index in range(1, len(levels)):
+        if abs(places[index] - places[kept[-1]]) >= apart:
+            kept.append(index)
+    return [levels[index] for index in kept]

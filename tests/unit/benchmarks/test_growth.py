@@ -5,7 +5,13 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from tests.benchmarks.floor_page import compare_with_floor, format_floor
-from tests.benchmarks.growth_page import draw_growth, explain_growth, fit, format_growth
+from tests.benchmarks.growth_page import (
+    draw_growth,
+    explain_growth,
+    fit,
+    format_growth,
+    name_length,
+)
 from tests.benchmarks.panels import Line, Panel, draw_panels, nice_ticks
 from tests.benchmarks.session import stream_points
 from tests.unit.benchmarks.example_results import growth, live, point, results
@@ -63,6 +69,9 @@ def test_the_chart_has_a_panel_for_each() -> None:
     svg = draw_growth(results())
     titles = [one.text for one in ET.fromstring(svg).iter() if one.get("font-weight") == "bold"]
     assert len(titles) == 7
+    assert name_length(0.328) == "20 s"
+    assert (name_length(10.0), name_length(120.0)) == ("10 min", "2 h")
+    assert "faces in a frame of 1280x720" in svg
     ET.fromstring(draw_growth(results(growth={})))
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import typer.main
 
-from affectline.services.cli.help_page import GROUPS, name_values
+from affectline.common.command_line import name_values
+from affectline.services.cli.help_page import GROUPS
 from affectline.services.cli.main import PROCESSES, app
 from affectline.services.registry import SPECS
 

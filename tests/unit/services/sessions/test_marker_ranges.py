@@ -23,6 +23,12 @@ def test_a_label_lasts_until_the_next_marker() -> None:
     assert find_labelled("break", MARKERS, 50.0) == []
 
 
+@pytest.mark.parametrize("text", ["5..1", "5s..5s", "1m..30s"])
+def test_a_range_ends_after_it_begins(text: str) -> None:
+    with pytest.raises(AffectlineError, match=r"--rest .*it ends at .* s but begins at"):
+        parse_range("--rest", text)
+
+
 @pytest.mark.parametrize("text", ["rest", "..task", "rest..", ""])
 def test_a_range_has_two_ends(text: str) -> None:
     with pytest.raises(AffectlineError, match=r"--rest .*not FROM\.\.TO"):

@@ -1,6 +1,7 @@
 """A lab's own sessions: labels by markers, figures without who is scored, what the face adds."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,12 @@ from affectline.common.errors import AffectlineError
 from affectline.services.cli.validate import validate
 from affectline.services.sessions.edits import Annotation, SessionEdits, write_edits
 from affectline.services.validation.fitting import LabelledEvidence
-from affectline.services.validation.session_reader import read_session
+from affectline.services.validation.session_reader import (
+    LabelledSession,
+    label_session,
+    parse_parts,
+    read_session,
+)
 from affectline.services.validation.sessions import VERDICT_PEOPLE, Gain, measure_gain
 from tests.lab_sessions import write_lab_session
 
@@ -25,6 +31,13 @@ def run(*arguments: object) -> tuple[dict[str, Any], str]:
         validate, ["sessions", *map(str, arguments), "--json"], catch_exceptions=False
     )
     return json.loads(result.stdout, parse_constant=pytest.fail), result.stderr
+
+
+def label(folder: Path, stress: list[str], rest: list[str]) -> LabelledSession:
+    session = read_session(folder)
+    tense, calm = (parse_parts(f"--{option}", names, [session])
+                   for option, names in (("stress", stress), ("rest", rest)))  # fmt: skip
+    return label_session(session, tense, calm)
 
 
 def test_a_face_that_shows_stress_is_found_to_add_something(tmp_path: Path) -> None:
@@ -77,24 +90,89 @@ def test_faces_alone_can_be_measured(tmp_path: Path) -> None:
 
 def test_parts_are_named_by_labels_ranges_and_annotations(tmp_path: Path) -> None:
     folder = write_lab_session(tmp_path / "s", "P", 1)
-    session = read_session(folder, ["stress"], ["rest"])
-    assert session.participant == "P"
+    session = label(folder, ["stress"], ["rest"])
+    assert session.recorded.person == "P"
     assert sum(session.labels) == 120
     assert dict(zip(session.seconds, session.labels, strict=True))[61]
-    ranges = read_session(folder, ["stress..rest"], ["0s..60s"])
+    ranges = label(folder, ["stress..rest"], ["0s..60s"])
     assert sum(ranges.labels) == 120
     assert len(ranges.labels) == 180
     note = Annotation(begin_s=70, end_s=80, label="talk")
     bad = Annotation(begin_s=75, end_s=300, label="noise", is_excluded=True)
     write_edits(folder, SessionEdits(annotations=(note, bad)))
-    annotated = read_session(folder, ["talk"], ["rest"])
+    annotated = label(folder, ["talk"], ["rest"])
     assert [s for s, yes in zip(annotated.seconds, annotated.labels, strict=True) if yes] == [
         71, 72, 73, 74, 75,
     ]  # fmt: skip
-    with pytest.raises(AffectlineError, match="its markers are rest, stress"):
-        read_session(folder, ["drive"], ["pause"])
+    with pytest.raises(
+        AffectlineError,
+        match="--stress drive: no session has the label drive: there are noise, rest, stress, talk",
+    ):
+        label(folder, ["drive"], ["pause"])
     with pytest.raises(AffectlineError, match=r"--stress \.\.x: not FROM\.\.TO"):
-        read_session(folder, ["..x"], ["rest"])
+        label(folder, ["..x"], ["rest"])
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (("--rest", "rset"), "--rest rset: no session has the label rset: there are rest, stress"),
+        (("--rest", "rset..stress"), "--rest rset..stress: no session has the marker rset: there"),
+        (("--rest", "calibrate"), "--rest calibrate: calibrate begins the baseline"),
+        (("--stress", "a.."), "--stress a..: not FROM..TO"),
+        (("--stress", "5..1"), "--stress 5..1: it ends at 1 s but begins at 5 s"),
+    ],
+)
+def test_a_wrong_name_is_said_once(
+    tmp_path: Path, options: tuple[str, str], complaint: str
+) -> None:
+    for i in range(3):
+        write_lab_session(tmp_path / f"s{i}", f"P{i}", i, camera=False)
+    result = CliRunner().invoke(validate, ["sessions", str(tmp_path), *options])
+    assert isinstance(result.exception, AffectlineError)
+    assert str(result.exception).startswith(complaint)
+    assert str(result.exception).count(options[0]) == 1
+    assert result.exception.details == ()
+
+
+def test_who_has_only_one_kind_of_seconds_is_left_out_with_the_names_of_the_other(
+    tmp_path: Path,
+) -> None:
+    for i in range(3):
+        write_lab_session(tmp_path / f"s{i}", f"P{i}", i, camera=False)
+    calm = write_lab_session(tmp_path / "calm", "P9", 9, camera=False, markers=False)
+    whole = Annotation(begin_s=0, end_s=300, label="rest")
+    write_edits(calm, SessionEdits(annotations=(whole,)))
+    _, stderr = run(tmp_path)
+    assert "P9: left out, all labelled seconds are rest, none of stress" in stderr
+
+
+def test_sessions_without_a_participant_are_named(tmp_path: Path) -> None:
+    for i, name in enumerate(("P0", "P1", "", "")):
+        write_lab_session(tmp_path / f"s{i}", name, i, camera=False)
+    figures, stderr = run(tmp_path)
+    assert figures["people"] == 4
+    assert "without a participant, and each counted as a person of its own: s2, s3." in stderr
+    assert "the figures are too good" in figures["notes"][-1]
+
+
+def test_copies_of_a_session_are_one_session(tmp_path: Path) -> None:
+    for i in range(3):
+        write_lab_session(tmp_path / f"s{i}", f"P{i}", i)
+    shutil.copytree(tmp_path / "s0", tmp_path / "s9")
+    # The same measurements with other markers, and under another name
+    write_lab_session(tmp_path / "s8", "P8", 1, markers=False)
+    figures, stderr = run(tmp_path)
+    assert figures["people"] == figures["sessions"] == 3
+    assert f"{tmp_path / 's9'}: a copy, with the measurements of {tmp_path / 's0'}" in stderr
+    assert f"{tmp_path / 's8'}: a copy, with the measurements of {tmp_path / 's1'}" in stderr
+    for i in (1, 2):
+        shutil.rmtree(tmp_path / f"s{i}")
+    shutil.rmtree(tmp_path / "s8")
+    result = CliRunner().invoke(validate, ["sessions", str(tmp_path)])
+    assert isinstance(result.exception, AffectlineError)
+    assert str(result.exception).startswith("1 people with")
+    assert len(result.exception.details) == 1
 
 
 def test_the_interval_is_over_people() -> None:

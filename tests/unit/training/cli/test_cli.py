@@ -1,5 +1,6 @@
 import errno
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from affectline.common import extras
+from affectline.common.model.network_manifest import NETWORKS
+from affectline.services.cli.main import import_command
 from affectline.training.cli import evaluate
 from affectline.training.cli import main as cli
 from affectline.training.data import dataset
@@ -59,6 +62,27 @@ def test_help_has_an_example(
         (["fit", "--data", "none.csv", "--resume"], "--resume needs the run folder"),
         (["evaluate", "--data", "none.csv", "--artifact", "nowhere"], "no model at nowhere"),
         (["export", "nowhere", "--data", "none.csv", "--out", "new"], "nowhere is not a finished"),
+        (["average", "a", "b", "--data", "none.csv", "--out", "new"], "a is not a finished run"),
+        (
+            ["average", "a", "b", "./a", "--data", "none.csv", "--out", "new"],
+            "the model a is named twice",
+        ),
+        (
+            ["robustness", "--data", "none.csv", "--artifact", "models/mine"],
+            "--artifact models/mine needs a folder for its page",
+        ),
+        *(
+            (
+                [*command, "--data", "none.csv"],
+                f"{NETWORKS / 'iris'} is not an emotion model: its manifest.json has no labels",
+            )
+            for command in (
+                ["evaluate", "--artifact", str(NETWORKS / "iris")],
+                ["fit", "--start", str(NETWORKS / "iris")],
+                ["robustness", "--artifact", str(NETWORKS / "iris"), "--out", "new"],
+                ["average", str(NETWORKS / "iris"), "a", "--out", "new"],
+            )
+        ),
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_no_folder(
@@ -175,3 +199,68 @@ def test_a_missing_extra_is_named(
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith(f"affectline-train: affectline-train {command} needs tensorflow, ")
     assert f"pip install 'affectline[{extra}]'" in line
+
+
+@pytest.mark.parametrize(
+    ("command", "called"),
+    [("evaluate", "evaluate --out"), ("robustness", "robustness"), ("reproduce", "reproduce")],
+)
+def test_what_draws_asks_for_matplotlib_before_any_work(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    command: str,
+    called: str,
+) -> None:
+    monkeypatch.setattr(extras, "find_spec", lambda name: None if name == "matplotlib" else name)
+    arguments = ["--data", "none.csv", "--out", str(tmp_path / "out")]
+    assert run(monkeypatch, command, *arguments) == 1
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith(f"affectline-train: affectline-train {called} needs matplotlib, not")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_main_program_leaves_it_to_each_command_what_it_needs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    called: list[list[str]] = []
+    monkeypatch.setattr(extras, "find_spec", lambda package: None)
+    monkeypatch.setattr(os, "execv", lambda _, command: called.append(command))
+    import_command("train").main(["evaluate", "--help"], standalone_mode=False)
+    assert called == [[sys.executable, "-m", "affectline.training", "evaluate", "--help"]]
+
+
+HELP = [[], *([name] for name in ("fit", "evaluate", "average", "export", "recalibrate")),
+        ["robustness"], ["reproduce"], ["fit-votes-head"], ["data", "check"]]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", HELP, ids=" ".join)
+def test_help_names_values_in_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    assert run(monkeypatch, *command, "--help") == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith(" ".join(["Usage: affectline-train", *command]))
+    assert not re.findall(r"<(?:path|str|int|float|list)|\[str\]|\[Path\]", shown), shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ("evaluate", "--data", "x", "--split", "foo"),
+            "Invalid value for '--split': 'foo' is not one of 'Training', 'PublicTest', "
+            "'PrivateTest', 'Test' (got 'foo'). Try affectline-train --help",
+        ),
+        (("fit",), "Missing option '--data'. Try affectline-train --help"),
+        (("foo",), "No such command 'foo'. Try affectline-train --help"),
+    ],
+)
+def test_wrong_usage_is_one_line_in_words(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    said: str,
+) -> None:
+    assert run(monkeypatch, *arguments) == 2
+    assert capsys.readouterr().err.strip() == f"affectline-train: {said}"

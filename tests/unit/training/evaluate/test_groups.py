@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from rich.console import Console
 
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
+from affectline.training.cli import evaluate
 from affectline.training.cli import main as cli
 from affectline.training.data.faces import LabelledFaces
-from affectline.training.data.row_table import read_table
+from affectline.training.data.row_table import RowTable, read_named_rows
 from affectline.training.evaluate import groups, metrics
 from affectline.training.evaluate import report as page
 from affectline.training.evaluate.given import read_predictions
@@ -42,18 +44,33 @@ def table(path: Path, *lines: str) -> Path:
     return path
 
 
+def read(path: Path, faces: LabelledFaces) -> RowTable:
+    return read_named_rows(path, "-g").match(faces)
+
+
+def report(
+    path: Path,
+    faces: LabelledFaces,
+    chosen: NDArray[np.int64],
+    shares: NDArray[np.float64],
+    by: tuple[str, ...] = (),
+) -> dict[str, Any]:
+    grouped = groups.sort_faces(groups.read_manifest(path, by), faces, chosen)
+    return groups.report(grouped, shares, faces.emotions[chosen])
+
+
 def test_rows_are_named_by_number_source_file_or_usage(tmp_path: Path) -> None:
     faces, folder = some_faces(), some_faces(folder=True)
     path = tmp_path / "m.csv"
-    assert read_table(table(path, "row,age", "3,old", "1,young"), "-g", faces).faces.tolist() == [
+    assert read(table(path, "row,age", "3,old", "1,young"), faces).faces.tolist() == [
         2,
         0,
     ]
-    assert read_table(table(path, "source,age", "row 7,old"), "-g", faces).faces.tolist() == [6]
+    assert read(table(path, "source,age", "row 7,old"), faces).faces.tolist() == [6]
     by_file = table(path, "age,file", "old,./happy/0004.png", r"old,happy\0005.png")
-    assert read_table(by_file, "-g", folder).faces.tolist() == [4, 5]
+    assert read(by_file, folder).faces.tolist() == [4, 5]
     by_usage = table(path, "Usage,usage_row,age", "PrivateTest,3,old", "Training,1,old")
-    assert read_table(by_usage, "-g", faces).faces.tolist() == [6, 0]
+    assert read(by_usage, faces).faces.tolist() == [6, 0]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +101,7 @@ def test_a_manifest_that_cannot_be_used_is_refused_with_the_value(
     chosen = np.flatnonzero(faces.usages == "PrivateTest")
     shares = answers(faces.emotions[chosen], np.zeros(40, bool))
     with pytest.raises(AffectlineError) as refused:
-        groups.report(table(tmp_path / "m.csv", *lines), faces, chosen, shares)
+        report(table(tmp_path / "m.csv", *lines), faces, chosen, shares)
     text = str(refused.value)
     assert re.search(wanted, text), text
     assert "--groups" in text
@@ -95,9 +112,9 @@ def test_a_manifest_that_cannot_be_used_is_refused_with_the_value(
 def test_bytes_that_are_not_a_table_are_refused(tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_bytes(b"\xff\xfe\x00row\x00,\x00" * 20)
     with pytest.raises(AffectlineError, match="--groups"):
-        groups.report(tmp_path / "m.csv", some_faces(), np.arange(80), np.zeros((80, 7)))
+        report(tmp_path / "m.csv", some_faces(), np.arange(80), np.zeros((80, 7)))
     with pytest.raises(AffectlineError, match="--groups"):
-        groups.report(tmp_path / "none.csv", some_faces(), np.arange(80), np.zeros((80, 7)))
+        report(tmp_path / "none.csv", some_faces(), np.arange(80), np.zeros((80, 7)))
 
 
 def two_groups(
@@ -112,7 +129,7 @@ def two_groups(
     lines = [f"{row + 1},{name},{row}" for row, name in enumerate(names)]
     manifest = table(tmp_path / "m.csv", "row,light,number", *lines)
     shares = answers(faces.emotions, wrong)
-    found = groups.report(manifest, faces, np.arange(400), shares, **more)
+    found = report(manifest, faces, np.arange(400), shares, **more)
     return found, faces, wrong
 
 
@@ -167,14 +184,28 @@ def test_small_groups_are_said_and_shown_but_not_compared(tmp_path: Path) -> Non
     assert "The column number has 400 different values" in said
 
 
+def test_faces_without_a_name_are_shown_but_not_compared(tmp_path: Path) -> None:
+    faces = some_faces(160)
+    names = ["old", "young", "", ""] * 40
+    wrong = np.arange(160) % 8 == 0  # half of the old
+    lines = [f"{row + 1},{name}" for row, name in enumerate(names)]
+    shares = answers(faces.emotions, wrong)
+    found = report(table(tmp_path / "m.csv", "row,age", *lines), faces, np.arange(160), shares)
+    age = found["columns"]["age"]
+    assert age["groups"][-1]["name"] == groups.NOT_GIVEN
+    assert age["groups"][-1]["accuracy"] == 1
+    assert (age["gap"]["best"], age["gap"]["worst"]) == ("young", "old")
+    assert "age: 80 faces have none: shown, but not compared." in groups.describe(found)
+
+
 def test_only_small_groups_have_no_gap(tmp_path: Path) -> None:
     faces = some_faces(40)
     lines = [f"{row + 1},{row % 4}" for row in range(40)]
     manifest = table(tmp_path / "m.csv", "row,kind", *lines)
     shares = answers(faces.emotions, np.zeros(40, bool))
-    found = groups.report(manifest, faces, np.arange(40), shares)
+    found = report(manifest, faces, np.arange(40), shares)
     assert found["columns"]["kind"]["gap"] is None
-    assert "no two groups have 30 faces" in " ".join(groups.describe(found))
+    assert "no two named groups have 30 faces" in " ".join(groups.describe(found))
 
 
 def test_faces_of_one_person_are_resampled_together(tmp_path: Path) -> None:
@@ -187,20 +218,20 @@ def test_faces_of_one_person_are_resampled_together(tmp_path: Path) -> None:
     shares = answers(faces.emotions, wrong)
     widths = []
     for manifest in (alone, together):
-        found = groups.report(manifest, faces, np.arange(400), shares)
+        found = report(manifest, faces, np.arange(400), shares)
         low, high = found["columns"]["kind"]["groups"][0]["calibration_interval"]
         widths.append(high - low)
     assert widths[1] > 2 * widths[0]
     assert found["by_person"]
-    by_person = groups.report(together, faces, np.arange(400), shares, by=["person"])
+    by_person = report(together, faces, np.arange(400), shares, by=("person",))
     assert len(by_person["columns"]["person"]["groups"]) == 10
 
 
 def test_a_column_that_is_not_there_or_has_too_many_values_is_named(tmp_path: Path) -> None:
     with pytest.raises(AffectlineError, match=r"--by weather.*no such column"):
-        two_groups(tmp_path, by=["weather"])
+        two_groups(tmp_path, by=("weather",))
     with pytest.raises(AffectlineError, match="number has 400 different values"):
-        two_groups(tmp_path, by=["number"])
+        two_groups(tmp_path, by=("number",))
 
 
 def test_faces_outside_the_manifest_are_counted_and_empty_cells_are_a_group(
@@ -209,7 +240,7 @@ def test_faces_outside_the_manifest_are_counted_and_empty_cells_are_a_group(
     faces = some_faces()
     manifest = table(tmp_path / "m.csv", "row,age", "1,old", "2,", "3,old")
     shares = answers(faces.emotions, np.zeros(80, bool))
-    found = groups.report(manifest, faces, np.arange(80), shares)
+    found = report(manifest, faces, np.arange(80), shares)
     assert (found["faces"], found["unlisted"]) == (3, 77)
     assert {g["name"] for g in found["columns"]["age"]["groups"]} == {"old", groups.NOT_GIVEN}
     assert "77 evaluated faces are not" in " ".join(groups.describe(found))
@@ -219,7 +250,7 @@ def test_names_from_a_manifest_cannot_become_formulas_or_markup(tmp_path: Path) 
     faces = some_faces()
     manifest = table(tmp_path / "m.csv", "row,=1+1", *(f"{n},<script>$x$" for n in range(1, 61)))
     shares = answers(faces.emotions, np.zeros(80, bool))
-    found = groups.report(manifest, faces, np.arange(80), shares)
+    found = report(manifest, faces, np.arange(80), shares)
     assert groups.to_csv(found).splitlines()[1].startswith("'=1+1,<script>")
     figures = {"model": "m", "data": "d", "split": None, "groups": found}
     predictions = Predictions(faces, shares)
@@ -244,10 +275,56 @@ def test_the_command_reports_groups(
     shown = capsys.readouterr().out
     assert "By light" in shown
     assert "fewer than 30" in shown
-    report = json.loads((out / "report.json").read_text())["groups"]
-    assert (report["matched_by"], report["faces"]) == ("row", 4)
+    written = json.loads((out / "report.json").read_text())["groups"]
+    assert (written["matched_by"], written["faces"]) == ("row", 4)
     assert "groups.csv" in {file.name for file in out.iterdir()}
     assert "By group" in (out / "index.html").read_text()
+
+
+def test_the_table_of_groups_fits_eighty_columns(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluate, "output", Console(width=80))
+    evaluate.show_groups(two_groups(tmp_path, small=5)[0])
+    shown = capsys.readouterr().out
+    head = " ".join(shown.split("┡")[0].replace("┃", " ").split())
+    assert head.endswith("calibration by faces accuracy macro F1 error chance"), shown
+    assert "…" not in shown
+    assert max(map(len, shown.split("light:")[0].splitlines()[:-2])) <= 80
+
+
+@pytest.mark.parametrize(
+    ("lines", "arguments", "complaint"),
+    [
+        ((), (), "--groups {manifest}: cannot read the file (No such"),
+        (("age,light", "old,dark"), (), "--groups {manifest}: has no column that names"),
+        (("row,age", "1,old"), ("--by", "nosuch"), "--by nosuch: {manifest} has no such column"),
+    ],
+)
+def test_a_wrong_manifest_is_refused_before_the_data_are_read(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    lines: tuple[str, ...],
+    arguments: tuple[str, ...],
+    complaint: str,
+) -> None:
+    manifest = tmp_path / "groups.csv"
+    if lines:
+        table(manifest, *lines)
+    nowhere = tmp_path / "none.csv"
+    assert run(monkeypatch, "--data", nowhere, "--groups", manifest, *arguments) == 1
+    assert complaint.format(manifest=manifest) in capsys.readouterr().err
+
+
+def test_a_manifest_of_other_faces_is_refused_before_they_are_measured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(evaluate, "predict", lambda *_: pytest.fail("measured"))
+    manifest = table(tmp_path / "g.csv", "row,light", "13,dark")
+    data = fer2013(tmp_path / "faces.csv")
+    assert run(monkeypatch, "--data", data, "--groups", manifest) == 1
+    assert "row 1 names the row '13', which is not in the data" in capsys.readouterr().err
 
 
 def test_options_that_do_not_fit_are_refused(
@@ -289,8 +366,8 @@ def test_labels_alone_say_nothing_about_confidence(
     shown = capsys.readouterr().out
     assert "accuracy 75.00%" in shown  # angry, happy, happy, neutral
     assert "confidence unknown" in shown
-    report = json.loads((out / "report.json").read_text())
-    assert report["calibration_error"] is None
+    written = json.loads((out / "report.json").read_text())
+    assert written["calibration_error"] is None
     assert "nothing is known about confidence" in (out / "index.html").read_text()
 
 

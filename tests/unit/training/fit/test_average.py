@@ -1,6 +1,7 @@
 """The mean of several models' weights."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -120,6 +121,18 @@ def test_only_the_convolutions_of_a_model_with_another_head_are_used(start: Weig
             assert np.allclose(np.asarray(mine.kernel), np.asarray(other.kernel), atol=1e-5)
     for mine, other in zip(made.backbone.weights, expected.backbone.weights, strict=True):
         assert np.array_equal(np.asarray(mine), np.asarray(other))
+
+
+def test_a_copy_of_a_model_is_refused(start: Weights) -> None:
+    folders = [Path("a"), Path("b"), Path("c")]
+    copy = {name: (kernel.copy(), bias) for name, (kernel, bias) in start.items()}
+    models = [
+        average.TrainedModel(name, weights, {})
+        for name, weights in (("a", start), ("b", changed(start, 2, 0.1)), ("c", copy))
+    ]
+    average.check_distinct(folders[:2], models[:2])
+    with pytest.raises(AffectlineError, match="the models a and c have the same weights"):
+        average.check_distinct(folders, models)
 
 
 def test_models_of_other_starts_are_refused(start: Weights) -> None:

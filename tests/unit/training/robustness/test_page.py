@@ -6,12 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from rich.progress import Progress
 
 from affectline.common.errors import AffectlineError
 from affectline.training.data.faces import LabelledFaces
 from affectline.training.robustness import curves, page
+
+DOCS = Path(__file__).parents[4] / "docs"
 
 
 def classify(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -72,6 +75,30 @@ def test_the_same_figures_give_the_same_files(measured: page.Measured, tmp_path:
         page.write(tmp_path / name, "model@1", measured, measured)
     for part in (page.PAGE, f"{page.FOLDER}/{page.TABLE}", f"{page.FOLDER}/{page.PICTURE}"):
         assert (tmp_path / "one" / part).read_bytes() == (tmp_path / "two" / part).read_bytes()
+
+
+def test_the_documented_figures_can_be_drawn_again_without_measuring() -> None:
+    table = json.loads((DOCS / page.FOLDER / page.TABLE).read_text())
+    shown = table["splits"]["PrivateTest"]["curves"]
+    assert ET.fromstring(page.draw(shown)).tag.endswith("svg")
+    assert {kind.axis for kind in curves.PICTURES} <= {curve["axis"] for curve in shown.values()}
+
+
+def test_an_axis_has_its_unit_and_is_to_scale() -> None:
+    table = json.loads((DOCS / page.FOLDER / page.TABLE).read_text())
+    axes = Figure().subplots()
+    curve = table["splits"]["PrivateTest"]["curves"]["jpeg"]
+    page.draw_curve(axes, "jpeg", curve)
+    assert axes.get_xlabel() == "quality of the JPEG compression of the 48x48 crop"
+    names = [tick.get_text() for tick in axes.get_xticklabels()]
+    assert names == ["none", "75", "50", "30", "20", "10"]
+    assert [*axes.get_xticks()] == [101, 75, 50, 30, 20, 10]
+    assert axes.get_xlim()[0] > axes.get_xlim()[1]
+
+
+def test_names_of_levels_do_not_overlap() -> None:
+    assert page.choose_ticks([0, 1, 50, 55, 100], False) == [0, 50, 100]
+    assert page.choose_ticks([1, 0.1, 0.01], True) == [1, 0.1, 0.01]
 
 
 def test_a_place_that_cannot_be_written_is_named(measured: page.Measured, tmp_path: Path) -> None:
