@@ -92,6 +92,11 @@ def export(
     except ValidationError as error:
         raise explain(error, ExportSettings, "export") from error
     out = out or session_folder(file) / "export"
+    if any((out / name).is_file() for name in file_access.SESSION_FILES):
+        raise AffectlineError(
+            f"--out {out}: a session, whose own files may have the same names",
+            "name another folder; without --out it is export in the session folder",
+        )
     sessions = _find_sessions(file, out)
     refused = []
     for session in sessions:
