@@ -64,7 +64,7 @@ def up(
         list[str] | None,
         typer.Option(
             help="Camera index, film, picture, folder of pictures, RTSP/HTTP address, - (standard "
-            "input), 'sample', or NAME=SOURCE; repeatable."
+            "input), 'sample', or NAME=SOURCE; repeatable.  [default: sample, a short clip]"
         ),
     ] = None,
     as_film: Annotated[
