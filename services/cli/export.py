@@ -38,9 +38,10 @@ def _print_exporters(requested: bool) -> None:
     if not requested:
         return
     from rich.console import Console
-    from rich.table import Table
 
-    table = Table("exporter", "writes", "files", "settings")
+    from affectline.common.text_table import text_table
+
+    table = text_table("exporter", "writes", "files", "settings")
     broken = EXPORTERS.broken_plugins()
     for name in EXPORTERS.names():
         if name in broken:
