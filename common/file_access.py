@@ -14,7 +14,7 @@ OWNER: Final = 0o077
 """Umask: folders 0700, files 0600."""
 GROUP: Final = 0o027
 """Umask: folders 0750, files 0640."""
-_MARKS: Final = ("session.json", "session.mcap")
+SESSION_FILES: Final = ("session.json", "session.mcap")
 """Files that mark a folder as a session."""
 
 
@@ -80,7 +80,7 @@ def as_the_session(path: Path) -> Iterator[None]:
 
 def _session_mask(path: Path) -> int | None:
     for folder in (path.resolve(), *path.resolve().parents):
-        for name in _MARKS:
+        for name in SESSION_FILES:
             if (folder / name).is_file():
                 is_shared = (folder / name).stat().st_mode & 0o040
                 return GROUP if is_shared else OWNER

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from affectline.common.address import is_address, is_stored, parse
+from affectline.common.address import is_address, is_stored, parse, redact
 from affectline.common.errors import AffectlineError
 from affectline.common.wire.messages import SourceKind
 
+SAMPLE: Final = "sample"
+"""Name of the sample clip, unless there is such a file."""
 STDIN: Final = ("-", "/dev/stdin")
 """Standard input of the command: a film that is read to its end."""
 PROBE_S: Final = 3.0
@@ -75,6 +77,31 @@ def is_pipe(source: str) -> bool:
         return path is not None and stat.S_ISFIFO(path.stat().st_mode)
     except OSError:
         return False
+
+
+def check_readable(source: str) -> None:
+    """Check that the file or folder of a source is there and can be opened.
+
+    Other sources pass: cameras, addresses, the sample clip, and pipes, which open only once.
+
+    Raises:
+        AffectlineError: It is not.
+    """
+    path = source_path(source)
+    is_sample = source == SAMPLE and not Path(source).exists()
+    if path is None or is_sample or kind_of(source) == "camera" or is_pipe(source):
+        return
+    try:
+        path.stat()
+        if not path.is_dir():
+            path.open("rb").close()
+    except OSError as error:
+        what = error.strerror or str(error)
+        raise AffectlineError(
+            f"--source {redact(str(path))}: {what[0].lower()}{what[1:]}",
+            "give a camera index, a film, a picture or a folder of them, an RTSP or HTTP address, "
+            f"or {SAMPLE!r}",
+        ) from error
 
 
 def is_picture(path: Path) -> bool:

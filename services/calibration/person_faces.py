@@ -22,6 +22,7 @@ from affectline.services.calibration.stretches import (
     SetMarker,
     ShownExpression,
     check_apart,
+    check_within,
     find_stretches,
 )
 from affectline.services.classifier.backends import open_model
@@ -36,6 +37,8 @@ MOST_BLOCKS: Final = 5
 """Maximum number of blocks of a stretch."""
 LEAST_PROBABILITY: Final = 5e-7
 """Half of the last digit to which messages and tables round probabilities."""
+AFTER_LAST_S: Final = 0.001
+"""How long after the last frame a session ends, in s, so that the frame is in it."""
 MOST_CROWDED: Final = 0.5
 """Maximum share of frames with several faces."""
 
@@ -79,14 +82,19 @@ class _Moment(NamedTuple):
 
 
 def read_session_faces(
-    path: Path, stretches: Sequence[ShownExpression], material: Material = "session"
+    path: Path,
+    stretches: Sequence[ShownExpression],
+    material: Material = "session",
+    given: str | None = None,
 ) -> PersonFaces:
     """The faces of a session in which a person showed known expressions.
 
     Args:
         path: The session folder, or a file in it.
-        stretches: Its stretches; none: those that its markers and annotations name.
+        stretches: The stretches that the user has named; none: those that its markers and
+            annotations name, or all of a film.
         material: What the session was made for.
+        given: What the user has named, for errors; None: the path.
 
     Raises:
         AffectlineError: The session cannot be read, or does not have enough such faces.
@@ -96,20 +104,28 @@ def read_session_faces(
     moments: list[_Moment] = []
     markers: list[SetMarker] = []
     models: dict[str, None] = {}
-    crowded = 0
+    crowded, end_s = 0, 0.0
     for packet in recording.read():
         message = packet.message
         if isinstance(message, Marker):
             markers.append(SetMarker((message.at - start) / 1e9, message.label))
         if not isinstance(message, Emotion):
             continue
+        end_s = max(end_s, (message.captured_at - start) / 1e9)
         crowded += len(message.faces) > 1
         alone = message.faces[0].frame_probabilities if len(message.faces) == 1 else None
         if alone is not None and message.model:
             models[message.model] = None
             moments.append(_Moment((message.captured_at - start) / 1e9, alone))
-    _check_faces(path, moments, list(models), crowded)
-    chosen = stretches or find_stretches(markers, read_edits(session_folder(path)).annotations)
+    _check_faces(given or str(path), material, moments, list(models), crowded)
+    end_s += AFTER_LAST_S
+    if material == "film" and not stretches:
+        chosen = [ShownExpression("neutral", 0.0, end_s)]
+    else:
+        check_within(stretches, end_s, material)
+        chosen = list(stretches) or find_stretches(
+            markers, read_edits(session_folder(path)).annotations
+        )
     if not chosen:
         raise AffectlineError(
             f"{path}: no marker or annotation names an expression",
@@ -122,22 +138,31 @@ def read_session_faces(
 
 
 def _check_faces(
-    path: Path, moments: Sequence[_Moment], models: Sequence[str], crowded: int
+    given: str,
+    material: Material,
+    moments: Sequence[_Moment],
+    models: Sequence[str],
+    crowded: int,
 ) -> None:
     if crowded > MOST_CROWDED * (crowded + len(moments)):
         raise AffectlineError(
-            f"{path}: {crowded} of {crowded + len(moments)} frames show several faces",
+            f"{given}: {crowded} of {crowded + len(moments)} frames show several faces",
             "calibrate with the person alone before the camera",
         )
     if not moments:
-        raise AffectlineError(f"{path}: no face was found", "more light, and look at the camera")
+        raise AffectlineError(
+            f"{given}: no face was found",
+            "more light, and look at the camera"
+            if material == "camera"
+            else f"use a {material} that shows the person's face from the front, in good light",
+        )
     if len(models) > 1:
         raise AffectlineError(
-            f"{path}: classified by several models ({', '.join(models)})", "analyse it again"
+            f"{given}: classified by several models ({', '.join(models)})", "analyse it again"
         )
     if models[0].endswith(CALIBRATED):
         raise AffectlineError(
-            f"{path}: its results are calibrated already", "analyse it without --calibration"
+            f"{given}: its results are calibrated already", "analyse it without --calibration"
         )
 
 

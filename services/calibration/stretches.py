@@ -15,6 +15,8 @@ LONGEST_S: Final = 60.0
 """How long a marker holds at most, if no other follows, in s."""
 LEAST_S: Final = 2.0
 """Minimum length of a stretch in s: it is divided into blocks of time for the cross-validation."""
+ROUNDED_S: Final = 1.0
+"""How much later than the last frame a stretch may end, in s."""
 _RANGE: Final = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)s?(?:\.\.|-)(\d{1,6}(?:\.\d{1,6})?)s?")
 
 
@@ -45,9 +47,13 @@ def parse_stretch(label: str, text: str) -> ShownExpression:
             f"--{label} {text[:40]!r}: not a range of seconds", f"such as --{label} 10..15"
         )
     begin_s, end_s = float(found[1]), float(found[2])
+    if end_s < begin_s:
+        raise AffectlineError(
+            f"--{label} {text}: ends before it begins", f"such as --{label} {found[2]}..{found[1]}"
+        )
     if end_s - begin_s < LEAST_S:
         raise AffectlineError(
-            f"--{label} {text}: {max(0.0, end_s - begin_s):g} s",
+            f"--{label} {text}: {end_s - begin_s:g} s",
             f"name at least {LEAST_S:g} s of the expression",
         )
     return ShownExpression(label, begin_s, end_s)
@@ -79,6 +85,25 @@ def find_stretches(
         if one.label in LABELS
     ]
     return [one for one in found if one.end_s - one.begin_s >= LEAST_S]
+
+
+def check_within(stretches: Iterable[ShownExpression], end_s: float, what: str) -> None:
+    """Check that stretches that a user has named do not last longer than what they are in.
+
+    Args:
+        stretches: The stretches.
+        end_s: The end, in s from the session's start; it may be rounded up to `ROUNDED_S` more.
+        what: What ends then, such as "film".
+
+    Raises:
+        AffectlineError: One does.
+    """
+    for label, begin, end in stretches:
+        if end > end_s + ROUNDED_S:
+            raise AffectlineError(
+                f"--{label} {begin:g}..{end:g}: the {what} ends at {end_s:.1f} s",
+                f"name at least {LEAST_S:g} s of it",
+            )
 
 
 def check_apart(stretches: Sequence[ShownExpression]) -> None:

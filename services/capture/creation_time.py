@@ -6,8 +6,8 @@ from typing import Final
 
 from affectline.common.address import redact
 from affectline.common.errors import AffectlineError
-from affectline.common.settings.source_kind import is_pipe, source_path
-from affectline.services.capture.sample_clip import SAMPLE, find_sample
+from affectline.common.settings.source_kind import SAMPLE, is_pipe, source_path
+from affectline.services.capture.sample_clip import find_sample
 
 TAGS: Final = ("com.apple.quicktime.creationdate", "creation_time")
 """The first includes the camera's time zone. Both usually hold the start of the recording; some

@@ -2,11 +2,9 @@
 
 import importlib.util
 from pathlib import Path
-from typing import Final
 
 from affectline.common.errors import AffectlineError
-
-SAMPLE: Final = "sample"
+from affectline.common.settings.source_kind import SAMPLE
 
 
 def find_sample() -> Path:

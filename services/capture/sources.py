@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from affectline.common.address import display_text, escaped, redact
+from affectline.common.address import display_text, escaped
 from affectline.common.errors import AffectlineError
-from affectline.common.settings.source_kind import is_pipe, source_path
+from affectline.common.settings.source_kind import SAMPLE, check_readable, is_pipe, source_path
 from affectline.common.settings.sources import CaptureSettings, SourceSettings
 from affectline.services.capture.container_check import missing_bytes
 from affectline.services.capture.folder_source import FolderSource
 from affectline.services.capture.frame_source import Source
-from affectline.services.capture.sample_clip import SAMPLE, find_sample
+from affectline.services.capture.sample_clip import find_sample
 
 
 def open_source(source: SourceSettings, settings: CaptureSettings) -> Source:
@@ -30,25 +30,10 @@ def open_source(source: SourceSettings, settings: CaptureSettings) -> Source:
         from affectline.services.capture.film_source import FilmSource
 
         return FilmSource(text, escaped(source.address), live=kind == "stream")
-    if not is_pipe(text):  # a pipe can be opened only once
-        _check_readable(path)
+    check_readable(text)
     if path.is_dir() or kind == "pictures":
         return FolderSource(path, source.as_film)
     return _open_film(text, path, settings)
-
-
-def _check_readable(path: Path) -> None:
-    try:
-        path.stat()
-        if not path.is_dir():
-            path.open("rb").close()
-    except OSError as error:
-        what = error.strerror or str(error)
-        raise AffectlineError(
-            f"--source {redact(str(path))}: {what[0].lower()}{what[1:]}",
-            "give a camera index, a film, a picture or a folder of them, an RTSP or HTTP address, "
-            f"or {SAMPLE!r}",
-        ) from error
 
 
 def _open_film(source: str, path: Path, settings: CaptureSettings) -> Source:

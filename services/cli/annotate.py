@@ -216,9 +216,10 @@ def _only_stream(known: set[tuple[str, int]]) -> str:
 
 def _print_annotations(edits: "SessionEdits") -> None:
     from rich.console import Console
-    from rich.table import Table
 
-    table = Table("", "from", "to", "label", "")
+    from affectline.common.text_table import text_table
+
+    table = text_table("", "from", "to", "label", "", figures=("from", "to"))
     for number, one in enumerate(edits.annotations, start=1):
         left_out = "left out" if one.is_excluded else ""
         table.add_row(
@@ -230,9 +231,13 @@ def _print_annotations(edits: "SessionEdits") -> None:
 
 def _print_tracks(rows: list[dict[str, object]], edits: "SessionEdits") -> None:
     from rich.console import Console
-    from rich.table import Table
 
-    table = Table("stream", "track", "frames", "from", "to", "name", "counts as")
+    from affectline.common.text_table import text_table
+
+    table = text_table(
+        "stream", "track", "frames", "from", "to", "name", "counts as",
+        figures=("track", "frames", "from", "to"),
+    )  # fmt: skip
     for row in rows:
         stream, track = str(row["stream"]), row["track"]
         if not isinstance(track, int):

@@ -1,10 +1,13 @@
 """``affectline calibrate``: one person's own shift of the probabilities."""
 
+import re
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from affectline.common.address import redact
 from affectline.common.errors import AffectlineError
 from affectline.services.cli.options import (
     AnswerName,
@@ -22,7 +25,7 @@ from affectline.services.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from affectline.common.model.calibration import Calibration
+    from affectline.common.model.calibration import Calibration, Material
     from affectline.common.settings.pipeline import PipelineSettings
     from affectline.services.calibration.person_faces import PersonFaces
     from affectline.services.calibration.shift import HeldOutFigures
@@ -113,22 +116,30 @@ def calibrate(
         update={"classifier": settings.classifier.model_copy(update={"calibration": None})}
     )
     path = Path(source)
-    if is_collection(path):
-        _refuse_ranges(stretches, "its pictures have labels")
-        faces = read_collected_faces(path, participant, settings.classifier)
-        person = participant or faces.person
-        folder = out or path / "people" / str(person)
-    elif _is_session(path):
-        faces, folder = _from_session(path, stretches), out or _session_folder(path)
-        person = participant or faces.person
-    else:
-        faces, folder = _from_source(context, source, stretches, settings, quiet=as_json)
-        person = settings.study.participant
-    faces, unseen = faces.without_unseen()
-    for label in unseen:
-        typer.echo(f"affectline: {label} is left out: the model hardly sees it here", err=True)
-    calibration, figures = make_calibration(faces, person, strength or STRENGTH)
-    written = write_calibration(calibration, folder)
+    with ExitStack() as undo:
+        if is_collection(path):
+            _refuse_ranges(stretches, "its pictures have labels")
+            faces = read_collected_faces(path, participant, settings.classifier)
+            person = participant or faces.person
+            folder = out or path / "people" / str(person)
+        elif _is_session(path):
+            faces, folder = _from_session(path, stretches), out or _session_folder(path)
+            person = participant or faces.person
+        else:
+            try:
+                faces, folder = _from_source(
+                    context, undo, source, stretches, settings, quiet=as_json
+                )
+            except AffectlineError as error:  # SOURCE is not an option here
+                problem = re.sub(r"^(capture/\S+: )?--source ", "", error.problem)
+                raise AffectlineError(problem, error.fix, error.details) from error
+            person = settings.study.participant
+        faces, unseen = faces.without_unseen()
+        for label in unseen:
+            typer.echo(f"affectline: {label} is left out: the model hardly sees it here", err=True)
+        calibration, figures = make_calibration(faces, person, strength or STRENGTH)
+        written = write_calibration(calibration, folder)
+        undo.pop_all()
     _print_result(calibration, figures, written, as_json=as_json)
 
 
@@ -161,33 +172,51 @@ def _from_session(path: Path, stretches: "list[ShownExpression]") -> "PersonFace
 
 def _from_source(
     context: typer.Context,
+    undo: ExitStack,
     source: str,
     stretches: "list[ShownExpression]",
     settings: "PipelineSettings",
     *,
     quiet: bool,
 ) -> "tuple[PersonFaces, Path]":
-    """Analyse a film or a camera into a session folder; return its faces and the folder."""
+    """Analyse a film or a camera into a session folder; return its faces and the folder.
+
+    Args:
+        context: Of the command.
+        undo: Removes the folder if there will be no calibration: the command can be repeated as it
+            is, because the folder was new or empty.
+        source: The film or camera, as the user has named it.
+        stretches: The stretches that the user has named.
+        settings: Without a source.
+        quiet: Show no progress.
+
+    Raises:
+        AffectlineError: It cannot be analysed, or has too few faces.
+    """
+    from affectline.common.atomic_file import remove_folder
+    from affectline.common.settings.source_kind import check_readable
     from affectline.common.settings.sources import choose_source
     from affectline.services.calibration.person_faces import read_session_faces
-    from affectline.services.calibration.stretches import ShownExpression
     from affectline.services.supervisor.plan import complete
 
     chosen = choose_source(source, settings.sources)
+    check_readable(chosen.source)
     sink = settings.sink.model_copy(update={"display": "none"})
     settings = settings.model_copy(update={"sources": (chosen,), "sink": sink, "biometrics": ()})
     if chosen.is_live:
         _refuse_ranges(stretches, "a camera is calibrated by its own prompts")
         settings = complete(settings.model_copy(update={"delivery": "live"}))
-        _guide(context, settings, quiet=quiet)
     else:
         fixed = {"delivery": "lossless", "pace": "fast"}
         settings = complete(settings.model_copy(update=fixed))
-        _analyse(settings, quiet=quiet)
     folder = settings.sink.out or Path()
-    if not stretches and not chosen.is_live:
-        stretches = [ShownExpression("neutral", 0.0, _length_s(folder))]
-    return read_session_faces(folder, stretches, "camera" if chosen.is_live else "film"), folder
+    undo.callback(remove_folder, folder)
+    if chosen.is_live:
+        _guide(context, settings, quiet=quiet)
+    else:
+        _analyse(settings, quiet=quiet)
+    material: Material = "camera" if chosen.is_live else "film"
+    return read_session_faces(folder, stretches, material, redact(source)), folder
 
 
 def _analyse(settings: "PipelineSettings", *, quiet: bool) -> None:
@@ -198,15 +227,6 @@ def _analyse(settings: "PipelineSettings", *, quiet: bool) -> None:
     console = terminal()
     with new_progress(console, disable=quiet or not console.is_terminal) as shown:
         DirectRun(settings, FrameBars(shown).on_message).run()
-
-
-def _length_s(folder: Path) -> float:
-    """Length of a session of one film, in s, with its last frame."""
-    from affectline.services.sessions.run_summary import read_session
-
-    (stream,) = read_session(folder)["streams"].values()
-    first, last = stream["first_captured_at"], stream["last_captured_at"]
-    return 0.001 + (0.0 if first is None or last is None else float(last - first) / 1e9)
 
 
 def _guide(context: typer.Context, settings: "PipelineSettings", *, quiet: bool) -> None:
@@ -231,6 +251,12 @@ def _guide(context: typer.Context, settings: "PipelineSettings", *, quiet: bool)
     def observe(packet: Packet) -> None:
         match packet.message:
             case StreamStart() as start:
+                if not begun:  # the camera is there
+                    typer.echo(
+                        "Sit down and look at the camera. The first prompt comes in a few seconds; "
+                        f"{end_s(prompts) - LEAD_S:g} s follow.",
+                        err=True,
+                    )
                 begun.append(start.session_start)
             case Emotion() as emotion if begun:
                 prompter.reach((emotion.captured_at - begun[0]) / 1e9)
@@ -240,11 +266,6 @@ def _guide(context: typer.Context, settings: "PipelineSettings", *, quiet: bool)
         update={"hub": hub, "markers": plan_markers(prompts), "duration": end_s(prompts) + 1}
     )
     file_access.restrict(group=settings.sink.group_access)
-    typer.echo(
-        f"Sit down and look at the camera. The first prompt comes in {LEAD_S:g} s; "
-        f"{end_s(prompts) - LEAD_S:g} s follow.",
-        err=True,
-    )
     supervisor = Supervisor(settings, quiet=quiet, observe=observe, fork_server=context.obj)
     supervisor.run()
     if supervisor.interrupted:

@@ -11,7 +11,6 @@ from typing import Final, Literal, NamedTuple, get_args
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from affectline.common.errors import AffectlineError, explain_import
 from affectline.common.model import artifact
@@ -25,6 +24,7 @@ from affectline.common.runtime.sockets import taken_ports
 from affectline.common.settings.biometrics import BiometricsSettings
 from affectline.common.settings.detector import DetectorSettings
 from affectline.common.settings.hub import HubSettings
+from affectline.common.text_table import text_table
 from affectline.services.capture.sample_clip import find_sample
 from affectline.services.cli.options import (
     BindHub,
@@ -67,7 +67,7 @@ def doctor(
 
 def print_results(results: Iterable[CheckResult]) -> None:
     """Print the results of the checks as a table."""
-    table = Table("check", "state", "finding", "fix")
+    table = text_table("check", "state", "finding", "fix")
     for result in results:
         style = STYLES[result.state]
         table.add_row(result.check, f"[{style}]{result.state}[/]", result.detail, result.fix)

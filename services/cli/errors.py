@@ -27,7 +27,9 @@ def run_and_exit(command: Callable[[], Any]) -> NoReturn:
         sys.stderr.write(f"{error.format_message()}\n")  # the whole help
         sys.exit(2)
     except UsageError as error:
-        _exit_with_error(f"{explain_usage(error)} Try affectline --help", 2)
+        context: Any = getattr(error, "ctx", None)
+        command_path = context.command_path if context else "affectline"
+        _exit_with_error(f"{explain_usage(error)} Try {command_path} --help", 2)
     except (typer.Abort, KeyboardInterrupt):
         _exit_with_error("stopped by Ctrl-C", 130)
     except _validation_errors() as error:

@@ -38,9 +38,10 @@ def _print_exporters(requested: bool) -> None:
     if not requested:
         return
     from rich.console import Console
-    from rich.table import Table
 
-    table = Table("exporter", "writes", "files", "settings")
+    from affectline.common.text_table import text_table
+
+    table = text_table("exporter", "writes", "files", "settings")
     broken = EXPORTERS.broken_plugins()
     for name in EXPORTERS.names():
         if name in broken:
@@ -92,6 +93,11 @@ def export(
     except ValidationError as error:
         raise explain(error, ExportSettings, "export") from error
     out = out or session_folder(file) / "export"
+    if any((out / name).is_file() for name in file_access.SESSION_FILES):
+        raise AffectlineError(
+            f"--out {out}: a session, whose own files may have the same names",
+            "name another folder; without --out it is export in the session folder",
+        )
     sessions = _find_sessions(file, out)
     refused = []
     for session in sessions:

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 from rich.console import Console
-from rich.table import Table
 
 from affectline.common.errors import AffectlineError
 from affectline.common.runtime.keys import (
@@ -19,6 +18,7 @@ from affectline.common.runtime.keys import (
     is_key,
     parse_key_file,
 )
+from affectline.common.text_table import text_table
 from affectline.services.cli.options import AsJson
 from affectline.services.registry import SPECS
 
@@ -130,7 +130,7 @@ def list_keys(folder: Folder = None, as_json: AsJson = False) -> None:
         return
     typer.echo(f"keys in {store.folder}\nthe hub's key: {hub or 'none'}")
     if holders:
-        table = Table("name", "role", "for", "fingerprint")
+        table = text_table("name", "role", "for", "fingerprint")
         for holder in holders:
             table.add_row(
                 holder.name, holder.role, _describe(holder), fingerprint(holder.public_key)

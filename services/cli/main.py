@@ -161,4 +161,4 @@ def main(fork_server: Any = None) -> None:
         fork_server: For a command that starts processes: its context's object.
     """
     command = name_values(typer.main.get_command(app))
-    run_and_exit(lambda: command(standalone_mode=False, obj=fork_server))
+    run_and_exit(lambda: command(prog_name="affectline", standalone_mode=False, obj=fork_server))

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
+from affectline.common.text_table import text_table
 from affectline.services.sessions.columns import SESSION_TABLES
 from affectline.services.sessions.expression_figures import MEAN_PROBABILITY, SHARE_OF_FRAMES
 from affectline.services.sessions.run_summary import read_session, summarize_run
@@ -68,11 +68,10 @@ def remove_if_empty(folder: Path) -> None:
 
 def print_result(result: dict[str, Any]) -> None:
     """Print the results of a run as a table."""
-    table = Table(title="Affectline", show_header=True, title_justify="left")
-    table.add_column("")
     streams: dict[str, Any] = result["streams"]
-    for name in streams:
-        table.add_column(name, justify="right")
+    table = text_table("", *streams, title="Affectline", title_justify="left")
+    for column in table.columns[1:]:
+        column.justify = "right"
     rows: list[tuple[str, list[str]]] = [
         ("frames", [str(s["frames"]) for s in streams.values()]),
         ("frames with a face", [str(s["frames_with_face"]) for s in streams.values()]),
@@ -85,11 +84,12 @@ def print_result(result: dict[str, Any]) -> None:
         for q in ("p50", "p95", "p99")
     ]
     # Their titles stand in the wide column, so that many streams fit beside each other
-    rows.append((f"{SHARE_OF_FRAMES}, {MEAN_PROBABILITY}", [""] * len(streams)))
-    rows += [
-        (f"  {label}", [_format_expression(s, label) for s in streams.values()])
-        for label in result["share_of_frames"]
-    ]
+    if any(stream["frames_with_face"] for stream in streams.values()):
+        rows.append((f"{SHARE_OF_FRAMES}, {MEAN_PROBABILITY}", [""] * len(streams)))
+        rows += [
+            (f"  {label}", [_format_expression(s, label) for s in streams.values()])
+            for label in result["share_of_frames"]
+        ]
     rows += [
         (f"mean {axis}, -1 to 1", [_format_affect(s[axis]) for s in streams.values()])
         for axis in ("valence", "arousal")
@@ -122,6 +122,8 @@ def _format_skipped(stream: dict[str, Any]) -> str:
 
 
 def _format_expression(stream: dict[str, Any], label: str) -> str:
+    if not stream["frames_with_face"]:
+        return ""
     return f"{stream['share_of_frames'][label]:.1%}, {stream['mean_probability'][label]:.1%}"
 
 

@@ -2,9 +2,13 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
+
+from affectline.common.errors import AffectlineError
+
+PAGE: Final = "study.html"
 
 
 def study(
@@ -46,8 +50,9 @@ def study(
     from affectline.services.study.study import find_sessions, make_study, parse_baseline
     from affectline.services.study.tables import write_tables
 
-    rest = None if baseline is None else parse_baseline(baseline)
     folder = out or path / "study"
+    _check_folder(folder)
+    rest = None if baseline is None else parse_baseline(baseline)
     folders = [one for one in find_sessions(path) if folder not in one.parents]
     console = terminal()
     with new_progress(console, disable=not console.is_terminal) as progress:
@@ -56,7 +61,7 @@ def study(
             folders, baseline=rest, events=event or (), before_s=before, after_s=after,
             observe=lambda: progress.advance(bar),
         )  # fmt: skip
-    page = folder / "study.html"
+    page = folder / PAGE
     with file_access.restricted(group=False):
         file_access.make_folder(folder)
         paths = [page, *write_tables(made, folder)]
@@ -73,3 +78,16 @@ def study(
     typer.echo(f"{counts} ({', '.join(made.conditions)})")
     for written in paths:
         typer.echo(f"  {os.path.relpath(written)}")
+
+
+def _check_folder(folder: Path) -> None:
+    """Check that a folder may be written to: it is new, empty, or has the page of a study.
+
+    Raises:
+        AffectlineError: It has other files, which might have the names of the tables.
+    """
+    if folder.exists() and not (folder / PAGE).is_file() and any(folder.iterdir()):
+        raise AffectlineError(
+            f"--out {folder}: is there already, and has no {PAGE}",
+            "name a new folder; nothing is overwritten",
+        )

@@ -64,7 +64,7 @@ def up(
         list[str] | None,
         typer.Option(
             help="Camera index, film, picture, folder of pictures, RTSP/HTTP address, - (standard "
-            "input), 'sample', or NAME=SOURCE; repeatable."
+            "input), 'sample', or NAME=SOURCE; repeatable.  [default: sample, a short clip]"
         ),
     ] = None,
     as_film: Annotated[
@@ -142,6 +142,7 @@ def up(
 
     Example: affectline up --source drive.mp4 --display mp4 --out sessions/drive
     """
+    from affectline.common.settings.source_kind import check_readable
     from affectline.common.settings.sources import name_sources, take_as_films
     from affectline.services.cli.run import run_pipeline
     from affectline.services.supervisor import plan
@@ -149,6 +150,8 @@ def up(
 
     settings = read_settings(config_file)
     sources = name_sources(source) if source else settings.sources
+    for one in sources:
+        check_readable(one.source)
     settings = with_overrides(
         settings,
         sources=sources if as_film is None else take_as_films(sources, as_film),

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import typer
 from rich.console import Console
@@ -13,6 +13,7 @@ from rich.table import Table
 
 from affectline.common.errors import AffectlineError
 from affectline.common.extras import require_extra
+from affectline.common.output_file import check_output_file
 
 validate = typer.Typer(
     help="Validate the stress estimate on public datasets, or your own.", no_args_is_help=True
@@ -25,6 +26,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the figures as one J
 Docs = Annotated[
     Path | None, typer.Option(help="Write the dataset's section of validation.md to this folder.")
 ]
+
+COEFFICIENTS: Final = b'{\n  "about": '
+"""How the files of ``--fit`` and ``--held-out`` begin."""
 
 Curve = Annotated[
     bool,
@@ -79,6 +83,9 @@ def stress_predict(
     for name, value in (("--drives", drives), ("--held-out", held_out)):
         if value and not fit:
             raise AffectlineError(f"{name} {value}: nothing is fitted", "add --fit FILE")
+    for name, value in (("--fit", fit), ("--held-out", held_out)):
+        if value:
+            check_output_file(name, value, "a file of coefficients", COEFFICIENTS)
     if fit:
         _fit(folder, drives, fit, held_out)
     with _progress("people") as progress:

@@ -39,6 +39,8 @@ FRAGMENTED: Final = {
 fragment if its own track has one that is not empty. ``frag_every_frame`` does so even if that is
 empty, and then takes the packet's time from the next one in the queue, which holds several if a
 film has sound. After the sound has ended, a frame waits for the next one, but not longer."""
+MARKER: Final = b"Annotated by Affectline"
+"""Comment in the files, which tells them from other films."""
 KEY_INTERVAL_S: Final = 2.0
 """Seconds between key frames, to which players can jump."""
 
@@ -149,6 +151,7 @@ class VideoFile:
         self._size = (max(2, first.shape[1] // 2 * 2), max(2, first.shape[0] // 2 * 2))
         try:
             self._container = av.open(str(self._path), "w", format="mp4", options=FRAGMENTED)
+            self._container.metadata["comment"] = MARKER.decode()
         except OSError as error:
             raise VideoWriteError(self._path, error) from error
         # The rate is a hint to encoders; every image has its own time

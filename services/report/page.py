@@ -27,6 +27,8 @@ POLICY: Final = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 )
 """The page makes no network requests."""
+MARKER: Final = b"<p class=kind>Session report</p>"
+"""What tells a report from other pages."""
 PAGE: Final = Template("""<!doctype html>
 <html lang="en">
 <head>

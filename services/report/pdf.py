@@ -39,6 +39,8 @@ PLACES: Final = {
     ),
 }  # fmt: skip
 """Other places to look, by ``sys.platform``."""
+PDF_MARKER: Final = b"% Affectline session report\n"
+"""Comment at the end of the file, which tells a report from other PDFs."""
 TIMEOUT_S: Final = 60.0
 FLAGS: Final = (
     "--headless", "--disable-gpu", "--no-first-run", "--no-default-browser-check",
@@ -72,7 +74,7 @@ def print_pdf(html: str, pdf: Path, paper: Paper = "a4", timeout_s: float = TIME
 
     Args:
         html: The page.
-        pdf: The file; its folder is created if needed.
+        pdf: The file, in a folder that exists.
         paper: Paper size.
         timeout_s: Time limit for the browser.
 
@@ -88,8 +90,7 @@ def print_pdf(html: str, pdf: Path, paper: Paper = "a4", timeout_s: float = TIME
         content = made.read_bytes()
     try:
         with file_access.as_the_session(pdf.parent):
-            file_access.make_folder(pdf.parent)
-            atomic_file.write_bytes(pdf, content)
+            atomic_file.write_bytes(pdf, content + PDF_MARKER)
     except OSError as error:
         raise AffectlineError(
             f"cannot write {pdf} ({error.strerror})", "make room, or name another file with --out"

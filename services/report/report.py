@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from affectline.common import atomic_file, file_access
 from affectline.common.errors import AffectlineError
-from affectline.services.report.page import render_page
-from affectline.services.report.pdf import Paper, find_browser, print_pdf
+from affectline.common.output_file import check_output_file
+from affectline.services.report.page import MARKER, render_page
+from affectline.services.report.pdf import PDF_MARKER, Paper, find_browser, print_pdf
 from affectline.services.report.section import ReportData, make_sections
 from affectline.services.report.sections.narrative import describe_session
 from affectline.services.sessions.completeness import describe_completeness
@@ -37,13 +38,15 @@ def write_report(
 
     Args:
         recording: The file, or its session folder.
-        file: The HTML or PDF file; its folder is created if needed.
+        file: The HTML or PDF file, new or an earlier report.
         options: Settings of the sections, by section and name.
         paper: Print a PDF of this paper size; None: write HTML.
 
     Raises:
-        AffectlineError: The path is not a recording, or the file cannot be written.
+        AffectlineError: The path is not a recording, or the file cannot be written, or is there and
+            is not a report.
     """
+    check_output_file("--out", file, "a report", MARKER if paper is None else PDF_MARKER)
     if paper is not None:
         find_browser()  # fail before reading everything
     sections = make_sections(options)
@@ -78,7 +81,6 @@ def _no_collections() -> Iterator[None]:
 def _write_page(page: Path, html: str) -> None:
     try:
         with file_access.as_the_session(page.parent):
-            file_access.make_folder(page.parent)
             atomic_file.write_text(page, html)
     except OSError as error:
         raise AffectlineError(

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from rich.box import SIMPLE
+from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Column, Table
 
 from affectline.common.errors import AffectlineError, InvalidMessage
 from affectline.common.recording.content import ContentScan
 from affectline.common.recording.reader import FILE, RecordedMessage, SessionReader, locate
 from affectline.common.recording.time_line import TimeLine, read_time_line
+from affectline.common.text_table import text_table
 from affectline.common.wire import codec
 from affectline.services.sessions.completeness import (
     describe_content,
@@ -29,6 +30,12 @@ from affectline.services.sessions.run_summary import read_session
 from affectline.services.sessions.sign_figures import sign_lines
 from affectline.services.sessions.table_summary import describe_tables, print_tables
 
+FOLDED: Final = ("streams", "")
+"""Columns of the list whose texts are folded, as long names are; the last one has remarks."""
+FOLDED_WIDTH: Final = 20
+"""How narrow they can become."""
+DISPENSABLE: Final = ("recorded", "streams", "size", "begun")
+"""Columns that are left out where there is no room, in this order; affectline info has them."""
 OF_SESSION: Final = "session time line"
 OF_ARRIVAL: Final = "clock of arrival (recorded before events had times of their own)"
 
@@ -199,26 +206,41 @@ def verify(path: Path) -> dict[str, Any]:
 
 
 def print_list(folder: Path, found: list[dict[str, Any]]) -> None:
-    """Print the sessions as a table."""
-    names = ("begun", "length", "streams", "recorded", "size", "")
-    # Names are never truncated, because other commands need them
-    session = Column("session", no_wrap=True, min_width=_longest_name(found))
-    table = Table(
-        session,
-        *(Column(name, overflow="fold") for name in names),
-        box=SIMPLE,
-        padding=(0, 1, 0, 0),
-    )
-    for row in found:
-        table.add_row(
-            Path(row["session"]).name, row["begun"].replace("T", " ")[:16],
-            "" if row["seconds"] is None else format_length(row["seconds"]),
-            ", ".join(row["streams"]), row["recording"] or "",
-            "" if row["bytes"] is None else _format_size(row["bytes"]),
-            "; ".join(filter(None, (row["title"], row["problem"], *row["lacks"], *row["notes"]))),
-        )  # fmt: skip
+    """Print the sessions as a table, without its least important columns if it is too wide."""
     console = Console(markup=False, emoji=False)  # names are printed verbatim
-    console.print(table if found else f"no sessions in {folder}")
+    if not found:
+        console.print(f"no sessions in {folder}")
+        return
+    rows = [_list_cells(row) for row in found]
+    least = {name: max(cell_len(row[name]) for row in rows) for name in rows[0]}
+    least |= {name: max(cell_len(name), least[name]) for name in least}
+    least |= {name: min(least[name], FOLDED_WIDTH) for name in FOLDED}
+    for name in DISPENSABLE:
+        if sum(least.values()) + 2 * len(least) > console.width:
+            del least[name]
+    table = text_table(
+        *least, figures=least.keys() - {"session", *FOLDED}, box=SIMPLE, padding=(0, 1, 0, 0)
+    )
+    # Other commands need the names: they are folded only where nothing else can make room
+    others = sum(least.values()) - least["session"] + 2 * len(least)
+    table.columns[0].min_width = min(least["session"], max(1, console.width - others))
+    for row in rows:
+        table.add_row(*(row[name] for name in least))
+    console.print(table)
+
+
+def _list_cells(row: dict[str, Any]) -> dict[str, str]:
+    """The cells of a session in the list, by the titles of their columns."""
+    remarks = (row["title"], row["problem"], *row["lacks"], *row["notes"])
+    return {
+        "session": Path(row["session"]).name,
+        "begun": row["begun"].replace("T", " ")[:16],
+        "length": "" if row["seconds"] is None else format_length(row["seconds"]),
+        "streams": ", ".join(row["streams"]),
+        "recorded": row["recording"] or "",
+        "size": "" if row["bytes"] is None else _format_size(row["bytes"]),
+        "": "; ".join(filter(None, remarks)),
+    }
 
 
 def print_info(described: dict[str, Any]) -> None:
@@ -228,7 +250,7 @@ def print_info(described: dict[str, Any]) -> None:
         return
     console = Console(markup=False, emoji=False)
     console.print(described["file"], soft_wrap=True, highlight=False)
-    table = Table(show_header=False)
+    table = text_table("", "", show_header=False)
     for name, text in _told_facts(described):
         table.add_row(name, text)
     table.add_row("times", described["times"])
@@ -249,7 +271,7 @@ def print_info(described: dict[str, Any]) -> None:
     for note in described["notes"]:
         table.add_row("clock", note)
     console.print(table)
-    topics = Table("topic", "messages", "each second")
+    topics = text_table("topic", "messages", "each second", figures=("messages", "each second"))
     for topic, count in described["topics"].items():
         rate = count / described["seconds"] if described["seconds"] else 0
         topics.add_row(topic, str(count), f"{rate:.1f}")
@@ -281,10 +303,6 @@ def print_check(result: dict[str, Any]) -> None:
         console.print(f"  {problem}")
     for text in (*result["warnings"], *result["explained"], *result["notes"]):
         console.print(f"  {text}")
-
-
-def _longest_name(found: list[dict[str, Any]]) -> int:
-    return max((len(Path(row["session"]).name) for row in found), default=0)
 
 
 def _format_time(ns: int) -> str:

@@ -21,13 +21,13 @@ from typing import Any, Final, Literal
 
 from rich.box import SIMPLE
 from rich.console import Console
-from rich.table import Table
 
 from affectline.common.errors import AffectlineError
 from affectline.common.file_lock import try_lock
 from affectline.common.model.calibration import CALIBRATION_FILE
 from affectline.common.recording.reader import FILE, SessionReader
 from affectline.common.settings.recording import RetentionSettings
+from affectline.common.text_table import text_table
 from affectline.services.sessions.columns import EMOTIONS, SAMPLES, SESSION_TABLES, STATES
 from affectline.services.sessions.run_summary import read_session
 
@@ -370,7 +370,10 @@ def print_removals(found: list[Removal], subject: str | None = None) -> None:
     if not found:
         console.print("nothing to remove")
         return
-    table = Table("session", "last written", "files", "size", "goes", "holds", box=SIMPLE)
+    table = text_table(
+        "session", "last written", "files", "size", "goes", "holds",
+        figures=("last written", "files", "size"), box=SIMPLE, padding=(0, 1, 0, 0),
+    )  # fmt: skip
     for one in found:
         table.add_row(
             one.session.name, time.strftime("%Y-%m-%d %H:%M", time.localtime(one.written_at)),

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
+from affectline.common.text_table import text_table
 from affectline.services.sessions.sign_figures import sign_lines
 from affectline.services.sessions.table_reader import TableReader
 
@@ -51,7 +51,7 @@ def print_tables(described: dict[str, Any]) -> None:
     """Print the description of an unrecorded session."""
     console = Console(markup=False, emoji=False)
     console.print(described["file"], soft_wrap=True, highlight=False)
-    table = Table(show_header=False)
+    table = text_table("", "", show_header=False)
     for name in ("begun", "model", "delivery", "affectline"):
         table.add_row(name, str(described[name] or ""))
     for name, text in described["study"].items():
@@ -61,18 +61,20 @@ def print_tables(described: dict[str, Any]) -> None:
     if not described["finished"]:
         table.add_row("end", "missing: still running, or not stopped properly")
     console.print(table)
-    streams = Table("stream", "source", "frames", "with a face", "ended")
+    streams = text_table(
+        "stream", "source", "frames", "with a face", "ended", figures=("frames", "with a face")
+    )
     for name, stream in described["streams"].items():
         cells = (stream[key] for key in ("source", "frames", "frames_with_face", "end"))
         streams.add_row(name, *("" if cell is None else str(cell) for cell in cells))
     console.print(streams)
-    signs = Table(show_header=False)
+    signs = text_table("", "", show_header=False)
     for name, stream in described["streams"].items():
         for title, text in sign_lines(stream.get("signs")).items():
             signs.add_row(f"{name}: {title}", text)
     if signs.row_count:
         console.print(signs)
-    tables = Table("table", "rows")
+    tables = text_table("table", "rows", figures=("rows",))
     for name, rows in described["tables"].items():
         tables.add_row(f"{name}.csv", str(rows))
     console.print(tables)

@@ -6,6 +6,7 @@ https://ui.perfetto.dev and ``chrome://tracing`` show it. The file has one event
 
 import gzip
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from typing import IO, Any, Final, Self, cast
 from affectline.common.atomic_file import atomic_write
 from affectline.common.clock import now_ns
 from affectline.common.errors import AffectlineError
+from affectline.common.output_file import check_output_file
 from affectline.common.runtime.tracing import TRACE, PartSpan
 
 LAUNCHER: Final = "supervisor"
@@ -54,10 +56,9 @@ class TraceFile:
         """Begin.
 
         Raises:
-            AffectlineError: The file cannot be written.
+            AffectlineError: The file cannot be written, or is there and is not a trace.
         """
-        if self.path.exists() and not self.path.is_file():
-            raise AffectlineError(f"--trace {self.path}: not a file", "name a file to write")
+        check_output_file("--trace", self.path, "a trace", BEGIN.encode())
         try:
             if self.path.exists():
                 self.path.open("ab").close()
@@ -75,20 +76,24 @@ class TraceFile:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Write the file, and remove the parts.
+        """Write the file, unless the run failed before it started a process; remove the parts.
 
         Raises:
             AffectlineError: It cannot be written, and nothing else has failed.
         """
         TRACE.stop()
         try:
-            with atomic_write(self.path, sync=False) as partial:
-                self._merge(partial)
+            if kind is None or any(part.stem != str(os.getpid()) for part in self._parts()):
+                with atomic_write(self.path, sync=False) as partial:
+                    self._merge(partial)
         except OSError as problem:
             if kind is None:
                 raise self._cannot_write(problem) from problem
         finally:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _parts(self) -> list[Path]:
+        return sorted(self.folder.glob("*.jsonl"))
 
     def _cannot_write(self, error: OSError) -> AffectlineError:
         return AffectlineError(
@@ -101,7 +106,7 @@ class TraceFile:
         with _open(path, "wt", is_compressed=self.path.suffix == ".gz") as file:
             file.write(BEGIN)
             separator = "\n"
-            for part in sorted(self.folder.glob("*.jsonl")):
+            for part in self._parts():
                 for event in events_of(part, self._started):
                     file.write(separator + json.dumps(event, separators=(",", ":")))
                     separator = ",\n"

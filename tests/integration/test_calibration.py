@@ -127,10 +127,12 @@ def test_a_session_is_calibrated_by_its_annotations(driver: Path, tmp_path: Path
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("nowhere.mp4",), "nowhere.mp4: no such file"),
+        (("nowhere.mp4",), "affectline: nowhere.mp4: no such file"),
+        (("empty",), "affectline: empty: the folder holds no pictures"),
+        (("99",), "affectline: 99: camera 99 cannot be opened"),
         (("still.avi", "--neutral", "0..1"), "--neutral 0..1: 1 s: name at least 2 s"),
         (("still.avi", "--neutral", "0..2", "--happy", "1..3"), "overlap: name each second once"),
-        (("still.avi",), "no face was found"),
+        (("still.avi",), "still.avi: no face was found: use a film that shows the person's face"),
         (("still.avi", "--model", "nowhere"), "no model at nowhere"),
     ],
 )
@@ -138,11 +140,12 @@ def test_what_cannot_be_calibrated_is_one_line(
     tmp_path: Path, arguments: tuple[str, ...], says: str
 ) -> None:
     film(tmp_path / "still.avi", 75)
+    (tmp_path / "empty").mkdir()
     done = run("calibrate", *arguments, "--out", "out", cwd=tmp_path)
     assert done.returncode == 1
     assert says in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
-    assert not (tmp_path / "out" / "calibration.json").exists()
+    assert not (tmp_path / "out").exists(), "it can be repeated as it is"
 
 
 def test_a_calibration_of_another_model_stops_the_run_at_once(tmp_path: Path) -> None:

@@ -69,7 +69,12 @@ def test_a_busy_port_is_one_clear_line(tmp_path: Path) -> None:
         assert second.returncode == 1
         assert second.stderr.count("\n") == 1
         assert f"cannot listen on port {first.hub.port} (publishers)" in second.stderr
+        typed = run("up", "--port", str(first.hub.port), "--source", "nofile.mp4", cwd=tmp_path)
+        assert "--source nofile.mp4: no such file or directory" in typed.stderr
+        traced = run("up", "--port", str(first.hub.port), "--trace", "t.json", cwd=tmp_path)
+        assert "cannot listen on port" in traced.stderr
         summary = first.finish()
+    assert {path.name for path in tmp_path.iterdir()} == {"a", "a.log"}
     assert (summary["frames"], summary["lost"]) == (120, 0), "the first one is not disturbed"
 
 

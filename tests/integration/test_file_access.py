@@ -45,7 +45,7 @@ def test_a_session_and_what_is_made_of_it_later(tmp_path: Path) -> None:
     affectline("export", drive, "--to", "csv")
     affectline("export", drive, "--to", "mp4")
     affectline("export", drive, "--to", "parquet", "--out", drive / "figures" / "today")
-    affectline("report", drive, "--out", drive / "pages" / "second.html")
+    affectline("report", drive, "--out", drive / "figures" / "second.html")
     affectline(
         "replay", drive, "--rate", "max", "--record", "--out", again, "--group-access", *port
     )

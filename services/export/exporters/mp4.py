@@ -6,9 +6,14 @@ from typing import Literal
 
 from affectline.common import atomic_file
 from affectline.common.errors import AffectlineError
+from affectline.common.output_file import check_output_file
 from affectline.common.wire.messages import Emotion, Frame, StreamStart
 from affectline.services.export.exporter import Exporter, ExportSettings
-from affectline.services.overlay.video_writer import AnnotatedVideoWriter, VideoWriteError
+from affectline.services.overlay.video_writer import (
+    MARKER,
+    AnnotatedVideoWriter,
+    VideoWriteError,
+)
 from affectline.services.sessions.recording import Recording, require_recording
 
 
@@ -31,7 +36,8 @@ class Mp4Exporter(Exporter):
         """Write the films.
 
         Raises:
-            AffectlineError: The session was not recorded, or a film did not fit on the disk.
+            AffectlineError: The session was not recorded, a film did not fit on the disk, or
+                another film has its name.
         """
         require_recording(recording, "--to mp4")
         with TemporaryDirectory(prefix=".films-", dir=folder) as staging:
@@ -45,6 +51,7 @@ class Mp4Exporter(Exporter):
             paths = []
             for film in sorted(Path(staging).glob("*.mp4")):
                 path = folder / film.name
+                check_output_file("--out", path, "an annotated film of Affectline", MARKER)
                 atomic_file.rename(film, path)
                 paths.append(path)
         return paths

@@ -9,7 +9,13 @@ import cv2
 import pytest
 
 from affectline.common.errors import AffectlineError
-from affectline.common.settings.source_kind import is_live, is_pipe, kind_of, source_path
+from affectline.common.settings.source_kind import (
+    check_readable,
+    is_live,
+    is_pipe,
+    kind_of,
+    source_path,
+)
 from affectline.common.settings.sources import name_sources, take_as_films
 from tests.films import film, picture
 
@@ -111,6 +117,15 @@ def test_a_path_that_is_no_utf8_becomes_its_address(here: Path) -> None:
     assert source_path(source.source) == here / name
     assert source.kind == "pictures"
     source.model_dump_json()
+
+
+def test_only_files_and_folders_are_checked_before_they_are_opened(here: Path) -> None:
+    film(here / "a.avi", 2)
+    os.mkfifo(here / "pipe")
+    for source in ("a.avi", ".", "sample", "0", "/dev/video9", "rtsp://host/a", "pipe"):
+        check_readable(source)
+    with pytest.raises(AffectlineError, match=r"--source b.avi: no such file or directory"):
+        check_readable("b.avi")
 
 
 def test_folders_can_be_taken_for_films(here: Path) -> None:

@@ -101,7 +101,7 @@ def test_a_session_that_does_not_suit_is_refused(
 
 def test_a_stretch_without_faces_is_told(tmp_path: Path) -> None:
     folder = session(tmp_path / "s")
-    with pytest.raises(AffectlineError, match=r"sad 40..45: only 0 frames have one face"):
+    with pytest.raises(AffectlineError, match=r"--sad 40..45: the session ends at 14.9 s"):
         read_session_faces(folder, [ShownExpression("sad", 40, 45)])
     (folder / "markers.csv").write_text("")
     with pytest.raises(AffectlineError, match="no marker or annotation names an expression"):

@@ -13,6 +13,7 @@ from affectline.services.calibration.stretches import (
     SetMarker,
     ShownExpression,
     check_apart,
+    check_within,
     find_stretches,
     parse_stretch,
 )
@@ -28,7 +29,8 @@ def test_a_range_is_read(text: str) -> None:
     ("text", "says"),
     [
         ("10", "not a range of seconds"), ("a..b", "not a range"), ("-5..3", "not a range"),
-        ("10..11", "1 s: name at least 2 s"), ("15..10", "0 s: name at least"),
+        ("10..11", "1 s: name at least 2 s"), ("10..10", "0 s: name at least"),
+        ("15..10", "ends before it begins: such as --sad 10..15"),
         ("1e999..inf", "not a range"), ("9" * 400, "not a range"),
     ],
 )  # fmt: skip
@@ -52,6 +54,13 @@ def test_markers_and_annotations_name_stretches() -> None:
         ShownExpression("happy", 30, 35),
     ]
     assert not find_stretches([], [])
+
+
+def test_ranges_end_with_the_film() -> None:
+    check_within([ShownExpression("happy", 10, 20), ShownExpression("neutral", 0, 10)], 19.67, "")
+    for begin in (15, 100):
+        with pytest.raises(AffectlineError, match=r"--sad .*..140: the film ends at 19.7 s"):
+            check_within([ShownExpression("sad", begin, 140)], 19.67, "film")
 
 
 def test_a_moment_shows_one_expression() -> None:

@@ -9,7 +9,7 @@ import typer
 from affectline.common.errors import AffectlineError
 from affectline.common.settings.hub import HubSettings
 from affectline.services.cli.errors import run_and_exit
-from affectline.services.cli.main import app
+from affectline.services.cli.main import app, main
 
 
 def raising(error: BaseException) -> Callable[[], Any]:
@@ -61,6 +61,20 @@ def test_a_group_of_commands_by_itself_shows_its_help(capsys: pytest.CaptureFixt
     assert ended.value.code == 2
     out, err = capsys.readouterr()
     assert {"new", "list", "revoke"} <= {line.split()[0] for line in err.splitlines() if line}, out
+
+
+@pytest.mark.parametrize(
+    ("typed", "command"),
+    [("up --nope", "up"), ("calibrate", "calibrate"), ("report", "report"),
+     ("keys new", "keys new"), ("nonsense", "")],
+)  # fmt: skip
+def test_a_usage_error_names_the_help_that_lists_the_options(
+    typed: str, command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["/usr/lib/affectline/__main__.py", *typed.split()])
+    with pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr().err.endswith(f" Try affectline{f' {command}'.rstrip()} --help\n")
 
 
 def test_a_choice_that_there_is_not_is_one_plain_line(capsys: pytest.CaptureFixture[str]) -> None:

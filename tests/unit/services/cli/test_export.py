@@ -43,6 +43,16 @@ def test_an_exporter_s_settings_are_set_by_name(session: Path, tmp_path: Path) -
     assert (tmp_path / "markers.csv").read_text().startswith("time_s;session;label")
 
 
+def test_an_export_into_a_session_is_refused(session: Path, tmp_path: Path) -> None:
+    command = ["export", str(session), "--to", "csv", "--out"]
+    for _ in range(2):
+        assert RUNNER.invoke(app, [*command, str(tmp_path / "tables")]).exit_code == 0
+    before = {path: path.read_bytes() for path in session.iterdir()}
+    refused = RUNNER.invoke(app, [*command, str(session)])
+    assert "a session, whose own files may have the same names" in str(refused.exception)
+    assert {path: path.read_bytes() for path in session.iterdir()} == before
+
+
 @pytest.mark.parametrize("wrong", [("--to", "docx"), (), ("--to", "csv", "--music", "loud")])
 def test_a_wrong_option_is_a_usage_error(session: Path, wrong: tuple[str, ...]) -> None:
     done = RUNNER.invoke(app, ["export", str(session), *wrong])
@@ -111,7 +121,7 @@ def test_one_session_that_cannot_be_exported_stops_no_other(session: Path, tmp_p
 
 
 def test_a_section_s_settings_are_set_by_name(session: Path, tmp_path: Path) -> None:
-    page = tmp_path / "pages" / "report.html"
+    page = tmp_path / "report.html"
     command = ["report", str(session), "--out", str(page), "--before", "5"]
     done = RUNNER.invoke(app, [*command, "--set", "markers.enabled=false"])
     assert done.exit_code == 0, done.output

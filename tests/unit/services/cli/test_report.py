@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from mcap.opcode import Opcode
 
+from affectline.common.errors import AffectlineError
 from affectline.common.recording.reader import SessionReader
 from affectline.common.recording.writer import SessionWriter
 from affectline.common.wire import codec
@@ -33,6 +34,22 @@ def test_a_report_says_whether_the_recording_is_whole(
     assert "data:image/jpeg" in page
     assert ("The recording is incomplete: the end is missing" in page) is not whole
     assert complained.count("\n") == (0 if whole else 1)
+
+
+def test_a_report_replaces_only_a_report(tmp_path: Path) -> None:
+    session = write_recording(tmp_path / "drive")
+    page = tmp_path / "page.html"
+    report(session, page)
+    report(session, page)
+    film = tmp_path / "drive.mp4"
+    film.write_bytes(b"frames")
+    for format_ in ("html", "pdf"):
+        with pytest.raises(AffectlineError, match=r"--out .*drive.mp4: is there already, and is"):
+            report(session, film, format_)
+    assert film.read_bytes() == b"frames"
+    with pytest.raises(AffectlineError, match=r"there is no folder .*new"):
+        report(session, tmp_path / "new" / "page.html")
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_report_says_what_the_recording_lacks(tmp_path: Path) -> None:

@@ -49,6 +49,32 @@ def test_the_table_has_what_happened(
         assert text in out
 
 
+def test_a_film_without_a_face_has_no_expressions(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unseen = STREAM | {"frames_with_face": 0, "share_of_frames": {"happy": 0, "neutral": 0}}
+    told = result(tmp_path)
+    told["streams"] = {"sky": unseen}
+    print_result(told)
+    assert "happy" not in capsys.readouterr().out
+    told["streams"] = {"sky": unseen, "drive": STREAM}
+    print_result(told)
+    out = capsys.readouterr().out
+    assert "50.0%, 40.0%" in out
+    assert "0.0%, 40.0%" not in out.replace("50.0%", "")
+
+
+@pytest.mark.parametrize("names", [("a_name_of_a_stream_that_is_very_long", "b"), tuple("abc")])
+def test_at_80_columns_nothing_is_cut_off(
+    names: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_result(result(tmp_path) | {"streams": dict.fromkeys(names, STREAM)})
+    table = capsys.readouterr().out.partition("from start to end")[0]
+    assert "\N{HORIZONTAL ELLIPSIS}" not in table
+    assert table.count("50.0%, 40.0%") == len(names)
+    assert max(len(line) for line in table.splitlines()) <= 80
+
+
 def test_a_run_without_time_has_no_speed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -278,6 +278,17 @@ def test_an_export_has_sound_where_the_recording_shows_everything(
     assert bool(packets(path, "audio")) == is_heard
 
 
+def test_an_export_replaces_an_earlier_one_and_no_other_film(film: Path, tmp_path: Path) -> None:
+    said = [Packet(start(film)), *(p for f, e in shots() for p in (f, Packet(e)))]
+    recording = Recording("drive", lambda: said)
+    for _ in range(2):
+        (path,) = make_exporter("mp4").export(recording, tmp_path)
+    path.write_bytes(film.read_bytes())
+    with pytest.raises(AffectlineError, match=r"drive.mp4: is there already, and is not an annot"):
+        make_exporter("mp4").export(recording, tmp_path)
+    assert path.read_bytes() == film.read_bytes()
+
+
 @pytest.mark.parametrize("small_disk", ["24k"], indirect=True)
 def test_a_film_with_sound_that_has_no_room_is_one_line(film: Path, small_disk: Path) -> None:
     said = [Packet(start(film)), *(p for f, e in shots() for p in (f, Packet(e)))]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from affectline.common.errors import AffectlineError
+from affectline.common.output_file import check_output_file
 from affectline.services.report import pdf
 
 
@@ -51,8 +52,10 @@ def test_the_page_is_printed_on_the_paper_that_was_asked_for(path: Path, tmp_pat
     browser(path, COPY)
     for paper, size in (("a4", "A4"), ("letter", "letter")):
         out = tmp_path / paper / "report.pdf"
+        out.parent.mkdir()
         pdf.print_pdf("<html><head></head><body>x</body></html>", out, paper)  # type: ignore[arg-type]
         assert f"@page {{ size: {size} }}" in out.read_text()
+        check_output_file("--out", out, "a report", pdf.PDF_MARKER)
         assert sorted(one.name for one in out.parent.iterdir()) == ["report.pdf"]
 
 

@@ -84,6 +84,34 @@ def test_names_are_shown_as_they_are(
     assert said.count("not finished") == 3
 
 
+@pytest.mark.parametrize("width", [60, 80, 140])
+def test_a_list_keeps_names_times_and_numbers_whole(
+    width: int, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    name = "20261130-121606-expressive_woman"
+    session(tmp_path / name, GOOD | {"seconds": 19.6, "streams": {"woman": {"frames": 3}}})
+    recording(tmp_path / "drive", {"privacy": "everything"}, damage=b"more")
+    print_list(tmp_path, list(find(tmp_path)))
+    said = capsys.readouterr().out
+    assert max(len(line) for line in said.splitlines()) <= width
+    shown = [name, "0:00:19.6", "drive", *(["2026-11-25 10:11"] if width >= 80 else [])]
+    for text in shown:
+        assert f" {text} " in said
+    assert ("woman " in said.replace(name, "")) == ("B " in said) == (width == 140)
+
+
+def test_a_name_is_folded_where_nothing_else_can_make_room(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    session(tmp_path / ("a" * 50), GOOD | {"seconds": 19.6})
+    print_list(tmp_path, list(find(tmp_path)))
+    said = capsys.readouterr().out
+    assert said.count("a") == 50
+    assert "0:00:19.6" in said
+
+
 def test_what_stands_in_the_place_of_a_recording_is_a_problem_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "a" / "session.mcap").mkdir(parents=True)
     (tmp_path / "b").mkdir()

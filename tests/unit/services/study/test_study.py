@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from affectline.common.errors import AffectlineError
+from affectline.services.cli.study import study as study_command
 from affectline.services.sessions.edits import Annotation, SessionEdits, TrackEdit, write_edits
 from affectline.services.study.page import _range_of_equals, render_study
 from affectline.services.study.study import (
@@ -78,6 +79,19 @@ def test_tables_of_before_do_not_stay_and_fields_hide_no_column(tmp_path: Path) 
     (row,) = pq.read_table(out / "sessions.parquet").to_pylist()
     assert (row["field_notes"], row["field_faces"], row["notes"]) == ("late", "two", None)
     assert row["faces"] > 0
+
+
+def test_a_study_is_not_written_among_other_files(sessions: Path, tmp_path: Path) -> None:
+    out = tmp_path / "mine"
+    out.mkdir()
+    (out / "events.csv").write_text("mine")
+    with pytest.raises(AffectlineError, match=r"--out .*mine: is there already, and has no study"):
+        study_command(sessions, out)
+    assert (out / "events.csv").read_text() == "mine"
+    (out / "events.csv").unlink()
+    for _ in range(2):
+        study_command(sessions, out)
+    assert (out / "study.html").is_file()
 
 
 def test_curves_around_an_event_show_when_it_rises(study: Study) -> None:

@@ -142,10 +142,22 @@ def test_a_failed_run_leaves_its_trace_and_its_own_error(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_an_older_trace_is_replaced(tmp_path: Path) -> None:
-    path = tmp_path / "trace.json"
-    path.write_text("older")
-    assert trace(path)["traceEvents"]
+@pytest.mark.parametrize("name", ["trace.json", "trace.json.gz"])
+def test_an_older_trace_is_replaced_and_nothing_else(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    trace(path)
+    assert trace(path, (11, "sink", [span("write", 0, 30, 3)]))["traceEvents"]
+    path.write_bytes(b"a film")
+    with pytest.raises(AffectlineError, match="is there already, and is not a trace"):
+        trace(path)
+    assert path.read_bytes() == b"a film"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_run_that_never_starts_leaves_no_trace(tmp_path: Path) -> None:
+    with pytest.raises(AffectlineError, match="port"), TraceFile(tmp_path / "trace.json"):
+        raise AffectlineError("cannot listen on port 5555", "")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["missing/trace.json", "folder"])

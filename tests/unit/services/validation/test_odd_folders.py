@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from affectline.common.errors import AffectlineError
-from affectline.services.cli.validate import validate
+from affectline.common.output_file import check_output_file
+from affectline.services.cli.validate import COEFFICIENTS, validate
 from affectline.services.validation.drivedb_reader import read_drive, read_drives
 from affectline.services.validation.stress_predict import collect_evidence
 from affectline.services.validation.stress_predict_reader import FILES, read_recordings
@@ -137,6 +138,18 @@ def test_nothing_can_be_fitted_without_stress(tmp_path: Path) -> None:
     assert "all 12 seconds are rest" in error_message("stress-predict", tmp_path, *fit)
     figures, _ = run("stress-predict", tmp_path)
     assert figures["sets"]["together"]["auc_pooled"] is None
+
+
+def test_coefficients_replace_only_coefficients(people: Path, tmp_path: Path) -> None:
+    (tmp_path / "film.mp4").write_bytes(b"frames")
+    for more in (("--fit", "film.mp4"), ("--fit", "new.json", "--held-out", "film.mp4")):
+        given = [tmp_path / word if "." in word else word for word in more]
+        assert "is not a file of coefficients" in error_message("stress-predict", people, *given)
+    assert not (tmp_path / "new.json").exists()
+    for name in ("coefficients.json", "held_out.json"):
+        option = "--fit" if name == "coefficients.json" else "--held-out"
+        shipped = next(Path(__file__).parents[4].glob(f"services/*/{name}"))
+        check_output_file(option, shipped, "a file of coefficients", COEFFICIENTS)
 
 
 def test_short_sessions_are_scored_too(people: Path) -> None:
