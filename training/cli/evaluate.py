@@ -183,6 +183,9 @@ def measure(asked: Asked, progress: Progress) -> dict[str, Any]:
         opened.choose_answer(asked.answer)
     size = FER_SIZE if opened is None else opened.manifest.input_height
     everything = read_data(asked.data, progress, size=size, votes=asked.votes)
+    is_own = opened is not None and is_trained_on(opened, everything)
+    if is_own and split is None and everything.rows(Split.PRIVATE_TEST).any():
+        split = Split.PRIVATE_TEST  # the others were learnt, or the model was chosen by them
     faces = everything if split is None else everything.select(split)
     chosen = np.flatnonzero(np.ones(len(everything)) if split is None else everything.rows(split))
     grouped = None if manifest is None else groups.sort_faces(manifest, everything, chosen)
@@ -194,6 +197,7 @@ def measure(asked: Asked, progress: Progress) -> dict[str, Any]:
         "model": judged.name,
         "data": asked.data.resolve().name.encode(errors="replace").decode(),
         "split": split.value if split else None,
+        "is_own_data": is_own,
         **metrics.report(judged.probabilities, faces.emotions),
         **judged.described,
         **compare_without_twins(everything, faces, split, judged),
@@ -205,6 +209,13 @@ def measure(asked: Asked, progress: Progress) -> dict[str, Any]:
     if asked.out is not None:
         page.write(asked.out, Predictions(faces, judged.probabilities), figures)
     return figures
+
+
+def is_trained_on(opened: Artifact, everything: "LabelledFaces") -> bool:
+    """Whether a model was trained on these faces, so that only the private rows are new to it."""
+    if opened.manifest.training.get("data", {}).get("sha256") != everything.sha256:
+        return False
+    return bool(everything.rows(Split.TRAINING).any())
 
 
 def predict(opened: Artifact, answer: Answer, faces: "LabelledFaces", progress: Progress) -> Judged:
@@ -296,6 +307,12 @@ def show(figures: dict[str, Any]) -> None:
         highlight=False,
         soft_wrap=True,
     )
+    if figures["is_own_data"] and figures["split"] != Split.TEST:
+        output.print(
+            "The model was trained on this data: of its faces, only those of PrivateTest are new "
+            "to it.",
+            highlight=False, soft_wrap=True,
+        )  # fmt: skip
     if sentence := describe_near_duplicates(figures):
         output.print(sentence, highlight=False, soft_wrap=True)
     if mirror := figures.get("with_mirror"):

@@ -189,7 +189,7 @@ def _measure_column(
     ]
     groups.sort(key=lambda one: (one["name"] == NOT_GIVEN, one["small"], -one["accuracy"]))
     right = shares.argmax(axis=1) == emotions
-    return {"groups": groups, "gap": measure_gap(groups, values, right)}
+    return {"groups": groups, "gap": measure_gap(groups, values, right, people)}
 
 
 def measure_group(
@@ -289,7 +289,10 @@ def _calibration_by_chance(shares: NDArray[np.float64], random: np.random.Genera
 
 
 def measure_gap(
-    groups: Sequence[dict[str, Any]], values: NDArray[np.str_], right: NDArray[np.bool_]
+    groups: Sequence[dict[str, Any]],
+    values: NDArray[np.str_],
+    right: NDArray[np.bool_],
+    people: NDArray[np.int64] | None = None,
 ) -> dict[str, Any] | None:
     """The difference in accuracy between the best and the worst group that have a name.
 
@@ -297,13 +300,14 @@ def measure_gap(
         groups: Figures of all groups; small ones and `NOT_GIVEN` are not compared.
         values: ``(N,)``, the group of each face.
         right: ``(N,)``, whether the model is right.
+        people: ``(N,)``, who each face belongs to; None: each to another person.
 
     Returns:
-        ``best`` and ``worst``, the ``accuracy`` between them, its ``interval`` (Newcombe 1998,
-        method 10) for these two groups, and ``by_chance``: the gap that groups of these sizes stay
-        below in 95 % of cases if faces are assigned to them at random. The worst of many groups is
-        bad by chance as well, so only a gap above that says something. ``None`` if fewer than two
-        groups are large enough.
+        ``best`` and ``worst``, the ``accuracy`` between them, its ``interval`` for these two groups
+        (Newcombe 1998, method 10; with ``people`` a bootstrap of these), and ``by_chance``: the gap
+        that groups of these sizes stay below in 95 % of cases if faces, or whole people, are
+        assigned to them at random. The worst of many groups is bad by chance as well, so only a gap
+        above that says something. ``None`` if fewer than two groups are large enough.
     """
     large = [group for group in groups if not group["small"] and group["name"] != NOT_GIVEN]
     if len(large) < 2:
@@ -312,18 +316,86 @@ def measure_gap(
     worst = min(large, key=lambda group: float(group["accuracy"]))
     kept = np.isin(values, [group["name"] for group in large])
     member = np.array([values[kept] == group["name"] for group in large], float)
-    sizes = member.sum(axis=1)
+    hits = right[kept].astype(float)
     random = np.random.default_rng(SEED)
-    shuffled = random.permuted(np.tile(right[kept].astype(float), (RESAMPLES, 1)), axis=1)
-    shares = shuffled @ member.T / sizes
+    if people is None:
+        shares = _shuffle(np.ones_like(hits), hits, member, random)
+        interval = _newcombe(best, worst)
+    else:
+        who = np.unique(people[kept], return_inverse=True)[1]
+        shares = _shuffle_people(who, hits, member, random)
+        two = [large.index(best), large.index(worst)]
+        interval = _resample_gap(who, hits, member[two], random)
     apart = shares.max(axis=1) - shares.min(axis=1)
     return {
         "best": best["name"],
         "worst": worst["name"],
         "accuracy": best["accuracy"] - worst["accuracy"],
-        "interval": _newcombe(best, worst),
-        "by_chance": float(np.quantile(apart, 0.95)),
+        "interval": interval,
+        "by_chance": float(np.nanquantile(apart, 0.95)),
     }
+
+
+def _shuffle(
+    faces: NDArray[np.float64],
+    hits: NDArray[np.float64],
+    member: NDArray[np.float64],
+    random: np.random.Generator,
+) -> NDArray[np.float64]:
+    """Accuracy of each group if units (faces or people) are assigned to groups at random.
+
+    Args:
+        faces: ``(U,)``, the faces of each unit.
+        hits: ``(U,)``, how many of them the model is right on.
+        member: ``(G, U)``, 1 where a unit is in a group.
+        random: Where chance comes from.
+
+    Returns:
+        ``(RESAMPLES, G)``.
+    """
+    order = random.permuted(np.tile(np.arange(len(hits)), (RESAMPLES, 1)), axis=1)
+    return np.asarray(hits[order] @ member.T / (faces[order] @ member.T))
+
+
+def _shuffle_people(
+    who: NDArray[np.int64],
+    hits: NDArray[np.float64],
+    member: NDArray[np.float64],
+    random: np.random.Generator,
+) -> NDArray[np.float64]:
+    """Like `_shuffle`, for faces of people: the faces of one person are alike.
+
+    Groups that divide people, such as age, are assigned to whole people; groups that divide the
+    faces of a person, such as light, to faces of the same person.
+    """
+    by_person = np.array([np.bincount(who, group) for group in member], float)
+    if (np.count_nonzero(by_person, axis=0) == 1).all():
+        faces = by_person.sum(axis=0)
+        right = np.asarray(np.bincount(who, hits), float)
+        return _shuffle(faces, right, (by_person > 0).astype(float), random)
+    place = np.argsort(who, kind="stable")
+    member = member[:, place]
+    shuffled = np.array(
+        [hits[np.lexsort((random.random(len(who)), who))] for _ in range(RESAMPLES)]
+    )
+    return np.asarray(shuffled @ member.T / member.sum(axis=1))
+
+
+def _resample_gap(
+    who: NDArray[np.int64],
+    hits: NDArray[np.float64],
+    member: NDArray[np.float64],
+    random: np.random.Generator,
+) -> list[float]:
+    """The 95 % interval of the difference of two groups in resamples of the people."""
+    count = int(who.max()) + 1
+    drawn = random.multinomial(count, np.full(count, 1 / count), RESAMPLES).astype(float)
+    right = [drawn @ np.bincount(who, group * hits, count) for group in member]
+    faces = [drawn @ np.bincount(who, group, count) for group in member]
+    with np.errstate(invalid="ignore"):  # a resample without anybody of a group
+        best, worst = (one / all_ for one, all_ in zip(right, faces, strict=True))
+    low, high = np.nanquantile(best - worst, [0.025, 0.975])
+    return [float(low), float(high)]
 
 
 def _newcombe(best: dict[str, Any], worst: dict[str, Any]) -> list[float]:
@@ -410,11 +482,11 @@ def describe(figures: dict[str, Any]) -> list[str]:
         unnamed = [group["rows"] for group in found["groups"] if group["name"] == NOT_GIVEN]
         if unnamed:
             said.append(f"{column}: {unnamed[0]:,} faces have none: shown, but not compared.")
-        said.append(f"{column}: {_describe_gap(found['gap'])}")
+        said.append(f"{column}: {_describe_gap(found['gap'], by_person=figures['by_person'])}")
     return said
 
 
-def _describe_gap(gap: dict[str, Any] | None) -> str:
+def _describe_gap(gap: dict[str, Any] | None, *, by_person: bool) -> str:
     if gap is None:
         return f"no two named groups have {SMALL} faces or more, so there is no gap to report."
     low, high = gap["interval"]
@@ -422,5 +494,6 @@ def _describe_gap(gap: dict[str, Any] | None) -> str:
     return (
         f"accuracy differs by {100 * gap['accuracy']:.1f} points between {gap['best']} (best) and "
         f"{gap['worst']} (worst), 95% interval {100 * low:.1f} to {100 * high:.1f}; {beyond} than "
-        f"the {100 * gap['by_chance']:.1f} points that chance alone gives to groups of these sizes."
+        f"the {100 * gap['by_chance']:.1f} points that chance alone gives to groups of these sizes"
+        + ("." if by_person else ", if each face is another person.")
     )

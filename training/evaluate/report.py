@@ -389,8 +389,11 @@ def _notes(figures: dict[str, Any]) -> str:
     whose = "the int8 file that the classifier serves"
     if "predictions" in figures:
         whose = f"the predictions in {escape(figures['predictions'])}, made by another program"
+    known = seen.get(figures["split"], "")
+    if figures.get("is_own_data") and figures["split"] is None:
+        known = "The model was trained on most of these faces: expect less on new ones."
     return (
-        f"<h2>What this does not say</h2><p>{seen.get(figures['split'], '')} The figures hold for "
+        f"<h2>What this does not say</h2><p>{known} The figures hold for "
         "faces that were detected, cropped and labelled as these were. With other cameras, light, "
         "ages and cultures they may be worse. A label is what somebody saw in a picture, not what "
         "the person felt.</p>"

@@ -174,6 +174,30 @@ def test_groups_that_differ_by_chance_alone_seldom_exceed_it() -> None:
     assert beyond <= 9
 
 
+@pytest.mark.parametrize(
+    ("count", "each", "is_divided"),
+    [(200, 1, False), (20, 30, False), (10, 50, False), (20, 30, True)],
+)
+def test_people_that_differ_are_no_difference_between_groups(
+    count: int, each: int, is_divided: bool
+) -> None:
+    random, beyond, excluded = np.random.default_rng(0), 0, 0
+    for _ in range(30):
+        who = np.repeat(np.arange(count), each)
+        right = random.random(len(who)) < random.beta(4, 2, count)[who]
+        values = np.where((random.random(len(who)) < 0.5) if is_divided else who % 2, "a", "b")
+        found = [
+            {"name": n, "small": False, "accuracy": right[values == n].mean(), "interval": [0, 1]}
+            for n in "ab"
+        ]
+        gap = groups.measure_gap(found, values, right, who)
+        assert gap is not None
+        beyond += gap["accuracy"] > gap["by_chance"]
+        excluded += gap["interval"][0] > 0
+    assert beyond <= 5
+    assert excluded <= 8
+
+
 def test_small_groups_are_said_and_shown_but_not_compared(tmp_path: Path) -> None:
     found, _, _ = two_groups(tmp_path, small=5)
     rare = next(g for g in found["columns"]["light"]["groups"] if g["name"] == "rare")
