@@ -23,7 +23,9 @@ from affectline.training.silence_output import silence_output
 
 MANIFEST: Final = "manifest.csv"
 COLUMNS: Final = ("file", "label")
-"""Required columns of a manifest; ``Usage`` and ``person`` are optional."""
+"""Required columns of a manifest."""
+OPTIONAL: Final = ("Usage", "person")
+"""Its other known columns."""
 SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 KINDS: Final = "PNG, JPEG, BMP, WebP or TIFF"
 NAMES: Final = {
@@ -83,12 +85,22 @@ def read(
             text = f"is {width}x{height} pixels"
             report(DataProblem("picture", text, fix, entry.row, entry.name))
             continue
-        usage = entry.usage or assign_split(entry.person.encode() or content)
-        collector.add(pad_to_square(picture), entry.emotion, usage, entry.name, max(picture.shape))
+        usage, split_by = choose_split(entry, content)
+        square, side = pad_to_square(picture), max(picture.shape)
+        collector.add(square, entry.emotion, usage, entry.name, side, split_by)
     if not collector.total and not manifest.is_file():
         fix = f"add a sub-folder of pictures for each label, or a {MANIFEST}"
         report(DataProblem("file", f"--data {path} holds no pictures of faces", fix))
     return collector.collect()
+
+
+def choose_split(entry: ImageEntry, content: bytes) -> tuple[str, str]:
+    """The split of a picture with this content, and what decided it: one of ``SPLIT_BY``."""
+    if entry.usage:
+        return entry.usage, "Usage"
+    if entry.person:
+        return assign_split(entry.person.encode()), "person"
+    return assign_split(content), "bytes"
 
 
 def assign_split(key: bytes) -> str:
@@ -181,7 +193,8 @@ def _entries_in_manifest(
 ) -> Iterator[ImageEntry | None]:
     """Yield the pictures that a manifest lists, in order; ``None`` for an unusable row."""
     seen: dict[Path, int] = {}
-    for row, fields in enumerate(read_rows(manifest, COLUMNS, report, progress), start=1):
+    rows = read_rows(manifest, COLUMNS, report, progress, OPTIONAL)
+    for row, fields in enumerate(rows, start=1):
         if fields is None:
             yield None
             continue
