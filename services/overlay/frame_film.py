@@ -1,6 +1,7 @@
 """Writes the recorded frames of a session as films, unchanged: nothing is decoded or drawn."""
 
 from contextlib import suppress
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
@@ -11,10 +12,36 @@ from affectline.common import atomic_file
 from affectline.common.wire.messages import Frame, Packet
 
 TIME_BASE: Final = Fraction(1, 1000)
+RATE: Final = 25
+"""Frames a second, where their times do not say it."""
+
+
+@dataclass
+class _Film:
+    path: Path
+    container: Any
+    track: Any
+    begin_ns: int
+    """Event time at the film's zero."""
+    last_ns: int
+    """Event time of the last frame."""
+    last_ms: int = -1
+    """Its time in the film."""
+
+    def place(self, at: int) -> int:
+        """Time in the film, in ms, of the next frame, from its event time; it always increases."""
+        if at < self.last_ns:
+            self.begin_ns = at - self.last_ms * 1_000_000 - 1_000_000_000 // RATE
+        self.last_ns = at
+        self.last_ms = max(self.last_ms + 1, (at - self.begin_ns) // 1_000_000)
+        return self.last_ms
 
 
 class FrameFilms:
     """Writes a Matroska film of JPEG images for each stream.
+
+    Frames keep their order and their times. Where a time goes back, because a camera's clock was
+    set back, the film goes on after an ordinary interval.
 
     Args:
         stem: Beginning of the films' paths; ``_<stream>.mkv`` is appended.
@@ -22,7 +49,7 @@ class FrameFilms:
 
     def __init__(self, stem: Path) -> None:
         self._stem = stem
-        self._films: dict[str, tuple[Path, Any, Any, int]] = {}
+        self._films: dict[str, _Film] = {}
 
     def add(self, packet: Packet[Frame]) -> None:
         """Add a frame; frames without an image, or with one that is not JPEG, are left out."""
@@ -31,32 +58,32 @@ class FrameFilms:
             return
         if frame.stream not in self._films:
             self._films[frame.stream] = self._open(frame)
-        _, container, stream, begin = self._films[frame.stream]
+        film = self._films[frame.stream]
         made = av.Packet(bytes(packet.parts[0]))
-        made.stream, made.time_base = stream, TIME_BASE
-        made.pts = made.dts = (frame.captured_at - begin) // 1_000_000
+        made.stream, made.time_base = film.track, TIME_BASE
+        made.pts = made.dts = film.place(frame.captured_at)
         made.is_keyframe = True
-        container.mux(made)
+        film.container.mux(made)
 
-    def _open(self, frame: Frame) -> tuple[Path, Any, Any, int]:
+    def _open(self, frame: Frame) -> _Film:
         path = self._stem.with_name(f"{self._stem.name}_{frame.stream}.mkv")
         path.parent.mkdir(parents=True, exist_ok=True)
         container = av.open(str(atomic_file.partial_path(path)), "w", format="matroska")
-        stream: Any = container.add_stream("mjpeg", rate=25)
+        stream: Any = container.add_stream("mjpeg", rate=RATE)
         stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, "yuvj420p"
         stream.time_base = TIME_BASE
-        return path, container, stream, frame.captured_at
+        return _Film(path, container, stream, frame.captured_at, frame.captured_at)
 
     def discard(self) -> None:
         """Remove all films, because the recording could not be read to its end."""
-        for path, container, *_ in self._films.values():
+        for film in self._films.values():
             with suppress(OSError):  # there may be no room for the end of the file
-                container.close()
-            atomic_file.partial_path(path).unlink(missing_ok=True)
+                film.container.close()
+            atomic_file.partial_path(film.path).unlink(missing_ok=True)
 
     def close(self) -> list[Path]:
         """Finish the films and give them their final names; return their paths."""
-        for path, container, *_ in self._films.values():
-            container.close()
-            atomic_file.rename(atomic_file.partial_path(path), path)
-        return [path for path, *_ in self._films.values()]
+        for film in self._films.values():
+            film.container.close()
+            atomic_file.rename(atomic_file.partial_path(film.path), film.path)
+        return [film.path for film in self._films.values()]

@@ -14,6 +14,7 @@ from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
 from affectline.training.cli.console import output, show_progress
 from affectline.training.data.problems import DataProblem
+from affectline.training.data.splits import SPLIT_BY
 
 if TYPE_CHECKING:
     from affectline.training.data.faces import LabelledFaces, ParsedFaces
@@ -36,6 +37,13 @@ TITLES: Final = {
     "twice": "Files listed twice",
     "votes": "FER+ votes that do not match the data",
 }
+
+RULES: Final = {
+    "Usage": "by Usage",
+    "person": "by person",
+    "bytes": "by the files' bytes (a person may be in several splits)",
+}
+"""What decided a split, in words."""
 
 
 @data.command("check")
@@ -114,6 +122,7 @@ def problems_as_json(problems: list[DataProblem]) -> list[dict[str, Any]]:
 def summarise(parsed: "ParsedFaces") -> dict[str, Any]:
     """A summary of the usable data, as in the JSON output."""
     faces, sides = parsed.faces, parsed.sides
+    rules = Counter(parsed.split_by.tolist())
     pairs = Counter(zip(faces.usages.tolist(), faces.emotions.tolist(), strict=True))
     blank = (faces.pixels == faces.pixels[:, :1, :1]).all(axis=(1, 2))
     spread = (sides.min(), np.median(sides), sides.max()) if len(sides) else (0, 0, 0)
@@ -124,6 +133,7 @@ def summarise(parsed: "ParsedFaces") -> dict[str, Any]:
             split: {label: pairs[split, index] for index, label in enumerate(LABELS)}
             for split in sorted(set(faces.usages.tolist()), reverse=True)
         },
+        "split_by": {rule: rules[rule] for rule in SPLIT_BY},
         "with_votes": int((faces.votes.sum(axis=1) > 0).sum()),
         "blank": [name for name, is_blank in zip(faces.sources, blank, strict=True) if is_blank],
         "repeated": find_repeats(faces),
@@ -193,6 +203,9 @@ def show_summary(figures: dict[str, Any], votes: bool) -> None:
         table.add_row("all", *map(str, sums), str(sum(sums)))
         output.print(table)
     print_line(f"usable rows: {figures['usable']} of {figures['rows']}")
+    for rule, count in figures["split_by"].items():
+        if count:
+            print_line(f"rows split {RULES[rule]}: {count}")
     if votes:
         print_line(f"rows with FER+ votes: {figures['with_votes']}")
     sides = figures["sides"]

@@ -8,7 +8,11 @@ import typer
 from affectline.common.extras import require_extra
 from affectline.training import run_folder
 from affectline.training.cli.console import output, show_progress
-from affectline.training.cli.data_option import DataOption, read_data
+from affectline.training.cli.data_option import (
+    DataOption,
+    read_data,
+    warn_of_few_public_rows,
+)
 from affectline.training.silence_output import silence_output
 
 
@@ -54,6 +58,7 @@ def export(
         if votes_weight is not None:
             run_folder.check_votes_layer(run)
         faces = read_data(data, progress, size=run_folder.image_size(run), votes=votes)
+        warn_of_few_public_rows(faces)
         with silence_output():
             from affectline.training.data.ferplus import majority
             from affectline.training.export.artifact import export_artifact

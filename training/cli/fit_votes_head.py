@@ -9,7 +9,11 @@ from affectline.common.extras import require_extra
 from affectline.common.model import artifact
 from affectline.training import run_folder
 from affectline.training.cli.console import output, show_progress
-from affectline.training.cli.data_option import DataOption, read_data
+from affectline.training.cli.data_option import (
+    DataOption,
+    read_data,
+    warn_of_few_public_rows,
+)
 from affectline.training.silence_output import silence_output
 
 
@@ -32,6 +36,7 @@ def fit_votes_head(
         run_folder.check_artifact_folder(out)
         opened = artifact.load(model)
         faces = read_data(data, progress, size=opened.manifest.input_height, votes=votes)
+        warn_of_few_public_rows(faces)
         with silence_output():
             from affectline.training.data.ferplus import majority
             from affectline.training.export.artifact import export_artifact

@@ -36,6 +36,7 @@ def read_rows(
     columns: Sequence[str],
     report: ReportProblem,
     progress: ReportProgress = ignore_progress,
+    optional: Sequence[str] = (),
 ) -> Iterator[dict[str, str] | None]:
     """Read the rows of a CSV file as text, compressed or not.
 
@@ -43,19 +44,23 @@ def read_rows(
 
     Args:
         path: The file.
-        columns: Required columns; other columns are returned as well.
+        columns: Required columns, in upper or lower case; other columns are returned as well.
         report: Called if the file, or its rest, cannot be read, and for rows with too many fields.
         progress: Called with the share that has been read.
+        optional: Further known columns, in upper or lower case.
 
     Yields:
-        A row's fields by column, empty if the row is too short; ``None`` for a row with too many.
+        A row's fields by column, the known ones spelled as given here, empty if the row is too
+        short; ``None`` for a row with too many.
     """
     row = -1
     try:
         for row, fields in enumerate(_lines(path, progress)):
             if row == 0:
-                names = [name.strip() for name in fields]
+                names = _spell_known(fields, (*columns, *optional))
                 if not _header_fits(names, path, columns, report):
+                    return
+                if not _is_unambiguous(fields, names, path, (*columns, *optional), report):
                     return
             elif any(text.strip() for text in fields[len(names) :]):
                 text = f"has {len(fields)} fields, not {len(names)}"
@@ -73,6 +78,29 @@ def read_rows(
         if row < 1:
             text = "is empty" if row < 0 else "has a header but no rows"
             report(DataProblem("file", f"--data {path} {text}", FIX))
+
+
+def _spell_known(fields: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Names of columns without spaces around them, the known ones spelled as known."""
+    spelled = {name.lower(): name for name in known}
+    return [spelled.get(name.strip().lower(), name.strip()) for name in fields]
+
+
+def _is_unambiguous(
+    fields: Sequence[str],
+    names: Sequence[str],
+    path: Path,
+    known: Sequence[str],
+    report: ReportProblem,
+) -> bool:
+    """Whether no known column occurs twice; reported otherwise."""
+    for name in known:
+        if names.count(name) > 1:
+            same = [given.strip() for given, own in zip(fields, names, strict=True) if own == name]
+            text = f"--data {path} has the columns {' and '.join(same)}, which mean the same"
+            report(DataProblem("columns", text, "keep one of them"))
+            return False
+    return True
 
 
 def _header_fits(

@@ -126,6 +126,8 @@ class ParsedFaces:
     """Number of all rows, including unusable ones."""
     sides: NDArray[np.int64]
     """``(N,)``, the longer side of each original picture, in pixels."""
+    split_by: NDArray[np.str_]
+    """``(N,)``, what decided each split: one of ``SPLIT_BY``."""
 
 
 class FaceCollector:
@@ -136,10 +138,16 @@ class FaceCollector:
         """Rows read so far; the reader counts them."""
         self._size = size
         self._pixels: list[NDArray[np.uint8]] = []
-        self._rest: list[tuple[int, str, str, int, int]] = []
+        self._rest: list[tuple[int, str, str, int, str, int]] = []
 
     def add(
-        self, square: NDArray[np.uint8], emotion: int, usage: str, source: str, side: int
+        self,
+        square: NDArray[np.uint8],
+        emotion: int,
+        usage: str,
+        source: str,
+        side: int,
+        split_by: str = "Usage",
     ) -> None:
         """Keep the row that was counted last.
 
@@ -149,14 +157,15 @@ class FaceCollector:
             usage: One of ``USAGES``.
             source: Its readable name.
             side: The longer side of the original picture, in pixels.
+            split_by: What decided ``usage``: one of ``SPLIT_BY``.
         """
         self._pixels.append(to_square(square, self._size))
-        self._rest.append((emotion, usage, source, side, self.total - 1))
+        self._rest.append((emotion, usage, source, side, split_by, self.total - 1))
 
     def collect(self) -> ParsedFaces:
         """All rows that were added, as arrays."""
-        columns = zip(*self._rest, strict=True) if self._rest else ((),) * 5
-        emotions, usages, sources, sides, indices = columns
+        columns = zip(*self._rest, strict=True) if self._rest else ((),) * 6
+        emotions, usages, sources, sides, split_by, indices = columns
         faces = LabelledFaces(
             pixels=np.array(self._pixels, np.uint8).reshape(-1, self._size, self._size),
             emotions=np.array(emotions, np.int64),
@@ -164,5 +173,9 @@ class FaceCollector:
             sources=sources,
         )
         return ParsedFaces(
-            faces, np.array(indices, np.int64), self.total, np.array(sides, np.int64)
+            faces,
+            np.array(indices, np.int64),
+            self.total,
+            np.array(sides, np.int64),
+            np.array(split_by, np.str_),
         )

@@ -5,15 +5,17 @@ squashing would distort the face, and cropping would cut off the chin or the bro
 """
 
 import hashlib
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from affectline.common.labels import LABELS, USAGES
 from affectline.training.data.csv_rows import read_rows
@@ -23,7 +25,9 @@ from affectline.training.silence_output import silence_output
 
 MANIFEST: Final = "manifest.csv"
 COLUMNS: Final = ("file", "label")
-"""Required columns of a manifest; ``Usage`` and ``person`` are optional."""
+"""Required columns of a manifest."""
+OPTIONAL: Final = ("Usage", "person")
+"""Its other known columns."""
 SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 KINDS: Final = "PNG, JPEG, BMP, WebP or TIFF"
 NAMES: Final = {
@@ -36,6 +40,8 @@ MAX_SIDE: Final = 16_384
 """Longest side of a picture in pixels; larger squares would fill the memory."""
 BACKGROUND_GRAY: Final = 128
 """Gray level behind transparent pixels."""
+ORIENTATION: Final = 0x0112
+"""The EXIF tag."""
 
 
 @dataclass(frozen=True)
@@ -83,12 +89,22 @@ def read(
             text = f"is {width}x{height} pixels"
             report(DataProblem("picture", text, fix, entry.row, entry.name))
             continue
-        usage = entry.usage or assign_split(entry.person.encode() or content)
-        collector.add(pad_to_square(picture), entry.emotion, usage, entry.name, max(picture.shape))
+        usage, split_by = choose_split(entry, content)
+        square, side = pad_to_square(picture), max(picture.shape)
+        collector.add(square, entry.emotion, usage, entry.name, side, split_by)
     if not collector.total and not manifest.is_file():
         fix = f"add a sub-folder of pictures for each label, or a {MANIFEST}"
         report(DataProblem("file", f"--data {path} holds no pictures of faces", fix))
     return collector.collect()
+
+
+def choose_split(entry: ImageEntry, content: bytes) -> tuple[str, str]:
+    """The split of a picture with this content, and what decided it: one of ``SPLIT_BY``."""
+    if entry.usage:
+        return entry.usage, "Usage"
+    if entry.person:
+        return assign_split(entry.person.encode()), "person"
+    return assign_split(content), "bytes"
 
 
 def assign_split(key: bytes) -> str:
@@ -113,8 +129,10 @@ def decode(content: bytes) -> NDArray[np.uint8] | None:
         # libpng and libjpeg report damage on stderr; the caller reports it better.
         with silence_output():
             picture = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
-            if picture is not None and not _has_alpha(picture):
-                # Only these flags apply the EXIF orientation.
+            # Only the flags for pictures without transparency apply the EXIF orientation
+            if picture is not None and _has_alpha(picture):
+                picture = _turn_upright(picture, _read_orientation(content))
+            elif picture is not None:
                 picture = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH)
     except cv2.error:
         return None
@@ -131,6 +149,28 @@ def decode(content: bytes) -> NDArray[np.uint8] | None:
 
 def _has_alpha(picture: NDArray[np.generic]) -> bool:
     return picture.ndim == 3 and picture.shape[2] == 4
+
+
+def _read_orientation(content: bytes) -> int:
+    """The EXIF orientation, 1 to 8, that decoding did not apply; 1 is upright."""
+    try:
+        with Image.open(io.BytesIO(content)) as picture:
+            if picture.format == "TIFF":  # turned by its decoder already
+                return 1
+            found = picture.getexif().get(ORIENTATION)
+    except Exception:  # OpenCV has read the picture, so only its EXIF data can be damaged
+        return 1
+    return found if isinstance(found, int) and 1 <= found <= 8 else 1
+
+
+def _turn_upright(picture: Any, orientation: int) -> Any:
+    """Undo an EXIF orientation of a picture ``(H, W, C)``."""
+    if orientation > 4:
+        picture = picture.swapaxes(0, 1)
+    flips = (orientation - 1) % 4
+    if flips in (1, 2):
+        picture = picture[:, ::-1]
+    return np.ascontiguousarray(picture[::-1] if flips in (2, 3) else picture)
 
 
 def pad_to_square(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -181,7 +221,8 @@ def _entries_in_manifest(
 ) -> Iterator[ImageEntry | None]:
     """Yield the pictures that a manifest lists, in order; ``None`` for an unusable row."""
     seen: dict[Path, int] = {}
-    for row, fields in enumerate(read_rows(manifest, COLUMNS, report, progress), start=1):
+    rows = read_rows(manifest, COLUMNS, report, progress, OPTIONAL)
+    for row, fields in enumerate(rows, start=1):
         if fields is None:
             yield None
             continue

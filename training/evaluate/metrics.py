@@ -13,6 +13,9 @@ BINS: Final = 15
 """Bins of the expected calibration error, as in Guo et al. (2017)."""
 THRESHOLDS: Final = (0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """Least confidences for which coverage is computed."""
+TEMPERATURE_PRIOR: Final = 0.5
+"""Standard deviation of the logarithm of a fitted temperature before any row is seen: 95 % of
+models are expected between 0.37 and 2.7."""
 NORMAL_95: Final = 1.959964
 """95 % of a normal distribution lies within this many standard deviations of its mean."""
 
@@ -62,17 +65,29 @@ def bins_of(confidence: Scores) -> NDArray[np.int64]:
 def fit_temperature(logits: Scores, emotions: NDArray[np.int64]) -> float:
     """The temperature between 0.01 and 100 with the lowest log loss (Guo et al. 2017).
 
-    Log loss is convex in 1/T, so a ternary search over 1/T finds it.
+    A normal prior with standard deviation ``TEMPERATURE_PRIOR`` on its logarithm is added to the
+    sum over the rows. Without it, a few rows that are all right would make every answer certain.
+    Thousands of rows outweigh it, and without rows the temperature is 1.
     """
-    low, high = 0.01, 100.0
-    while high - low > 1e-6 * low:
+    if not len(emotions):
+        return 1.0
+
+    def loss(log_temperature: float) -> float:
+        prior = (log_temperature / TEMPERATURE_PRIOR) ** 2 / 2
+        return log_loss(logits, emotions, math.exp(log_temperature)) * len(emotions) + prior
+
+    # On a grid first: over the logarithm, the sum may have more than one minimum
+    end = math.log(100.0)
+    grid = np.linspace(-end, end, 101)
+    best, step = min(grid.tolist(), key=loss), float(grid[1] - grid[0])
+    low, high = max(-end, best - step), min(end, best + step)
+    while high - low > 1e-6:
         third = (high - low) / 3
-        lower, upper = low + third, high - third
-        if log_loss(logits, emotions, 1 / lower) < log_loss(logits, emotions, 1 / upper):
-            high = upper
+        if loss(low + third) < loss(high - third):
+            high -= third
         else:
-            low = lower
-    return 2 / (low + high)
+            low += third
+    return math.exp((low + high) / 2)
 
 
 def confusion(scores: Scores, emotions: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -28,7 +28,7 @@ MAX_GRADIENT_NORM: Final = 10.0
 MOMENTUM: Final = 0.9
 AVERAGE_EVERY: Final = 8
 """Steps between updates of the average of the weights; each update costs as much as a picture or
-two."""
+two. The last step of a run is followed by another one."""
 TINY: Final = 1e-12
 LOW: Final = ("block1", "block2")
 MOMENT_FACES: Final = 1024
@@ -105,17 +105,24 @@ class Trainer:
         return [*(variable.value for variable in kept), *self._momenta, self.epoch]
 
     def run_epoch(self) -> Iterator[tuple[float, float]]:
-        """Train for an epoch; yields loss and accuracy after each step."""
+        """Train for an epoch; yields loss and accuracy after each step.
+
+        The average is updated after every ``AVERAGE_EVERY``-th step and after the run's last one,
+        so that no step is lost. An update shrinks what the average was by the same share for each
+        step since the update before: the last one, after fewer steps, moves the average less.
+        """
         recipe, epoch = self.recipe, int(self.epoch.numpy())
+        last = recipe.epochs * self.steps_per_epoch - 1
         order = np.random.default_rng((recipe.seed, epoch)).permutation(self.count)
         train = self._compiled_step(recipe.uses_whole_faces(epoch), self._first_trainable(epoch))
         for index in range(self.steps_per_epoch):
             rows = order[index * recipe.batch_size : (index + 1) * recipe.batch_size]
             step = epoch * self.steps_per_epoch + index
             loss, hits = train(tf.constant(rows), *self._schedule(step))
-            if step % AVERAGE_EVERY == 0:
+            steps = step % AVERAGE_EVERY or AVERAGE_EVERY
+            if steps == AVERAGE_EVERY or step == last:
                 # At first, the average covers only the few steps so far.
-                keep = min(recipe.averaging, (1 + step) / (10 + step)) ** AVERAGE_EVERY
+                keep = min(recipe.averaging, (1 + step) / (10 + step)) ** steps
                 self._compiled_average_update(tf.constant(keep, tf.float32))
             yield float(loss), float(hits)
         self.average.measure_moments(self._sample)

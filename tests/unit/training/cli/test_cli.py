@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 
 from affectline.common import extras
+from affectline.common.model import artifact
 from affectline.common.model.network_manifest import NETWORKS
+from affectline.common.model.shipped_digests import DEFAULT_MODEL
 from affectline.services.cli.main import import_command
 from affectline.training.cli import evaluate
 from affectline.training.cli import main as cli
 from affectline.training.data import dataset
+from tests.unit.training.faces import NOISE, manifest, save
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -264,3 +267,24 @@ def test_wrong_usage_is_one_line_in_words(
 ) -> None:
     assert run(monkeypatch, *arguments) == 2
     assert capsys.readouterr().err.strip() == f"affectline-train: {said}"
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_dozen_public_faces_that_are_all_right_do_not_make_a_model_certain(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for package in ("tensorflow", "scipy"):
+        pytest.importorskip(package, reason="export needs the training extra")
+    for number in range(13):
+        save(tmp_path / f"{number}.png", NOISE[number:, number:])
+    # The model takes noise for a happy face, so all of these are right
+    rows = [f"{number}.png,happy,{'PublicTest' if number else 'Training'}" for number in range(13)]
+    data, out = manifest(tmp_path, *rows, header="file,label,Usage"), tmp_path / "made"
+    arguments = ("recalibrate", str(DEFAULT_MODEL), "--data", str(data), "--out", str(out))
+    assert run(monkeypatch, *arguments) == 0
+    said = capsys.readouterr()
+    assert "PublicTest: accuracy 100.00%" in said.out
+    assert "affectline-train: warning: only 12 PublicTest rows: confidence" in said.err
+    assert 0.4 < artifact.load(out).manifest.temperature < 1

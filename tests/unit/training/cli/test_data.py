@@ -187,6 +187,40 @@ def test_a_folder_is_counted_and_measured(check: Any, tmp_path: Path) -> None:
     assert {problem["file"] for problem in report["problems"]} == {"smug/", "sad/[bold]bad.png"}
 
 
+@pytest.mark.parametrize(
+    ("header", "rows", "said"),
+    [
+        ("file,label,person,usage", ("a.png,sad,ada,Training", "b.png,sad,ada,Training"), "Usage"),
+        ("file,label,Person", ("a.png,sad,ada", "b.png,sad,ben"), "person"),
+        (
+            "file,label,subject",
+            ("a.png,sad,ada", "b.png,sad,ben"),
+            "the files' bytes (a person may be in several splits)",
+        ),
+    ],
+)
+def test_what_decided_the_splits_is_said(
+    check: Any, tmp_path: Path, header: str, rows: tuple[str, ...], said: str
+) -> None:
+    save(tmp_path / "a.png", 1)
+    save(tmp_path / "b.png", 2)
+    (tmp_path / "manifest.csv").write_text("\n".join([header, *rows]))
+    code, out, _ = check(tmp_path)
+    assert code == 0
+    assert f"rows split by {said}: 2" in out
+
+
+def test_people_that_are_not_known_everywhere_are_counted(check: Any, tmp_path: Path) -> None:
+    save(tmp_path / "a.png", 1)
+    save(tmp_path / "b.png", 2)
+    (tmp_path / "manifest.csv").write_text("file,label,person\na.png,sad,ada\nb.png,sad,\n")
+    out = check(tmp_path)[1]
+    assert "rows split by person: 1" in out
+    assert "rows split by the files' bytes (a person may be in several splits): 1" in out
+    split_by = json.loads(check(tmp_path, "--json")[1])["split_by"]
+    assert split_by == {"Usage": 0, "person": 1, "bytes": 1}
+
+
 def test_a_name_that_is_no_text_is_listed(check: Any, tmp_path: Path) -> None:
     save(tmp_path / "sad" / "a.png", 1)
     name = os.fsdecode(b"caf\xe9.png")

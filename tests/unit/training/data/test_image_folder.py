@@ -1,3 +1,4 @@
+import io
 import struct
 import zlib
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS, USAGES
@@ -81,6 +83,37 @@ def test_a_picture_is_turned_as_its_camera_was_held(tmp_path: Path) -> None:
     [face] = dataset.load(tmp_path).pixels
     assert face[:20].max() < 60
     assert face[-20:].min() > 200
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", ["png", "webp", "tiff"])
+def test_a_transparent_picture_is_turned_like_an_opaque_one(
+    tmp_path: Path, suffix: str, orientation: int
+) -> None:
+    picture = np.full((20, 30, 4), 255, np.uint8)
+    picture[:10, :, :3] = 60
+    picture[:, :15, :3] -= 50
+    opaque, transparent = Image.fromarray(picture[..., :3]), Image.fromarray(picture)
+    transparent.putpixel((29, 19), (255, 255, 255, 254))  # WebP drops what is wholly opaque
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    decoded = []
+    for image in (opaque, transparent):
+        image.save(tmp_path / f"a.{suffix}", exif=exif, lossless=True)
+        decoded.append(folder.decode((tmp_path / f"a.{suffix}").read_bytes()))
+    assert decoded[0] is not None
+    assert decoded[1] is not None
+    assert decoded[1].shape == decoded[0].shape == ((20, 30) if orientation < 5 else (30, 20))
+    assert np.abs(decoded[0].astype(int) - decoded[1]).max() <= 1
+
+
+def test_a_transparent_picture_with_damaged_exif_data_stays_as_it_is() -> None:
+    picture = np.full((20, 30, 4), 200, np.uint8)
+    content = io.BytesIO()
+    Image.fromarray(picture).save(content, "png", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
+    decoded = folder.decode(content.getvalue())
+    assert decoded is not None
+    assert decoded.shape == (20, 30)
 
 
 @pytest.mark.parametrize("size", [32, 48, 96])

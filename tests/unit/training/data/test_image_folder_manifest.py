@@ -33,17 +33,36 @@ def test_a_manifest_from_windows_is_read(tmp_path: Path) -> None:
     assert dataset.load(tmp_path).emotions.tolist() == [3]
 
 
-def test_all_pictures_of_a_person_are_in_one_split(tmp_path: Path) -> None:
+@pytest.mark.parametrize("column", ["person", "Person", " PERSON "])
+def test_all_pictures_of_a_person_are_in_one_split(tmp_path: Path, column: str) -> None:
     rows = []
     for number in range(60):
         save(tmp_path / f"{number}.png", flat(number))
         rows.append(f"{number}.png,sad,person {number % 20}")
-    faces = dataset.load(manifest(tmp_path, *rows, header="file,label,person"))
+    faces = dataset.load(manifest(tmp_path, *rows, header=f"file,label,{column}"))
     by_person: dict[int, set[str]] = {}
     for number, usage in enumerate(faces.usages.tolist()):
         by_person.setdefault(number % 20, set()).add(usage)
     assert {len(usages) for usages in by_person.values()} == {1}
     assert len(set(faces.usages.tolist())) > 1
+
+
+@pytest.mark.parametrize("header", ["file,label,usage", "File,LABEL, USAGE"])
+def test_columns_are_known_in_upper_and_lower_case(tmp_path: Path, header: str) -> None:
+    for name in ("a.png", "b.png"):
+        save(tmp_path / name)
+    rows = ("a.png,happy,PrivateTest", "b.png,sad,PublicTest")
+    faces = dataset.load(manifest(tmp_path, *rows, header=header))
+    assert faces.usages.tolist() == ["PrivateTest", "PublicTest"]
+    with pytest.raises(AffectlineError, match="has the Usage 'Holiday'"):
+        dataset.load(manifest(tmp_path, "a.png,sad,Holiday", header=header))
+
+
+def test_a_column_that_occurs_twice_is_refused(tmp_path: Path) -> None:
+    save(tmp_path / "a.png")
+    root = manifest(tmp_path, "a.png,sad,ada,ben", header="file,label,person, Person")
+    with pytest.raises(AffectlineError, match="the columns person and Person, which mean the same"):
+        dataset.load(root)
 
 
 @pytest.mark.parametrize(

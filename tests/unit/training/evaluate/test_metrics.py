@@ -73,6 +73,28 @@ def test_fit_temperature_finds_the_one_that_scaled_the_logits(wanted: float) -> 
     assert metrics.fit_temperature(honest * wanted, emotions) == pytest.approx(wanted, rel=0.05)
 
 
+def test_a_dozen_rows_that_are_all_right_do_not_make_every_answer_certain() -> None:
+    logits = 3 * np.eye(7)[np.arange(12) % 7]
+    few = metrics.fit_temperature(logits, logits.argmax(axis=1))
+    assert 0.4 < few < 0.8
+    # The more rows are right, the surer the answers may be
+    many = np.tile(logits, (100, 1))
+    assert metrics.fit_temperature(many, many.argmax(axis=1)) < 0.6 * few
+    wrong = metrics.fit_temperature(logits, 6 - logits.argmax(axis=1))
+    assert 1.3 < wrong < 3
+    assert metrics.fit_temperature(logits[:0], np.empty(0, np.int64)) == 1
+
+
+def test_thousands_of_rows_outweigh_the_prior_of_the_temperature() -> None:
+    chance = np.random.default_rng(2)
+    logits = chance.normal(scale=2, size=(3589, 7))
+    emotions = (logits + chance.gumbel(size=logits.shape)).argmax(axis=1)
+    fitted = metrics.fit_temperature(logits, emotions)
+    near = np.arange(fitted - 0.05, fitted + 0.05, 0.0005)
+    likeliest = min(near.tolist(), key=lambda each: metrics.log_loss(logits, emotions, each))
+    assert fitted == pytest.approx(likeliest, abs=0.001)
+
+
 @pytest.mark.parametrize(
     ("hits", "rows", "low", "high"),
     [

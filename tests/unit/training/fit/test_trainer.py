@@ -69,3 +69,20 @@ def test_sharpness_aware_steps_follow_the_slope_nearby_and_start_from_here() -> 
     assert distance(trained(learning_rate=0.01, sharpness=0.5), plain) > 0.1 * length
     # Nothing is left of the way to where the slope was taken
     assert distance(trained(learning_rate=1e-12, sharpness=0.5), begun) < 1e-3
+
+
+@pytest.mark.slow
+def test_the_average_covers_all_steps_of_a_short_run() -> None:
+    material = TrainingData(some(8), np.arange(8) % 7, np.zeros((8, 7), np.float32))
+    trainer = Trainer(
+        material, FinetuneConfig(epochs=5, image_size=32, mixed=False, warm_epochs=0), None
+    )
+    passed = []
+    for _ in range(5):  # epochs of one step
+        list(trainer.run_epoch())
+        passed.append([np.asarray(v.value) for v in trainer.network.trainable_variables])
+    # The last step keeps five fourteenths for each of the four steps since the first
+    keep = (5 / 14) ** 4
+    wanted = [new + keep * (old - new) for old, new in zip(passed[0], passed[-1], strict=True)]
+    made = [np.asarray(v.value) for v in trainer.average.trainable_variables]
+    assert distance(made, wanted) < 0.01 * distance(passed[-2], passed[-1])

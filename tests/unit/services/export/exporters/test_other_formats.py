@@ -230,6 +230,21 @@ def test_films_are_there_when_asked_for_and_as_they_were_recorded(tmp_path: Path
     assert not list(tmp_path.rglob("*.mkv")), "privacy features keeps no picture"
 
 
+def test_a_film_goes_on_where_the_camera_s_clock_was_set_back(tmp_path: Path) -> None:
+    packets = []
+    for index in range(6):
+        at = START + (index if index < 3 else index - 90) * SECOND
+        for packet in frame(index):
+            message = packet.message.model_copy(update={"captured_at": at})
+            packets.append(Packet(message, packet.parts))
+    study = {"participant": "07", "task": "x"}
+    make_exporter("bids", {"videos": True}).export(session(packets, **study), tmp_path)
+    (film,) = tmp_path.rglob("*.mkv")
+    with av.open(str(film)) as container:
+        times = [shown.time for shown in container.decode(video=0)]
+    assert times == pytest.approx([0, 1, 2, 2.04, 3.04, 4.04])
+
+
 def with_landmarks() -> list[Packet]:
     """Frames whose faces have recorded landmarks: point i of the mesh lies at (i, 1000 - i, -1)."""
     count = LANDMARKS_BYTES // 12
