@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -210,7 +211,7 @@ def _make_task(
         film_source = str(path.absolute())
     else:
         film_source = film.source
-    chosen = settings_for(ListedFilm(film_source, film.columns, film.origin), settings)
+    chosen = settings_for(replace(film, source=film_source), settings)
     return FilmTask(
         name=name,
         source=film.source,

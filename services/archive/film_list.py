@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from affectline.common.address import is_stored
 from affectline.common.errors import AffectlineError
-from affectline.common.identifiers import to_name
+from affectline.common.identifiers import free_name, to_name
 from affectline.common.model.calibration import read_calibration
 from affectline.common.settings.biometrics import SIGNALS, BiometricsSettings
 from affectline.common.settings.model import explain
@@ -51,6 +51,8 @@ class ListedFilm:
     columns: dict[str, str] = field(default_factory=dict)
     origin: str = ""
     """Where it is listed, such as ``films.csv, line 3``."""
+    fields: dict[str, str] = field(default_factory=dict)
+    """By name of an own column: the name of its field in the session; others are `to_name`'s."""
 
 
 def list_films(paths: Sequence[str]) -> list[ListedFilm]:
@@ -204,14 +206,25 @@ def _read_rows(path: str, reader: Any) -> list[ListedFilm]:
         raise AffectlineError(
             f"PATH {path}: two columns are called {', '.join(sorted(repeated))}", "rename one"
         )
+    special = (_meant(header[place]), *STUDY_FIELDS, *OWN_COLUMNS)
+    fields = _name_fields(name for name in meant if name not in special)
     films = [
-        _read_row(path, reader.line_num, header, place, cells)
+        replace(_read_row(path, reader.line_num, header, place, cells), fields=fields)
         for cells in reader
         if any(cell.strip() for cell in cells)
     ]
     if not films:
         raise AffectlineError(f"PATH {path}: lists no film", "add a row for each film")
     return films
+
+
+def _name_fields(columns: Iterable[str]) -> dict[str, str]:
+    """Name the session's field of each column, with a number where two would be the same."""
+    ordered = sorted(columns, key=lambda name: name != to_name(name))  # those keep their own
+    fields: dict[str, str] = {}
+    for name in ordered:
+        fields[name] = free_name(to_name(name) or "column", set(fields.values()).__contains__)
+    return fields
 
 
 def _read_row(path: str, line: int, header: list[str], place: int, cells: list[str]) -> ListedFilm:
@@ -365,7 +378,7 @@ def _study(film: ListedFilm, settings: PipelineSettings) -> dict[str, Any]:
         if name in STUDY_FIELDS:
             study[name] = text
         elif name not in OWN_COLUMNS:
-            own[to_name(name) or "column"] = text
+            own[film.fields.get(name) or to_name(name) or "column"] = text
     return {**study, "fields": own}
 
 

@@ -15,6 +15,8 @@ from affectline.services.biometrics.driver import Reading
 NS: Final = 1_000_000_000
 SET_BACK_NS: Final = NS
 """A batch that is early by less shows jitter; by more, a clock that was set back."""
+SLEW: Final = 0.01
+"""Share of its time by which a signal that was moved comes back."""
 SET_BACK_QUALITY: Final = 0.5
 LATEST: Final = 2**63 - 1
 """The latest time that a message can hold."""
@@ -80,16 +82,18 @@ def rate_plausibility(reading: Reading) -> Reading:
 
 
 class MonotonicTimestamps:
-    """Keeps the times of one signal from decreasing, without dropping samples.
+    """Keeps the times of one signal from decreasing, unless its clock was set back.
 
-    Clocks jump backwards: a computer's when it is corrected, a device's when it is reset. A batch
-    that would begin before the end of the last one is moved right after it, and the following
-    batches keep their distance to it until the clock has caught up. If the clock was set back by a
-    second or more, the quality of these batches is at most 0.5, and their reason says why.
+    A batch that would begin before the end of the last one is moved right after it, and the
+    following ones come back to their own times, by at most `SLEW`. If it would begin a second or
+    more before that, the clock was set back (a computer's when it is corrected, a device's when it
+    is reset): the signal follows it at once, as frames do; the quality of that batch is at most
+    0.5, and its reason says why.
     """
 
     def __init__(self) -> None:
-        self._last = -1
+        self._last = self._own = -1
+        """Time of the last sample: as published, and by its own clock."""
         self._period = 0
         self._shift = 0
 
@@ -105,26 +109,29 @@ class MonotonicTimestamps:
             latest: The latest time that receivers accept, in ns since the Unix epoch.
         """
         end = time_of(reading, len(reading.values) - 1)
-        if reading.at >= self._last:
-            self._shift = 0
-        elif reading.at + self._shift < self._last:
-            counters["reanchored"] += 1
-            self._shift = self._last + self._period - reading.at
-        if not 0 <= reading.at + self._shift <= end + self._shift <= min(latest, LATEST):
+        was_set_back = reading.at <= self._last - SET_BACK_NS
+        shift = 0 if was_set_back else self._find_shift(reading.at, end)
+        if not 0 <= reading.at + shift <= end + shift <= min(latest, LATEST):
             counters["invalid"] += len(reading.values)
             return None
+        if was_set_back or shift > self._shift:
+            counters["reanchored"] += 1
         if reading.rate is not None:
             self._period = round(NS / reading.rate)
-        self._last = end + self._shift
-        return self._shifted(reading)
-
-    def _shifted(self, reading: Reading) -> Reading:
-        if not self._shift:
+        self._last, self._own, self._shift = end + shift, end, shift
+        reading = dataclasses.replace(reading, at=reading.at + shift)
+        if not was_set_back:
             return reading
-        shifted = dataclasses.replace(reading, at=reading.at + self._shift)
-        if self._shift < SET_BACK_NS:
-            return shifted
-        quality = min(shifted.quality, SET_BACK_QUALITY)
+        quality = min(reading.quality, SET_BACK_QUALITY)
         return dataclasses.replace(
-            shifted, quality=quality, reason=shifted.reason or "the clock was set back"
+            reading, quality=quality, reason=reading.reason or "the clock was set back"
         )
+
+    def _find_shift(self, at: int, end: int) -> int:
+        """By how much to move a batch so that it does not begin before the last one ended."""
+        if at >= self._last:
+            return 0
+        room = at + self._shift - self._last
+        if room < 0:
+            return self._last + self._period - at
+        return self._shift - min(room // 2, max(0, round(SLEW * (end - self._own))))

@@ -18,9 +18,9 @@ class ClientClock:
         """Add the answer to a ping.
 
         Args:
-            sent_s: When the ping was sent, by our clock.
+            sent_s: When the ping was sent, by our clock, which is never set.
             client_s: When it was answered, by the client's clock.
-            received_s: When the answer arrived, by our clock.
+            received_s: When the answer arrived, by our clock, which is never set.
         """
         self._measured.append((received_s - sent_s, (sent_s + received_s) / 2 - client_s))
 

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import threading
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from hmac import compare_digest
 from math import ceil, inf
@@ -238,13 +237,13 @@ class _LiveMarkers:
     async def _ping(self) -> None:
         number = 0
         while True:
-            self._sent = {number: time.time()} | dict(list(self._sent.items())[:PINGS])
+            self._sent = {number: monotonic()} | dict(list(self._sent.items())[:PINGS])
             await self._socket.send_json({"ping": number})
             number += 1
             await asyncio.sleep(FIRST_PINGS_S if number < PINGS else PING_S)
 
     async def _handle(self, text: str) -> None:
-        received = time.time()
+        received = monotonic()
         try:
             body = _parse(text)
             if "pong" in body:

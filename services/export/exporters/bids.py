@@ -37,6 +37,7 @@ from affectline.services.sessions.timeseries import (
 VERSION: Final = "1.11.0"
 MISSING: Final = "n/a"
 UNNAMED: Final = "unnamed"
+PARTICIPANT_ID: Final = "participant_id"
 LOG: Final = ServiceLogger("export")
 
 DESCRIPTIONS: Final = {
@@ -82,8 +83,10 @@ class BidsExporter(Exporter):
         """Add a session.
 
         Raises:
-            AffectlineError: The data set already has another session with the same entities.
+            AffectlineError: The data set already has another session with the same entities, or
+                its participants cannot be read.
         """
+        participants = Participants.read(folder)
         builder = SeriesBuilder(recording.session_start)
         given = self.settings.model_dump(include=set(STUDY_FIELDS), exclude_none=True)
         place = Place.of(recording, folder, given)
@@ -102,7 +105,7 @@ class BidsExporter(Exporter):
         place.beh.mkdir(parents=True, exist_ok=True)
         paths += list(_write_session(builder.build(), place, recording.edits.annotations))
         place.mark_taken(recording.name, paths)
-        paths += _write_dataset(folder, recording, place)
+        paths += _write_dataset(folder, recording, place, participants)
         return paths
 
 
@@ -427,7 +430,9 @@ def _write_events(place: Place, events: Iterable[TimedEvent]) -> Iterator[Path]:
     yield _write_json(path.with_suffix(".json"), about)
 
 
-def _write_dataset(folder: Path, recording: Recording, place: Place) -> list[Path]:
+def _write_dataset(
+    folder: Path, recording: Recording, place: Place, participants: "Participants"
+) -> list[Path]:
     """Write the files that describe the whole data set; existing entries stay."""
     version = str(recording.about.get("affectline") or "unknown")
     path = folder / "dataset_description.json"
@@ -442,7 +447,9 @@ def _write_dataset(folder: Path, recording: Recording, place: Place) -> list[Pat
         "Description": "Emotions of faces from a neural network; signals as measured",
     }
     described |= {"GeneratedBy": [made_by]} | _read_json(path)
-    paths = [_write_json(path, described), _write_participants(folder, recording, place)]
+    study: dict[str, str] = recording.about.get("study") or {}
+    participants.add(place.subject, study)
+    paths = [_write_json(path, described), participants.write()]
     readme = folder / "README.md"
     if not readme.exists():
         atomic_file.write_text(readme, README)
@@ -450,31 +457,76 @@ def _write_dataset(folder: Path, recording: Recording, place: Place) -> list[Pat
     return paths
 
 
-def _write_participants(folder: Path, recording: Recording, place: Place) -> Path:
-    """Add the participant to ``participants.tsv``, with the study's own fields as columns."""
-    path = folder / "participants.tsv"
-    study: dict[str, str] = recording.about.get("study") or {}
-    own = {name: text for name, text in study.items() if name not in STUDY_FIELDS}
-    rows: dict[str, dict[str, str]] = {}
-    if path.exists():
-        header, *lines = path.read_text(encoding="utf-8").splitlines()
-        names = header.split("\t")
-        for line in lines:
-            row = dict(zip(names, line.split("\t"), strict=False))
-            rows[row["participant_id"]] = row
-    subject = f"sub-{place.subject}"
-    rows[subject] = {"participant_id": subject} | own | rows.get(subject, {})
-    names = list(dict.fromkeys(name for row in rows.values() for name in row))
-    text = "\n".join(
-        "\t".join(re.sub(r"\s+", " ", row.get(name, MISSING)) for name in names)
-        for row in ({name: name for name in names}, *(rows[key] for key in sorted(rows)))
-    )
-    atomic_file.write_text(path, text + "\n")
-    described = {name: {"Description": f"{name}, as given by the study"} for name in names[1:]}
-    if described:
-        about = folder / "participants.json"
-        _write_json(about, described | _read_json(about))
-    return path
+class Participants:
+    """A data set's ``participants.tsv``, with the study's own fields as columns.
+
+    Args:
+        path: The file.
+        header: Names of its columns.
+        rows: By participant's ID: cells by column.
+    """
+
+    def __init__(self, path: Path, header: list[str], rows: dict[str, dict[str, str]]) -> None:
+        self._path, self._header, self._rows = path, header, rows
+
+    @classmethod
+    def read(cls, folder: Path) -> "Participants":
+        """Read the file of a data set, which people may have edited; none has no rows.
+
+        Raises:
+            AffectlineError: It is not text, or does not name its participants.
+        """
+        path = folder / "participants.tsv"
+        try:
+            lines = path.read_text(encoding="utf-8-sig").splitlines() if path.exists() else []
+        except UnicodeDecodeError as error:
+            raise AffectlineError(
+                f"--out {folder}: {path.name} is not UTF-8 text", "save it as UTF-8"
+            ) from error
+        filled = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
+        header = filled[0][1].split("\t") if filled else [PARTICIPANT_ID]
+        if PARTICIPANT_ID not in header:
+            raise AffectlineError(
+                f"--out {folder}: {path.name} has no column {PARTICIPANT_ID} ({', '.join(header)})",
+                "call the column of the IDs so, and separate columns by tabs",
+            )
+        rows: dict[str, dict[str, str]] = {}
+        for number, line in filled[1:]:
+            row = dict(zip(header, line.split("\t"), strict=False))
+            if not row.get(PARTICIPANT_ID):
+                raise AffectlineError(
+                    f"--out {folder}: {path.name}, line {number} has no {PARTICIPANT_ID}",
+                    "fill it in, or remove the line",
+                )
+            rows[row[PARTICIPANT_ID]] = row
+        return cls(path, header, rows)
+
+    def add(self, subject: str, study: Mapping[str, str]) -> None:
+        """Add a participant; what the file says already stays, except for missing values."""
+        key = f"sub-{subject}"
+        own = {name: text for name, text in study.items() if name not in STUDY_FIELDS}
+        known = self._rows.get(key, {})
+        known = {name: text for name, text in known.items() if text not in ("", MISSING)}
+        self._rows[key] = own | known | {PARTICIPANT_ID: key}
+
+    def write(self) -> Path:
+        """Write the file, and describe its columns where they are not described yet."""
+        rows = [self._rows[key] for key in sorted(self._rows)]
+        names = list(dict.fromkeys([*self._header, *(name for row in rows for name in row)]))
+        text = "\n".join(
+            "\t".join(re.sub(r"\s+", " ", row.get(name, MISSING)) for name in names)
+            for row in ({name: name for name in names}, *rows)
+        )
+        atomic_file.write_text(self._path, text + "\n")
+        described = {
+            name: {"Description": f"{name}, as given by the study"}
+            for name in names
+            if name != PARTICIPANT_ID
+        }
+        if described:
+            about = self._path.with_suffix(".json")
+            _write_json(about, described | _read_json(about))
+        return self._path
 
 
 def _write_table(path: Path, values: NDArray[np.float64]) -> None:
@@ -494,7 +546,7 @@ def _write_json(path: Path, content: dict[str, Any]) -> Path:
 def _read_json(path: Path) -> dict[str, Any]:
     """The content of a JSON file; empty if it is missing or not an object."""
     try:
-        content = parse_json(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -38,6 +38,16 @@ def test_a_folder_that_cannot_be_looked_into_is_not_passed_over(
         list_films([str(tmp_path)])
 
 
+def test_columns_that_would_have_the_same_name_are_numbered(tmp_path: Path) -> None:
+    table = tmp_path / "films.csv"
+    table.write_text("film,年齢,性別,a b,a-b,Größe\na.mp4,34,f,1,2,180\nb.mp4,,m,,3,\n", "utf-8")
+    both, partial = (settings_for(film, PipelineSettings()) for film in list_films([str(table)]))
+    assert both.study.fields == {
+        "column": "34", "column-2": "f", "a-b-2": "1", "a-b": "2", "Gr--e": "180",
+    }  # fmt: skip
+    assert partial.study.fields == {"column-2": "m", "a-b": "3"}, "the same names for every film"
+
+
 def test_a_film_s_own_calibration_is_read_beside_the_table(tmp_path: Path) -> None:
     (tmp_path / "anna").mkdir()
     (tmp_path / "anna" / "calibration.json").write_text(calibration().model_dump_json())

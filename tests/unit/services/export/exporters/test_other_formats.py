@@ -124,6 +124,48 @@ def test_beats_are_events_as_they_were_measured(tmp_path: Path) -> None:
     assert even[0].tolist() == [0.8, 800]
 
 
+def test_a_list_of_participants_that_was_edited_is_kept_and_missing_values_are_filled(
+    tmp_path: Path,
+) -> None:
+    exporter, table = make_exporter("bids"), tmp_path / "participants.tsv"
+    exporter.export(session(recording(), "a", participant="07", task="x"), tmp_path)
+    exporter.export(session(recording(), "b", participant="08", task="x", age="40"), tmp_path)
+    assert table.read_text() == "participant_id\tage\nsub-07\tn/a\nsub-08\t40\n"
+    table.write_bytes(
+        b"\xef\xbb\xbfparticipant_id\tage\thand\r\nsub-07\tn/a\tleft\r\nsub-08\t41\tn/a\r\n"
+    )
+    about = tmp_path / "participants.json"
+    about.write_text('{"age": {"Description": "in years"}}', encoding="utf-8-sig")
+    exporter.export(session(recording(), "b", participant="08", task="x", age="40"), tmp_path)
+    exporter.export(
+        session(recording(), "c", participant="07", task="x", session="2", age="34"), tmp_path
+    )
+    assert table.read_text() == ("participant_id\tage\thand\nsub-07\t34\tleft\nsub-08\t41\tn/a\n")
+    assert json.loads(about.read_text())["age"] == {"Description": "in years"}
+    table.write_text("")
+    exporter.export(session(recording(), "d", participant="09", task="x", age="50"), tmp_path)
+    assert table.read_text() == "participant_id\tage\nsub-09\t50\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"participant,age\nsub-07,34\n", r"tsv has no column participant_id \(participant,age\)"),
+        (b"participant_id\tage\n\t34\n", "tsv, line 2 has no participant_id"),
+        ("participant_id\tGröße\n".encode("cp1252"), "tsv is not UTF-8 text"),
+    ],
+)
+def test_a_list_of_participants_that_cannot_be_read_is_refused_before_anything_is_written(
+    tmp_path: Path, content: bytes, words: str
+) -> None:
+    table = tmp_path / "participants.tsv"
+    table.write_bytes(content)
+    with pytest.raises(AffectlineError, match=words):
+        make_exporter("bids").export(session(recording(), participant="08", task="x"), tmp_path)
+    assert list(tmp_path.iterdir()) == [table]
+    assert table.read_bytes() == content
+
+
 def test_another_session_in_the_same_place_is_refused_and_the_same_one_replaced(
     tmp_path: Path,
 ) -> None:
