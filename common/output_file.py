@@ -11,10 +11,9 @@ from typing import Final
 
 from affectline.common.errors import AffectlineError
 
-BEGIN_BYTES: Final = 1 << 16
-"""How much of a file's beginning is searched for the marker: a report begins with its styles."""
-END_BYTES: Final = 1 << 10
-"""How much of its end is searched: a PDF can only be marked there."""
+SEARCHED_BYTES: Final = 1 << 16
+"""How much of a file's beginning and of its end is searched for the marker: a report begins with
+its styles, and PDF and Parquet files describe themselves at their end."""
 GZIP: Final = b"\x1f\x8b"
 
 
@@ -50,12 +49,12 @@ def check_output_file(option: str, path: Path, kind: str, marker: bytes) -> None
 def _ends_of(path: Path) -> bytes:
     """The beginning and the end of a file; of a compressed file, the beginning of its content."""
     with path.open("rb") as file:
-        begin = file.read(BEGIN_BYTES)
+        begin = file.read(SEARCHED_BYTES)
         if begin.startswith(GZIP):
             file.seek(0)
             try:
-                return gzip.GzipFile(fileobj=file).read(BEGIN_BYTES)
+                return gzip.GzipFile(fileobj=file).read(SEARCHED_BYTES)
             except (EOFError, gzip.BadGzipFile, zlib.error):
                 return begin
-        file.seek(max(len(begin), file.seek(0, os.SEEK_END) - END_BYTES))
+        file.seek(max(len(begin), file.seek(0, os.SEEK_END) - SEARCHED_BYTES))
         return begin + file.read()

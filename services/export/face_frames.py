@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectline.common import atomic_file
+from affectline.common.output_file import check_output_file
 from affectline.common.spreadsheet import row_writer
 from affectline.common.wire.messages import Emotion, FaceEmotion, Faces, Packet
 from affectline.services.sessions.edits import SessionEdits
@@ -106,6 +107,7 @@ def write_stream_tables(
             zero = emotion.captured_at if zero is None else zero
             if emotion.stream not in files:
                 path = folder / f"{emotion.stream}{name}"
+                check_output_file("--out", path, "such a table", ",".join(header).encode())
                 partial = atomic_file.partial_path(path)
                 stack.callback(partial.unlink, missing_ok=True)
                 file = stack.enter_context(partial.open("w", newline="", encoding="utf-8"))

@@ -7,6 +7,7 @@ from functools import singledispatchmethod
 from pathlib import Path
 
 from affectline.common.atomic_file import atomic_write
+from affectline.common.output_file import check_output_file
 from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import Samples, State
 from affectline.common.wire.messages import Emotion, Marker, Packet, StreamEnd, StreamStart
@@ -155,15 +156,21 @@ class TableExporter(Exporter):
 
     def write(self, tables: Rows, folder: Path) -> list[Path]:
         """Write each table as ``<name>.<name of the exporter>``, and return the files."""
-        paths = []
-        for table in TABLES:
-            if table.name not in tables:
-                continue
-            path = folder / f"{table.name}.{self.settings.exporter}"
+        paths = {
+            table: folder / f"{table.name}.{self.settings.exporter}"
+            for table in TABLES
+            if table.name in tables
+        }
+        for table, path in paths.items():
+            check_output_file("--out", path, f"a table of {table.name}", self.marker_of(table))
+        for table, path in paths.items():
             with atomic_write(path) as partial:
                 self.write_table(partial, table, tables[table.name])
-            paths.append(path)
-        return paths
+        return list(paths.values())
+
+    @abstractmethod
+    def marker_of(self, table: SessionTable) -> bytes:
+        """What tells the file of a table from other files; see `check_output_file`."""
 
     @abstractmethod
     def write_table(self, path: Path, table: SessionTable, rows: list[Row]) -> None:

@@ -25,6 +25,10 @@ class CsvExporter(TableExporter):
     summary = "a table for each kind of message"
     files = "emotions.csv, samples.csv, states.csv, markers.csv, responses.csv"
 
+    def marker_of(self, table: SessionTable) -> bytes:
+        delimiter: str = self.settings.delimiter
+        return delimiter.join(table.header).encode()
+
     def write_table(self, path: Path, table: SessionTable, rows: list[Row]) -> None:
         with path.open("w", newline="", encoding="utf-8") as stream:
             writer = row_writer(stream, self.settings.delimiter)

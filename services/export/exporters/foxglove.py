@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 from mcap.writer import Writer
 
 from affectline.common.atomic_file import atomic_write
+from affectline.common.output_file import check_output_file
 from affectline.common.vision.palette import COLOURS, to_bgr
 from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import Samples, State, sample_times
@@ -21,6 +22,8 @@ from affectline.services.export.exporter import Exporter, ExportSettings
 from affectline.services.sessions.edits import Annotation, SessionEdits
 from affectline.services.sessions.recording import Recording
 
+LIBRARY: Final = "affectline"
+"""Who has written a file, by its header."""
 SECOND: Final = 1_000_000_000
 LINE_LOOP: Final = 2
 """Foxglove's code for a closed line."""
@@ -99,9 +102,10 @@ class FoxgloveExporter(Exporter):
 
     def export(self, recording: Recording, folder: Path) -> list[Path]:
         path = folder / f"{recording.name}.foxglove.mcap"
+        check_output_file("--out", path, "an export of Affectline", LIBRARY.encode())
         with atomic_write(path) as partial, partial.open("wb") as file:
             writer = Writer(file)
-            writer.start(profile="", library="affectline")
+            writer.start(profile="", library=LIBRARY)
             messages = _Messages(writer)
             edits, zero = recording.edits, recording.session_start
             for packet in recording.read():

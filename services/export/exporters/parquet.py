@@ -36,6 +36,9 @@ class ParquetExporter(TableExporter):
     files = "emotions.parquet, samples.parquet, states.parquet, markers.parquet, responses.parquet"
     requires = Requirement("pyarrow", "tables")
 
+    def marker_of(self, table: SessionTable) -> bytes:
+        return table.columns[-1].name.encode()
+
     def write_table(self, path: Path, table: SessionTable, rows: list[Row]) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from affectline.common.atomic_file import atomic_write
 from affectline.common.labels import LABELS
+from affectline.common.output_file import check_output_file
 from affectline.services.export.exporter import Exporter, ExportSettings
 from affectline.services.sessions.columns import marker_text
 from affectline.services.sessions.recording import Recording
@@ -34,6 +35,8 @@ SAMPLES: Final = 3
 CLOCK_OFFSET: Final = 4
 STREAM_FOOTER: Final = 6
 SAMPLES_PER_CHUNK: Final = 10_000
+OWN_HEADER: Final = "</channel_count><nominal_srate>0</nominal_srate>"
+"""Part of every stream's header; other programs write it in lines."""
 NO_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters outside XML 1.0's ``Char``."""
 
@@ -75,6 +78,7 @@ class XdfExporter(Exporter):
         if not streams:
             return []
         path = folder / f"{recording.name}.xdf"
+        check_output_file("--out", path, "an export of Affectline", OWN_HEADER.encode())
         write_xdf(streams, path)
         return [path]
 
@@ -169,7 +173,7 @@ def _header(stream: XdfStream) -> str:
     return (
         f'<?xml version="1.0"?><info><name>{_escape_xml(stream.name)}</name>'
         f"<type>{stream.kind}</type>"
-        f"<channel_count>{len(stream.channels)}</channel_count><nominal_srate>0</nominal_srate>"
+        f"<channel_count>{len(stream.channels)}{OWN_HEADER}"
         f"<channel_format>{kind}</channel_format>"
         f"<desc><channels>{channels}</channels></desc></info>"
     )

@@ -43,6 +43,24 @@ def test_an_exporter_s_settings_are_set_by_name(session: Path, tmp_path: Path) -
     assert (tmp_path / "markers.csv").read_text().startswith("time_s;session;label")
 
 
+@pytest.mark.parametrize("to", ["csv", "parquet", "xdf", "foxglove", "fex", "openface"])
+def test_an_export_replaces_an_earlier_one_and_nothing_else(
+    session: Path, tmp_path: Path, to: str
+) -> None:
+    command = ["export", str(session), "--to", to, "--out", str(tmp_path)]
+    for _ in range(2):
+        done = RUNNER.invoke(app, command)
+        assert done.exit_code == 0, done.output
+    for line in done.stdout.splitlines():
+        path = Path(line)
+        own = path.read_bytes()
+        path.write_bytes(b"mine")
+        refused = RUNNER.invoke(app, command)
+        assert f"--out {path}: is there already, and is not" in str(refused.exception)
+        assert path.read_bytes() == b"mine"
+        path.write_bytes(own)
+
+
 def test_an_export_into_a_session_is_refused(session: Path, tmp_path: Path) -> None:
     command = ["export", str(session), "--to", "csv", "--out"]
     for _ in range(2):
