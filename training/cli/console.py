@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 from rich.console import Console
@@ -16,8 +16,16 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from affectline.training.data.splits import Split
+
+if TYPE_CHECKING:
+    from affectline.training.data.faces import LabelledFaces
+
 output = Console()
 notes = Console(stderr=True)
+
+FEW_PUBLIC_ROWS: Final = 200
+"""With fewer public test rows, fitted probabilities depend much on which faces these are."""
 
 
 def print_accuracy(folder: Path, run: Mapping[str, Any]) -> None:
@@ -29,6 +37,18 @@ def print_accuracy(folder: Path, run: Mapping[str, Any]) -> None:
     """
     figures = ", ".join(f"{split} {value:.2%}" for split, value in run["accuracy"].items())
     output.print(f"{folder}: accuracy {figures}", highlight=False, soft_wrap=True)
+
+
+def warn_of_few_public_rows(faces: "LabelledFaces") -> None:
+    """Warn if there are too few public test rows to fit offsets and temperatures on."""
+    rows = int(faces.rows(Split.PUBLIC_TEST).sum())
+    if 0 < rows < FEW_PUBLIC_ROWS:
+        notes.print(
+            f"affectline-train: warning: only {rows} PublicTest rows: confidence, fitted on them, "
+            f"may be far from accuracy; put {FEW_PUBLIC_ROWS} or more faces into PublicTest",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 @contextmanager

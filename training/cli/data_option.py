@@ -1,20 +1,15 @@
 """The options ``--data`` and ``--artifact`` of the commands, and reading the data."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import Progress
 
 from affectline.common.vision.preprocessing import FER_SIZE
-from affectline.training.cli.console import notes
-from affectline.training.data.splits import Split
 
 if TYPE_CHECKING:
     from affectline.training.data.faces import LabelledFaces
-
-FEW_PUBLIC_ROWS: Final = 200
-"""With fewer public test rows, fitted probabilities depend much on which faces these are."""
 
 DataOption = Annotated[
     Path,
@@ -50,15 +45,3 @@ def read_data(
     faces = dataset.load(data, size=size, votes=votes)
     progress.update(task, total=len(faces), completed=len(faces))
     return faces
-
-
-def warn_of_few_public_rows(faces: "LabelledFaces") -> None:
-    """Warn if there are too few public test rows to fit offsets and temperatures on."""
-    rows = int(faces.rows(Split.PUBLIC_TEST).sum())
-    if 0 < rows < FEW_PUBLIC_ROWS:
-        notes.print(
-            f"affectline-train: warning: only {rows} PublicTest rows: confidence, fitted on them, "
-            f"may be far from accuracy; put {FEW_PUBLIC_ROWS} or more faces into PublicTest",
-            highlight=False,
-            soft_wrap=True,
-        )

@@ -8,12 +8,8 @@ import typer
 from affectline.common.extras import require_extra
 from affectline.common.model import artifact
 from affectline.training import run_folder
-from affectline.training.cli.console import output, show_progress
-from affectline.training.cli.data_option import (
-    DataOption,
-    read_data,
-    warn_of_few_public_rows,
-)
+from affectline.training.cli.console import output, show_progress, warn_of_few_public_rows
+from affectline.training.cli.data_option import DataOption, read_data
 from affectline.training.silence_output import silence_output
 
 
