@@ -1,7 +1,7 @@
 """A session's data for a study: fields, figures, and curves around events."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
 from affectline.common.settings.study import STUDY_FIELDS
-from affectline.common.wire.biometrics import Samples, State, sample_times
+from affectline.common.wire.biometrics import USABLE_QUALITY, Samples, State, sample_times
 from affectline.common.wire.messages import Emotion, Marker, Packet, StreamStart
 from affectline.services.sessions.edits import SessionEdits, read_edits
 from affectline.services.sessions.face_measures import FaceMeasures, Window
@@ -114,7 +114,7 @@ def read_study_session(folder: Path, baseline: MarkerRange | None) -> StudySessi
     edits = read_edits(session_folder(folder))
     study: dict[str, str] = recording.about.get("study") or {}
     found = StudySession(folder, session_name(folder), {k: str(v) for k, v in study.items()})
-    packets = list(_without_pictures(recording.read()))
+    packets = list(_usable(recording.read()))
     curves = _Curves(recording.session_start, edits)
     for packet in packets:
         curves.add(packet)
@@ -133,11 +133,14 @@ def read_study_session(folder: Path, baseline: MarkerRange | None) -> StudySessi
     return found
 
 
-def _without_pictures(packets: Any) -> Any:
-    """The messages that figures are computed from, without images."""
+def _usable(packets: Iterable[Packet]) -> Iterator[Packet]:
+    """The messages that figures are computed from, without images and unusable samples."""
     for packet in packets:
-        if isinstance(packet.message, Emotion | Samples | State | Marker | StreamStart):
-            yield Packet(packet.message)
+        message = packet.message
+        if isinstance(message, Samples) and message.quality < USABLE_QUALITY:
+            continue
+        if isinstance(message, Emotion | Samples | State | Marker | StreamStart):
+            yield Packet(message)
 
 
 def _resolve(

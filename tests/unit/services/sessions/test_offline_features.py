@@ -138,7 +138,7 @@ def test_a_wrist_that_lost_most_beats_has_no_spectrum() -> None:
 
 def test_what_is_not_to_be_trusted_is_not_counted() -> None:
     collected = CollectedSignals(START)
-    for quality in (0.0, 1.0):
+    for quality in (0.0, 0.04, 1.0):
         collected.add(Samples(
             subject="anna", signal="skin_conductance", unit="uS", epoch=1, seq=0, at=START,
             rate=4.0, values=(quality,), quality=quality,

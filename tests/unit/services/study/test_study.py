@@ -9,6 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from affectline.common.errors import AffectlineError
+from affectline.common.wire.biometrics import Samples
+from affectline.common.wire.messages import Packet
 from affectline.services.sessions.edits import Annotation, SessionEdits, TrackEdit, write_edits
 from affectline.services.study.page import _range_of_equals, render_study
 from affectline.services.study.study import (
@@ -19,9 +21,22 @@ from affectline.services.study.study import (
     parse_baseline,
 )
 from affectline.services.study.tables import write_tables
-from tests.study_sessions import RISE_US, write_study_session
+from tests.study_sessions import (
+    RISE_US,
+    SECOND,
+    START,
+    write_recording,
+    write_study_session,
+)
 
 HAPPY = {"quiet": 0.3, "traffic": 0.5}
+
+
+def heart_rate(person: str, second: int, bpm: float) -> Packet:
+    return Packet(Samples(
+        subject=person, signal="heart_rate", unit="/min", epoch=1, seq=second,
+        at=START + second * SECOND, offsets=(0,), values=(bpm,),
+    ))  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +156,18 @@ def test_what_is_annotated_as_left_out_is_left_out(tmp_path: Path) -> None:
     assert kept == pytest.approx(5.0)
     assert whole is not None
     assert whole > 6
+
+
+def test_a_strap_without_skin_contact_changes_no_mean_and_no_curve(tmp_path: Path) -> None:
+    lost = {"values": (0.0,), "quality": 0.0, "reason": "no skin contact"}
+    messages = [heart_rate("person", second, 72).message for second in range(30)]
+    messages[10:20] = [one.model_copy(update=lost) for one in messages[10:20]]
+    packets = map(Packet, messages)
+    (session,) = make_study([write_recording(tmp_path / "one", {}, packets)]).sessions
+    assert session.figures["heart_rate"] == 72
+    times, values = session.curves["heart_rate"]
+    assert values.tolist() == [72] * 20
+    assert 15 not in times
 
 
 def test_merged_tracks_are_one_face(tmp_path: Path) -> None:
