@@ -1,6 +1,7 @@
 """A study of sessions with known effects, against pandas on its own tables; and odd ones."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from affectline.common.errors import AffectlineError
-from affectline.common.wire.biometrics import Samples
+from affectline.common.recording.reader import SessionReader
+from affectline.common.wire import codec
+from affectline.common.wire.biometrics import Samples, State
 from affectline.common.wire.messages import Packet
 from affectline.services.sessions.edits import Annotation, SessionEdits, TrackEdit, write_edits
 from affectline.services.study.page import _range_of_equals, render_study
@@ -168,6 +171,72 @@ def test_a_strap_without_skin_contact_changes_no_mean_and_no_curve(tmp_path: Pat
     times, values = session.curves["heart_rate"]
     assert values.tolist() == [72] * 20
     assert 15 not in times
+
+
+def two_people(folder: Path, streams: dict[str, str]) -> Path:
+    """Anna and ben have a heart rate and a state; the only stream is ``front``."""
+    write_study_session(folder, {}, skin=False)
+    with SessionReader(folder) as reader:
+        packets = [codec.decode(one.parts) for one in reader.messages()]
+    for person, bpm in (("anna", 60), ("ben", 100)):
+        packets += [heart_rate(person, second, bpm) for second in range(30)]
+        packets += [
+            Packet(State(subject=person, at=START + second * SECOND, nervousness=bpm / 2))
+            for second in range(30)
+        ]
+    shutil.rmtree(folder)
+    return write_recording(folder, {}, packets, {"settings": {"fusion": {"streams": streams}}})
+
+
+@pytest.mark.parametrize(("person", "bpm"), [("anna", 60), ("ben", 100)])
+def test_of_two_people_the_one_that_the_stream_shows_counts(
+    person: str, bpm: float, tmp_path: Path
+) -> None:
+    (session,) = make_study([two_people(tmp_path / "one", {"front": person})]).sessions
+    assert (session.figures["heart_rate"], session.figures["nervousness"]) == (bpm, bpm / 2)
+    assert set(session.curves["heart_rate"][1]) == {bpm}
+    assert set(session.curves["nervousness"][1]) == {bpm / 2}
+    assert session.notes == []
+
+
+def test_two_people_are_never_averaged_to_one(tmp_path: Path) -> None:
+    (session,) = make_study([two_people(tmp_path / "one", {})]).sessions
+    assert session.figures["valence"] is not None
+    assert (session.figures["heart_rate"], session.figures["nervousness"]) == (None, None)
+    assert not {"heart_rate", "nervousness"} & set(session.curves)
+    assert session.notes == [
+        "signals and states of anna and ben are left out: no setting says who stream front shows "
+        "(fusion: streams)"
+    ]
+    (session,) = make_study([two_people(tmp_path / "two", {"front": "cleo"})]).sessions
+    assert session.figures["heart_rate"] is None
+    assert session.notes == ["signals of anna and ben are left out: stream front shows cleo"]
+
+
+def test_sensors_that_settings_give_to_one_person_are_that_person_s(tmp_path: Path) -> None:
+    packets = [heart_rate(f"strap-{second % 2}", second, 72) for second in range(30)]
+    packets += [Packet(State(subject="driver", at=START + SECOND, nervousness=20))]
+    about = {"settings": {"fusion": {"subject": "driver", "streams": {}}}}
+    (session,) = make_study([write_recording(tmp_path / "one", {}, packets, about)]).sessions
+    assert len(session.curves["heart_rate"][0]) == 30
+    assert len(session.curves["nervousness"][0]) == 1
+    assert session.notes == []
+
+
+def test_damage_to_a_recording_is_a_note(tmp_path: Path) -> None:
+    folder = write_study_session(tmp_path / "one", {}, skin=False)
+    path = folder / "session.mcap"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) * 2 // 3])
+    (session,) = make_study([folder]).sessions
+    (note,) = session.notes
+    assert note.endswith("; the rest was read")
+    assert note in render_study(make_study([folder]), "x")
+    empty = write_study_session(tmp_path / "empty", {}, faces=False, skin=False)
+    path = empty / "session.mcap"
+    path.write_bytes(path.read_bytes()[:-300])
+    with pytest.raises(AffectlineError, match=r"nothing was seen or measured in it; .* was read"):
+        make_study([empty])
 
 
 def test_merged_tracks_are_one_face(tmp_path: Path) -> None:
