@@ -74,6 +74,9 @@ class StudySession:
         curves: By name: times in s of the session, and values.
         markers: Times in s of the session, and labels.
         notes: Remarks, such as a missing baseline.
+        session_start: Zero of its time line in ns since the Unix epoch, if known; a replay has that
+            of its recording.
+        replay_of: Name of the session that it is a replay of; empty if it is none.
     """
 
     folder: Path
@@ -85,6 +88,8 @@ class StudySession:
     curves: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]] = field(default_factory=dict)
     markers: list[tuple[float, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    session_start: int | None = None
+    replay_of: str = ""
 
     @property
     def participant(self) -> str:
@@ -116,6 +121,8 @@ def read_study_session(folder: Path, baseline: MarkerRange | None) -> StudySessi
     edits = read_edits(session_folder(folder))
     study: dict[str, str] = recording.about.get("study") or {}
     found = StudySession(folder, session_name(folder), {k: str(v) for k, v in study.items()})
+    found.session_start = recording.session_start
+    found.replay_of = recording.about.get("replay_of", "")
     packets = list(_usable(recording.read()))
     found.notes += dict.fromkeys(f"{problem}; the rest was read" for problem in problems)
     people = _People(recording.about)

@@ -14,6 +14,7 @@ from affectline.common.recording.reader import SessionReader
 from affectline.common.wire import codec
 from affectline.common.wire.biometrics import Samples, State
 from affectline.common.wire.messages import Packet
+from affectline.services.cli.study import study as command
 from affectline.services.sessions.edits import Annotation, SessionEdits, TrackEdit, write_edits
 from affectline.services.study.page import _range_of_equals, render_study
 from affectline.services.study.study import (
@@ -221,6 +222,24 @@ def test_sensors_that_settings_give_to_one_person_are_that_person_s(tmp_path: Pa
     assert len(session.curves["heart_rate"][0]) == 30
     assert len(session.curves["nervousness"][0]) == 1
     assert session.notes == []
+
+
+def test_a_session_and_its_replay_are_not_two_measurements(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study, packets = (
+        {"participant": "07"},
+        [heart_rate("person", second, 72) for second in range(9)],
+    )
+    for name, more in (("drive", {}), ("again", {"replay_of": "drive"})):
+        write_recording(tmp_path / name, study, packets, more)
+    made = make_study(find_sessions(tmp_path))
+    assert made.participants == ["07"]
+    assert {one.name: len(one.notes) for one in made.sessions} == {"drive": 0, "again": 1}
+    command(tmp_path)
+    assert "again: a replay of drive, which is compared too" in capsys.readouterr().err
+    (alone,) = make_study([tmp_path / "again"]).sessions
+    assert alone.notes == []
 
 
 def test_damage_to_a_recording_is_a_note(tmp_path: Path) -> None:
