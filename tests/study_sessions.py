@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -46,11 +48,21 @@ def write_study_session(
     return write_recording(folder, study, packets)
 
 
-def write_recording(folder: Path, study: Mapping[str, str], packets: Iterable[Packet]) -> Path:
-    """Write packets in order of their time, as the recorder does; returns the folder it makes."""
+def write_recording(
+    folder: Path, study: Mapping[str, str], packets: Iterable[Packet],
+    more: Mapping[str, Any] = MappingProxyType({}),
+) -> Path:  # fmt: skip
+    """Write packets in order of their time, as the recorder does; returns the folder it makes.
+
+    Args:
+        folder: Is made.
+        study: Its study fields.
+        packets: Its messages, in any order.
+        more: Further facts about the session.
+    """
     folder.mkdir(parents=True)
     about = {"privacy": "features", "delivery": "live", "study": dict(study),
-             "session_start": START, **FileNotes.about()}  # fmt: skip
+             "session_start": START, **FileNotes.about(), **more}  # fmt: skip
     notes = FileNotes(StageContext("recorder", "live"), is_replay=False)
     writer = SessionWriter(folder / "session.mcap", about)
     notes.open(writer)

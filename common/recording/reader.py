@@ -32,7 +32,7 @@ MESSAGE_FIELDS: Final = struct.Struct("<HIQQ")
 """Fields of an MCAP message before its data: channel_id, sequence, log_time, publish_time."""
 
 
-TEXTS: Final = ("affectline", "consent", "delivery", "model", "privacy", "title")
+TEXTS: Final = ("affectline", "consent", "delivery", "model", "privacy", "replay_of", "title")
 """Fields about a session that are texts."""
 
 

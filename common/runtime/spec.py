@@ -16,7 +16,7 @@ and ``services/registry.py`` lists it in one line.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NamedTuple, Self
@@ -132,6 +132,13 @@ class Run:
     session_start: int | None = None
     """Zero of the session's time line in ns since the Unix epoch, if known beforehand: that of the
     recording. None: the earliest date of a source, or the time of the start."""
+    origin: dict[str, Any] = field(default_factory=dict)
+    """Facts about the session that are those of a replayed recording, such as its participant."""
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """Facts about the session, for its files."""
+        return self.settings.describe() | self.origin
 
     @property
     def has_fusion(self) -> bool:

@@ -23,6 +23,9 @@ MAX_SAMPLES = 4096
 """Maximum samples in one message: 16 s at 256 Hz; sensors usually send about 0.1 s at a time."""
 MOST_RATE = 100_000
 """Maximum samples per second."""
+USABLE_QUALITY: Final = 0.05
+"""Samples of lower quality, such as those of a strap without skin contact, are neither shown nor
+averaged."""
 
 
 class Samples(Message):

@@ -68,6 +68,9 @@ def study(
         atomic_file.write_text(page, render_study(made, path.resolve().name))
     for place, reason in made.left_out:
         typer.echo(f"left out: {place}: {reason}", err=True)
+    for session in made.sessions:
+        for note in session.notes:
+            typer.echo(f"{session.folder}: {note}", err=True)
     for label in event or ():
         if not any(one.event == label for one in made.events):
             typer.echo(f"--event {label}: no marker of that label with curves about it", err=True)

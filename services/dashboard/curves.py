@@ -6,11 +6,10 @@ from functools import singledispatchmethod
 from typing import Any, Final
 
 from affectline.common.wire.base import Message
-from affectline.common.wire.biometrics import Samples, State, sample_times
+from affectline.common.wire.biometrics import USABLE_QUALITY, Samples, State, sample_times
 from affectline.common.wire.face_signs import DOUBTS
 from affectline.common.wire.messages import Emotion, Marker, StreamStart
 from affectline.services.sessions.timeseries import largest_face
-from affectline.services.web.status import USABLE_QUALITY
 
 KEPT_MS: Final = 300_000
 STEP_MS: Final = 200

@@ -62,7 +62,7 @@ def planned(run: Run) -> Iterator[RecorderProcess]:
         folder=settings.sink.out,
         privacy=settings.recording.privacy,
         expected=() if replayed else tuple(source.name for source in settings.sources),
-        about=settings.describe(),
+        about=run.about,
         classifier=None if replayed else settings.classifier,
         finishers=finishers,
     )

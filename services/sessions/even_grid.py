@@ -12,6 +12,13 @@ UNEVEN_RATE: Final = 4.0
 Force of the ESC and the NASPE (1996), Heart rate variability, Circulation 93."""
 LONGEST_GAP_S: Final = 5.0
 """Longer gaps are not interpolated."""
+LATEST_S: Final = 10.0
+"""A delay that messages make up for within this time is not a gap."""
+LEAST_GAP: Final = 0.75
+"""Minimum gap, in samples: a sensor's clock may be corrected by nearly as much between two messages
+(`services.biometrics.sensor_clock`)."""
+LARGEST_SLIP_S: Final = 0.05
+"""A sensor whose clock is off by less over a whole recording has its nominal rate."""
 BEAT_BY_BEAT: Final = frozenset({"heart_rate", "rr_interval"})
 """Signals with one value per beat, whatever their times look like."""
 
@@ -34,8 +41,9 @@ def put_on_grid(
 ) -> EvenGrid | None:
     """Resample measurements to an even grid.
 
-    Even measurements keep their rate and values, with NaN in gaps. Others are interpolated at
-    `UNEVEN_RATE`, except across gaps longer than `LONGEST_GAP_S`.
+    Even measurements keep their rate and values, with NaN in gaps, which drifting clocks and late
+    messages are not. Others are interpolated at `UNEVEN_RATE`, except across gaps longer than
+    `LONGEST_GAP_S`.
 
     Args:
         times_s: ``(N,)``, in s of the session, in any order; of equal times the first counts.
@@ -54,11 +62,45 @@ def put_on_grid(
     is_even = not by_beat and np.mean(np.abs(intervals - np.round(intervals))) < EVEN
     if not is_even:
         return EvenGrid(_interpolate(times, values), UNEVEN_RATE, float(times[0]), True)
-    rate = _plain_rate(1 / float(np.median(np.diff(times))))
-    place = np.round((times - times[0]) * rate).astype(int)
+    place, rate = _number(times, 1 / float(np.median(np.diff(times))))
     grid = np.full((place[-1] + 1, values.shape[1]), np.nan)
     grid[place] = values
     return EvenGrid(grid, rate, float(times[0]), False)
+
+
+def _number(times: NDArray[np.float64], nominal: float) -> tuple[NDArray[np.int64], float]:
+    """Number even samples, counting missing ones, and measure their rate.
+
+    Clocks of sensors drift, so the number is not the time multiplied by the nominal rate. After a
+    gap, all samples are later than the rate says; after a late message, others soon are on time.
+
+    Args:
+        times: ``(N,)``, increasing, in s.
+        nominal: Samples a second according to most intervals.
+    """
+    intervals = np.diff(times)
+    near = intervals < max(LATEST_S, 2 / nominal)
+    rate = float(np.sum(np.round(intervals[near] * nominal)) / np.sum(intervals[near]))
+    # A roughly known rate is only good for short windows
+    is_step = _count_missing(times, rate, LATEST_S / 5)[1:] == 0
+    rate = float(np.sum(is_step) / np.sum(intervals[is_step]))
+    place = np.arange(len(times)) + np.cumsum(_count_missing(times, rate, LATEST_S))
+    span, plain = times[-1] - times[0], _plain_rate(nominal)
+    if abs(place[-1] / plain - span) <= max(0.5 / plain, LARGEST_SLIP_S):
+        return place, plain
+    return place, float(f"{place[-1] / span:.7g}")
+
+
+def _count_missing(times: NDArray[np.float64], rate: float, seconds: float) -> NDArray[np.int64]:
+    """How many samples are missing before each one, by the least delays before and after it."""
+    window = max(3, round(seconds * rate))
+    late = (times - times[0]) * rate - np.arange(len(times))
+    missing, begin = np.zeros(len(times), np.int64), 0
+    for i in (np.flatnonzero(np.diff(late) >= LEAST_GAP / 2) + 1).tolist():
+        gap = np.min(late[i : i + window]) - np.min(late[max(begin, i - window) : i])
+        if gap >= LEAST_GAP:
+            missing[i], begin = round(gap), i
+    return missing
 
 
 def _interpolate(times: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from affectline.common.extras import require_extra
 from affectline.common.wire.base import Message
-from affectline.common.wire.biometrics import Samples, sample_times
+from affectline.common.wire.biometrics import USABLE_QUALITY, Samples, sample_times
 from affectline.common.wire.messages import StreamStart
 from affectline.services.sessions.even_grid import put_on_grid
 from affectline.services.sessions.face_measures import Window
@@ -82,7 +82,7 @@ class CollectedSignals:
             self._zero = message.session_start
         if not isinstance(message, Samples) or message.signal not in USED:
             return
-        if not message.quality:  # useless, for example without contact to the skin
+        if message.quality < USABLE_QUALITY:
             return
         self._zero = message.at if self._zero is None else self._zero
         key = message.subject, message.signal

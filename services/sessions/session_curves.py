@@ -21,6 +21,7 @@ from affectline.common.recording.light_reader import ChunkPlace, LightReader
 from affectline.common.recording.reader import SessionReader
 from affectline.common.recording.time_line import read_time_line
 from affectline.common.wire import codec
+from affectline.common.wire.biometrics import USABLE_QUALITY
 from affectline.common.wire.face_signs import DOUBTS
 from affectline.common.wire.messages import Marker
 
@@ -35,8 +36,6 @@ LEAST_GAP_S: Final = 1.5
 SPARSE: Final = 12
 """While a session is being read, points are connected across this many mean distances between read
 chunks: a signal with one value a second is in few of them."""
-USABLE_QUALITY: Final = 0.05
-"""Samples of lower quality are not shown."""
 PREFIXES: Final = ("emotion/", "bio/", "state/")
 SIGNALS: Final = ("heart_rate", "skin_conductance")
 UNITS: Final = {"/min": "bpm", "uS": "µS"}

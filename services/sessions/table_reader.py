@@ -96,7 +96,9 @@ class TableReader:
     def about(self) -> dict[str, Any]:
         """Facts about the session, under the same names as in recordings."""
         models = [model for summary in self._streams.values() for model in summary.models]
-        known = ("affectline", "delivery", "session_start", "settings", "study")
+        known = (
+            "affectline", "delivery", "replay_of", "session_start", "settings", "study", "title",
+        )  # fmt: skip
         about = sound_about({name: self.session[name] for name in known if name in self.session})
         return about | {"model": ", ".join(dict.fromkeys(models))}
 

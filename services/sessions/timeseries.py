@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from affectline.common.labels import LABELS
 from affectline.common.wire.base import Message
-from affectline.common.wire.biometrics import Samples, State, sample_times
+from affectline.common.wire.biometrics import USABLE_QUALITY, Samples, State, sample_times
 from affectline.common.wire.messages import (
     Emotion,
     FaceEmotion,
@@ -79,7 +79,7 @@ class SessionSeries:
 
     Attributes:
         session_start: Zero of the session's time line, ns since the Unix epoch; None if unknown.
-        series: Series by name, in the order of their first messages.
+        series: Series by name, in the order of their first messages; without unusable samples.
         states: Every `State`, in order.
         markers: Markers sorted by time.
         emotions: By stream: the seven probabilities of the largest face, as series.
@@ -212,8 +212,13 @@ class SeriesBuilder:
     def _(self, samples: Samples) -> None:
         self._session.synthetic |= samples.synthetic
         self._session.sampled.add(samples.subject)
+        times = sample_times(samples)
+        if samples.quality < USABLE_QUALITY:
+            self._extend_span(times[0])
+            self._extend_span(times[-1])
+            return
         name = f"{samples.subject} {samples.signal}"
-        self._append(name, samples.unit, sample_times(samples), samples.values)
+        self._append(name, samples.unit, times, samples.values)
 
     @add.register
     def _(self, marker: Marker) -> None:

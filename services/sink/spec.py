@@ -91,7 +91,7 @@ def planned(run: Run) -> Iterator[SinkProcess]:
         display=choose_display(settings),
         stats=settings.sink.stats,
         privacy=settings.recording.privacy,
-        about=settings.describe(),
+        about=run.about,
         replayed=replayed,
         has_fusion=run.has_fusion,
     )

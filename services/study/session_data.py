@@ -1,7 +1,8 @@
 """A session's data for a study: fields, figures, and curves around events."""
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
 from affectline.common.settings.study import STUDY_FIELDS
-from affectline.common.wire.biometrics import Samples, State, sample_times
+from affectline.common.wire.biometrics import USABLE_QUALITY, Samples, State, sample_times
 from affectline.common.wire.messages import Emotion, Marker, Packet, StreamStart
 from affectline.services.sessions.edits import SessionEdits, read_edits
 from affectline.services.sessions.face_measures import FaceMeasures, Window
@@ -73,6 +74,9 @@ class StudySession:
         curves: By name: times in s of the session, and values.
         markers: Times in s of the session, and labels.
         notes: Remarks, such as a missing baseline.
+        session_start: Zero of its time line in ns since the Unix epoch, if known; a replay has that
+            of its recording.
+        replay_of: Name of the session that it is a replay of; empty if it is none.
     """
 
     folder: Path
@@ -84,6 +88,8 @@ class StudySession:
     curves: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]] = field(default_factory=dict)
     markers: list[tuple[float, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    session_start: int | None = None
+    replay_of: str = ""
 
     @property
     def participant(self) -> str:
@@ -110,11 +116,17 @@ def read_study_session(folder: Path, baseline: MarkerRange | None) -> StudySessi
     Raises:
         AffectlineError: The session cannot be read, or has no faces or measurements.
     """
-    recording = open_recording(folder, lambda *_: None)
+    problems: list[str] = []
+    recording = open_recording(folder, lambda _, problem: problems.append(problem))
     edits = read_edits(session_folder(folder))
     study: dict[str, str] = recording.about.get("study") or {}
     found = StudySession(folder, session_name(folder), {k: str(v) for k, v in study.items()})
-    packets = list(_without_pictures(recording.read()))
+    found.session_start = recording.session_start
+    found.replay_of = recording.about.get("replay_of", "")
+    packets = list(_usable(recording.read()))
+    found.notes += dict.fromkeys(f"{problem}; the rest was read" for problem in problems)
+    people = _People(recording.about)
+    packets = people.only_subject(packets, edits, found.notes)
     curves = _Curves(recording.session_start, edits)
     for packet in packets:
         curves.add(packet)
@@ -123,21 +135,95 @@ def read_study_session(folder: Path, baseline: MarkerRange | None) -> StudySessi
     excluded = [*edits.excluded, *([rest] if rest else [])]
     found.figures, found.quality = _figures(packets, recording.session_start, edits, Window(
         excluded=tuple(excluded)
-    ))  # fmt: skip
+    ), people.by_stream)  # fmt: skip
     if rest:
         window = Window(*rest, excluded=edits.excluded)
-        found.baseline, _ = _figures(packets, recording.session_start, edits, window)
+        found.baseline, _ = _figures(
+            packets, recording.session_start, edits, window, people.by_stream
+        )
     found.curves = curves.build()
     if not any(value is not None for value in found.figures.values()):
-        raise AffectlineError("nothing was seen or measured in it", "")
+        raise AffectlineError("; ".join(["nothing was seen or measured in it", *found.notes]), "")
     return found
 
 
-def _without_pictures(packets: Any) -> Any:
-    """The messages that figures are computed from, without images."""
+def _usable(packets: Iterable[Packet]) -> Iterator[Packet]:
+    """The messages that figures are computed from, without images and unusable samples."""
     for packet in packets:
-        if isinstance(packet.message, Emotion | Samples | State | Marker | StreamStart):
-            yield Packet(packet.message)
+        message = packet.message
+        if isinstance(message, Samples) and message.quality < USABLE_QUALITY:
+            continue
+        if isinstance(message, Emotion | Samples | State | Marker | StreamStart):
+            yield Packet(message)
+
+
+class _People:
+    """Whose signals and states a session has, by its settings.
+
+    Args:
+        about: Facts about the session.
+    """
+
+    def __init__(self, about: Mapping[str, Any]) -> None:
+        found: Any = about.get("settings", {}).get("fusion")
+        fusion: dict[str, Any] = found if isinstance(found, dict) else {}
+        streams = fusion.get("streams")
+        self.by_stream: dict[str, str] = streams if isinstance(streams, dict) else {}
+        self._everyone: str | None = fusion.get("subject")
+
+    def only_subject(
+        self, packets: Sequence[Packet], edits: SessionEdits, notes: list[str]
+    ) -> list[Packet]:
+        """The messages without the signals and states of other people than the main face's.
+
+        If it is unclear who that is, nobody's are left, and a note says so.
+        """
+        if self._everyone is not None:
+            packets = [_renamed(packet, self._everyone) for packet in packets]
+        sampled = _subjects(packets, Samples)
+        subjects = sampled or _subjects(packets, State)
+        stream = _main_stream(packets, edits)
+        subject = self.by_stream.get(stream or "")
+        if subject is None and len(subjects) == 1:
+            (subject,) = subjects
+        if subject is None and subjects:
+            whose = f"stream {stream} shows" if stream else "the session is about"
+            notes.append(
+                f"signals and states of {' and '.join(subjects)} are left out: no setting says "
+                f"who {whose} (fusion: streams)"
+            )
+        elif sampled and subject not in sampled:
+            notes.append(
+                f"signals of {' and '.join(sampled)} are left out: stream {stream} shows {subject}"
+            )
+        return [
+            packet for packet in packets
+            if not isinstance(packet.message, Samples | State) or packet.message.subject == subject
+        ]  # fmt: skip
+
+
+def _subjects(packets: Iterable[Packet], kind: type[Samples | State]) -> list[str]:
+    found = (one.message.subject for one in packets if isinstance(one.message, kind))
+    return list(dict.fromkeys(found))
+
+
+def _renamed(packet: Packet, subject: str) -> Packet:
+    """Samples that belong to a subject, whatever their sensor calls it."""
+    message = packet.message
+    if not isinstance(message, Samples) or message.subject == subject:
+        return packet
+    return Packet(message.model_copy(update={"subject": subject}))
+
+
+def _main_stream(packets: Iterable[Packet], edits: SessionEdits) -> str | None:
+    """The stream of the face in most frames; None without faces."""
+    faces = Counter(
+        (packet.message.stream, edits.track_of(packet.message.stream, face.track))
+        for packet in packets
+        if isinstance(packet.message, Emotion)
+        for face in packet.message.faces
+    )
+    return max(faces, key=lambda one: faces[one])[0] if faces else None
 
 
 def _resolve(
@@ -165,10 +251,14 @@ def _resolve(
 
 
 def _figures(
-    packets: Sequence[Packet], zero: int | None, edits: SessionEdits, window: Window
+    packets: Sequence[Packet],
+    zero: int | None,
+    edits: SessionEdits,
+    window: Window,
+    subjects: dict[str, str],
 ) -> tuple[dict[str, float | None], dict[str, Any]]:
     """The measures of a session's main face and person within a window, and their quality."""
-    faces = FaceMeasures(zero, window, track_of=edits.track_of).add_all(packets)
+    faces = FaceMeasures(zero, window, subjects, edits.track_of).add_all(packets)
     rows = faces.rows()
     row = max(rows, key=lambda one: one["faces"], default={})
     figures: dict[str, float | None] = {one.name: row.get(one.name) for one in MEASURES}

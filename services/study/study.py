@@ -194,9 +194,21 @@ def make_study(
     if not study.sessions:
         reasons = "; ".join(dict.fromkeys(reason for _, reason in study.left_out))
         raise AffectlineError(f"no session can be compared: {reasons}", "")
+    _note_replays(study)
     for event in events:
         study.events += _average(study, event, before_s, after_s)
     return study
+
+
+def _note_replays(study: Study) -> None:
+    """Note in each session if the one that it is a replay of is in the study too."""
+    originals = {(one.name, one.session_start) for one in study.sessions if not one.replay_of}
+    for session in study.sessions:
+        if (session.replay_of, session.session_start) in originals:
+            session.notes.append(
+                f"a replay of {session.replay_of}, which is compared too, so the same measurements "
+                "count twice: move one of the two out of the folder"
+            )
 
 
 def _average(study: Study, event: str, before_s: float, after_s: float) -> Iterator[EventAverage]:

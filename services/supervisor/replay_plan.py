@@ -1,8 +1,9 @@
 """Plans the processes that `affectline replay` starts."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from affectline.common.errors import AffectlineError
 from affectline.common.recording.reader import SessionReader
@@ -13,6 +14,7 @@ from affectline.common.settings.recording import PRIVACIES
 from affectline.common.settings.sources import SourceSettings
 from affectline.services.registry import SPECS
 from affectline.services.replay.spec import RAW, ReplaySettings
+from affectline.services.sessions.recording import session_name
 from affectline.services.supervisor.plan import complete, plan
 from affectline.services.supervisor.process import ProcessSpec
 
@@ -123,5 +125,26 @@ def plan_replay(settings: PipelineSettings, replay: ReplaySettings) -> list[Proc
     """
     with SessionReader(replay.file) as reader:
         session_start = find_session_start(reader)
-    run = Run(settings, "reanalysed" if replay.reanalyse else "as recorded", session_start)
+        origin = describe_origin(reader.about, settings, replay)
+    run = Run(settings, "reanalysed" if replay.reanalyse else "as recorded", session_start, origin)
     return plan(run, ProcessSpec(SPECS["replay"], replay))
+
+
+def describe_origin(
+    about: Mapping[str, Any], settings: PipelineSettings, replay: ReplaySettings
+) -> dict[str, Any]:
+    """What a replay's files say about the session as its recording does.
+
+    Args:
+        about: Facts about the recording.
+        settings: Settings of the replay, whose study fields take precedence.
+        replay: What is replayed.
+    """
+    origin = {name: about[name] for name in ("title", "replay_of") if name in about}
+    origin.setdefault("replay_of", session_name(replay.file))
+    if study := about.get("study", {}) | settings.study.flat():
+        origin["study"] = study
+    fusion = about.get("settings", {}).get("fusion")
+    if fusion is not None and not replay.reanalyse:  # its states were estimated with it
+        origin["settings"] = settings.describe()["settings"] | {"fusion": fusion}
+    return origin

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from affectline.common.clock import monotonic
 from affectline.common.wire.base import Message
-from affectline.common.wire.biometrics import Samples
+from affectline.common.wire.biometrics import USABLE_QUALITY, Samples
 from affectline.common.wire.health import Health
 from affectline.common.wire.kept import Kept
 from affectline.common.wire.messages import Emotion, Frame, StreamDone, StreamEnd, StreamStart
@@ -24,8 +24,6 @@ GONE_S: Final = 60.0
 """After this long it is removed from the list."""
 NO_FRAME_S: Final = 2.0
 NO_SAMPLE_S: Final = 5.0
-USABLE_QUALITY: Final = 0.05
-"""Samples of lower quality are not shown."""
 UPDATE_PERIOD_S: Final = 1.0
 """How often pages are sent the status."""
 

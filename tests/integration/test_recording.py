@@ -95,6 +95,9 @@ def test_a_replay_is_the_session_byte_for_byte(recorded: Path, tmp_path: Path) -
     assert json.loads(done.stdout)["frames"] == 120
     about = json.loads(run("info", str(out), "--json").stdout)
     assert about["model"] == "", "nothing was judged by the model that is configured now"
+    assert json.loads((out / "session.json").read_text())["replay_of"] == recorded.name
+    with SessionReader(out) as reader:
+        assert reader.about["replay_of"] == recorded.name
     before, after = (
         [m for m in read(session) if m.topic not in OWN and m.kind != "StreamDone"]
         for session in (recorded, out)

@@ -5,10 +5,12 @@ import itertools
 import neurokit2 as nk
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.signal import lombscargle, medfilt
 
 from affectline.common.errors import AffectlineError
 from affectline.common.wire.biometrics import Samples
+from affectline.services.sessions.even_grid import put_on_grid
 from affectline.services.sessions.face_measures import Window
 from affectline.services.sessions.offline_features import (
     FEATURES,
@@ -136,7 +138,7 @@ def test_a_wrist_that_lost_most_beats_has_no_spectrum() -> None:
 
 def test_what_is_not_to_be_trusted_is_not_counted() -> None:
     collected = CollectedSignals(START)
-    for quality in (0.0, 1.0):
+    for quality in (0.0, 0.04, 1.0):
         collected.add(Samples(
             subject="anna", signal="skin_conductance", unit="uS", epoch=1, seq=0, at=START,
             rate=4.0, values=(quality,), quality=quality,
@@ -163,6 +165,72 @@ def test_responses_of_the_skin_are_counted_at_every_rate(rate: int) -> None:
     assert found["eda_seconds"] == 120
     assert found["scr_per_min"] == pytest.approx(4, abs=0.5)
     assert found["eda_tonic_us"] == pytest.approx(values.mean(), abs=0.1)
+
+
+def in_messages(count: int, rate: float, drift: float) -> NDArray[np.float64]:
+    """Times of samples in messages of 13, whose clock differs from ours by a share."""
+    number = np.arange(count)
+    within = number % 13
+    return np.asarray(((number - within) * (1 + drift) + within) / rate)
+
+
+@pytest.mark.parametrize("drift", [0, 5e-5, -5e-5, 2e-3, -2e-3])
+def test_a_clock_that_drifts_makes_no_gap_and_loses_nothing(drift: float) -> None:
+    times = in_messages(128 * 1200, 128, drift)
+    values = 2 + times / 200 + 0.05 * np.sin(times / 3)
+    grid = put_on_grid(times, values[:, None])
+    assert grid is not None
+    assert grid.values[:, 0].tolist() == values.tolist()
+    assert (len(values) - 1) / grid.rate == pytest.approx(times[-1], abs=0.1)
+    assert (grid.rate == 128) == (not drift)
+    found = offline_features({"skin_conductance": TimedValues(times, values)})
+    assert found["eda_seconds"] == pytest.approx(1200, rel=3e-3)
+    assert found["eda_tonic_us"] == pytest.approx(values.mean(), abs=0.01)
+
+
+@pytest.mark.parametrize("signal", ["ecg", "ppg"])
+def test_beats_are_found_in_a_wave_whose_clock_drifts(signal: str) -> None:
+    simulate = {"ecg": nk.ecg_simulate, "ppg": nk.ppg_simulate}[signal]
+    wave = simulate(duration=240, sampling_rate=250, heart_rate=70, random_state=1)
+    for drift in (0, 1e-3):
+        times = in_messages(len(wave), 250, drift)
+        found = offline_features({signal: TimedValues(times, wave)})
+        assert found["hrv_beats"] == pytest.approx(278, abs=4), drift
+        assert found["hrv_lf_hf"] is not None
+
+
+@pytest.mark.parametrize("drift", [0, 1e-3, -1e-3])
+def test_gaps_keep_their_lengths_while_clocks_drift_and_messages_are_late(drift: float) -> None:
+    times = in_messages(128 * 600, 128, drift)
+    lost = [(1000, 1001), (1050, 1052), (20_000, 20_700), (30_000, 60_000)]
+    is_kept = np.ones(len(times), bool)
+    for begin, end in lost:
+        is_kept[begin:end] = False
+    late = np.repeat(np.random.default_rng(1).exponential(0.01, len(times)), 13)[: len(times)]
+    kept, numbers = np.maximum.accumulate((times + late)[is_kept]), np.flatnonzero(is_kept)
+    kept += np.arange(len(kept)) * 1e-7  # no two are the same
+    for stamps, within in ((times[is_kept], 0), (kept, 2)):
+        grid = put_on_grid(stamps, numbers[:, None].astype(float))
+        assert grid is not None
+        known = np.flatnonzero(np.isfinite(grid.values[:, 0]))
+        gaps = np.diff(known) - 1
+        expected = [end - begin for begin, end in lost]
+        found = gaps[gaps > 0].tolist()
+        if within:
+            found = [gap for gap in found if gap > 100]
+            expected = expected[2:]
+            assert found == pytest.approx(expected, abs=within)
+            assert abs(known[-1] - numbers[-1]) <= within
+
+
+def test_frames_that_a_camera_dropped_are_counted() -> None:
+    chance = np.random.default_rng(2)
+    numbers = np.flatnonzero(chance.random(30 * 600) > 0.02)
+    times = numbers / 29.9 + chance.uniform(-0.004, 0.004, len(numbers))
+    grid = put_on_grid(times, numbers[:, None].astype(float))
+    assert grid is not None
+    places = np.flatnonzero(np.isfinite(grid.values[:, 0]))
+    assert places.tolist() == numbers.tolist()
 
 
 def test_gaps_and_windows_leave_the_longest_stretch() -> None:

@@ -29,6 +29,20 @@ def test_uneven_samples_have_their_own_times() -> None:
     assert sample_times(samples) == [START, START + 800]
 
 
+def test_samples_without_skin_contact_are_in_no_series() -> None:
+    heart = Samples(
+        subject="anna", signal="heart_rate", unit="/min", epoch=1, seq=0, at=START, rate=1.0,
+        values=(72.0,),
+    )  # fmt: skip
+    lost = {"values": (0.0, 0.0), "quality": 0.0, "reason": "no skin contact"}
+    packets = [
+        Packet(heart), Packet(heart.model_copy(update=lost | {"seq": 1, "at": START + SECOND})),
+    ]  # fmt: skip
+    session = read_series(packets)
+    assert session.series["anna heart_rate"].values.tolist() == [72]
+    assert session.seconds == 2, "but they are a part of the session"
+
+
 def test_the_start_of_the_session_is_zero() -> None:
     start = StreamStart.example().model_copy(update={"session_start": START - SECOND})
     start = start.model_copy(update={"stream": "drive", "started_at": START})

@@ -1,6 +1,7 @@
 """A study of sessions with known effects, against pandas on its own tables; and odd ones."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from affectline.common.errors import AffectlineError
+from affectline.common.recording.reader import SessionReader
+from affectline.common.wire import codec
+from affectline.common.wire.biometrics import Samples, State
+from affectline.common.wire.messages import Packet
 from affectline.services.cli.study import study as study_command
 from affectline.services.sessions.edits import Annotation, SessionEdits, TrackEdit, write_edits
 from affectline.services.study.page import _range_of_equals, render_study
@@ -20,9 +25,22 @@ from affectline.services.study.study import (
     parse_baseline,
 )
 from affectline.services.study.tables import write_tables
-from tests.study_sessions import RISE_US, write_study_session
+from tests.study_sessions import (
+    RISE_US,
+    SECOND,
+    START,
+    write_recording,
+    write_study_session,
+)
 
 HAPPY = {"quiet": 0.3, "traffic": 0.5}
+
+
+def heart_rate(person: str, second: int, bpm: float) -> Packet:
+    return Packet(Samples(
+        subject=person, signal="heart_rate", unit="/min", epoch=1, seq=second,
+        at=START + second * SECOND, offsets=(0,), values=(bpm,),
+    ))  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +173,102 @@ def test_what_is_annotated_as_left_out_is_left_out(tmp_path: Path) -> None:
     assert kept == pytest.approx(5.0)
     assert whole is not None
     assert whole > 6
+
+
+def test_a_strap_without_skin_contact_changes_no_mean_and_no_curve(tmp_path: Path) -> None:
+    lost = {"values": (0.0,), "quality": 0.0, "reason": "no skin contact"}
+    messages = [heart_rate("person", second, 72).message for second in range(30)]
+    messages[10:20] = [one.model_copy(update=lost) for one in messages[10:20]]
+    packets = map(Packet, messages)
+    (session,) = make_study([write_recording(tmp_path / "one", {}, packets)]).sessions
+    assert session.figures["heart_rate"] == 72
+    times, values = session.curves["heart_rate"]
+    assert values.tolist() == [72] * 20
+    assert 15 not in times
+
+
+def two_people(folder: Path, streams: dict[str, str]) -> Path:
+    """Anna and ben have a heart rate and a state; the only stream is ``front``."""
+    write_study_session(folder, {}, skin=False)
+    with SessionReader(folder) as reader:
+        packets = [codec.decode(one.parts) for one in reader.messages()]
+    for person, bpm in (("anna", 60), ("ben", 100)):
+        packets += [heart_rate(person, second, bpm) for second in range(30)]
+        packets += [
+            Packet(State(subject=person, at=START + second * SECOND, nervousness=bpm / 2))
+            for second in range(30)
+        ]
+    shutil.rmtree(folder)
+    return write_recording(folder, {}, packets, {"settings": {"fusion": {"streams": streams}}})
+
+
+@pytest.mark.parametrize(("person", "bpm"), [("anna", 60), ("ben", 100)])
+def test_of_two_people_the_one_that_the_stream_shows_counts(
+    person: str, bpm: float, tmp_path: Path
+) -> None:
+    (session,) = make_study([two_people(tmp_path / "one", {"front": person})]).sessions
+    assert (session.figures["heart_rate"], session.figures["nervousness"]) == (bpm, bpm / 2)
+    assert set(session.curves["heart_rate"][1]) == {bpm}
+    assert set(session.curves["nervousness"][1]) == {bpm / 2}
+    assert session.notes == []
+
+
+def test_two_people_are_never_averaged_to_one(tmp_path: Path) -> None:
+    (session,) = make_study([two_people(tmp_path / "one", {})]).sessions
+    assert session.figures["valence"] is not None
+    assert (session.figures["heart_rate"], session.figures["nervousness"]) == (None, None)
+    assert not {"heart_rate", "nervousness"} & set(session.curves)
+    assert session.notes == [
+        "signals and states of anna and ben are left out: no setting says who stream front shows "
+        "(fusion: streams)"
+    ]
+    (session,) = make_study([two_people(tmp_path / "two", {"front": "cleo"})]).sessions
+    assert session.figures["heart_rate"] is None
+    assert session.notes == ["signals of anna and ben are left out: stream front shows cleo"]
+
+
+def test_sensors_that_settings_give_to_one_person_are_that_person_s(tmp_path: Path) -> None:
+    packets = [heart_rate(f"strap-{second % 2}", second, 72) for second in range(30)]
+    packets += [Packet(State(subject="driver", at=START + SECOND, nervousness=20))]
+    about = {"settings": {"fusion": {"subject": "driver", "streams": {}}}}
+    (session,) = make_study([write_recording(tmp_path / "one", {}, packets, about)]).sessions
+    assert len(session.curves["heart_rate"][0]) == 30
+    assert len(session.curves["nervousness"][0]) == 1
+    assert session.notes == []
+
+
+def test_a_session_and_its_replay_are_not_two_measurements(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study, packets = (
+        {"participant": "07"},
+        [heart_rate("person", second, 72) for second in range(9)],
+    )
+    for name, more in (("drive", {}), ("again", {"replay_of": "drive"})):
+        write_recording(tmp_path / name, study, packets, more)
+    made = make_study(find_sessions(tmp_path))
+    assert made.participants == ["07"]
+    assert {one.name: len(one.notes) for one in made.sessions} == {"drive": 0, "again": 1}
+    study_command(tmp_path)
+    assert "again: a replay of drive, which is compared too" in capsys.readouterr().err
+    (alone,) = make_study([tmp_path / "again"]).sessions
+    assert alone.notes == []
+
+
+def test_damage_to_a_recording_is_a_note(tmp_path: Path) -> None:
+    folder = write_study_session(tmp_path / "one", {}, skin=False)
+    path = folder / "session.mcap"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) * 2 // 3])
+    (session,) = make_study([folder]).sessions
+    (note,) = session.notes
+    assert note.endswith("; the rest was read")
+    assert note in render_study(make_study([folder]), "x")
+    empty = write_study_session(tmp_path / "empty", {}, faces=False, skin=False)
+    path = empty / "session.mcap"
+    path.write_bytes(path.read_bytes()[:-300])
+    with pytest.raises(AffectlineError, match=r"nothing was seen or measured in it; .* was read"):
+        make_study([empty])
 
 
 def test_merged_tracks_are_one_face(tmp_path: Path) -> None:

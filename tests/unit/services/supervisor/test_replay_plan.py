@@ -79,6 +79,32 @@ def test_a_copy_says_of_itself_no_more_than_there_was(
     assert settings.recording.privacy == kept
 
 
+def test_a_recorded_replay_is_of_the_same_participant_and_names_its_source(tmp_path: Path) -> None:
+    study = {"participant": "07", "condition": "rain", "car": "red"}
+    fusion = {"streams": {"front": "driver"}}
+    about = {"study": study, "title": "Test drive", "settings": {"fusion": fusion}}
+    given = PipelineSettings.model_validate(
+        {"recording": {"record": True}, "study": {"condition": "snow"}}
+    )
+    for name, own in (("drive", about), ("again", about | {"replay_of": "drive"})):
+        (tmp_path / name).mkdir()
+        writer = SessionWriter(tmp_path / name / "session.mcap", own)
+        marker = Packet(Marker(session="s", at=1, label="x"))
+        writer.add("Marker", codec.encode(marker), 1, 1)
+        writer.finish()
+        replay = ReplaySettings(file=tmp_path / name)
+        planned = plan_replay(prepare(given, replay), replay)
+        written = {
+            one.kind: one.settings.about for one in planned if hasattr(one.settings, "about")
+        }
+        assert set(written) == {"sink", "recorder"}
+        for found in written.values():
+            assert found["study"] == study | {"condition": "snow"}, "what is given now counts"
+            assert (found["title"], found["replay_of"]) == ("Test drive", "drive")
+            assert found["settings"]["fusion"] == fusion
+            assert found["settings"]["recording"]["record"]
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"), [("30s", 30), ("30", 30), ("1m30s", 90), ("250ms", 0.25), ("1h", 3600)]
 )
