@@ -36,6 +36,12 @@ def planned(run: Run) -> Iterator[FusionProcess]:
     if len(subjects) == 1 and chosen.subject is None and not chosen.streams:
         # Known before the first sample: so the face belongs to that person from the first frame
         chosen = chosen.model_copy(update={"subject": subjects.pop()})
+    names = [source.name for source in run.settings.sources]
+    if not subjects and len(names) > 1 and chosen.subject is None and not run.replay:
+        # Nobody says that they show the same person
+        chosen = chosen.model_copy(
+            update={"streams": {name: name for name in names} | chosen.streams}
+        )
     if not (run.has_sensors or run.replay):
         # Nobody asked for nervousness; from the face alone it was never validated
         chosen = chosen.model_copy(update={"face_weight": 0.0})

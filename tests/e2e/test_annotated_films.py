@@ -101,7 +101,7 @@ def test_a_browser_plays_them(films: Path) -> None:
         for name in ("sample.mp4", "sample+2.mp4"):
             played = page.evaluate(PLAYED, name)
             assert played["error"] == ""
-            assert (played["width"], played["height"]) == (640, 524), name
+            assert (played["width"], played["height"]) == (640, 478), name
             assert played["at"] > 0.3
             assert played["duration"] > 0.3, name
 

@@ -132,7 +132,7 @@ def test_size_quality_rate_and_encoding_are_settings(tmp_path: Path) -> None:
         frame = pipeline.wait_for(lambda m: isinstance(m, Frame))
         summary = pipeline.finish()
     assert isinstance(frame, Frame)
-    assert (frame.width, frame.height) == (320, 262)
+    assert (frame.width, frame.height) == (320, 239)
     assert summary["frames"] == 40, "four seconds at ten frames a second"
     times = [float(row["media_time_s"]) for row in rows(tmp_path / "out")]
     assert statistics.median(b - a for a, b in itertools.pairwise(times)) == pytest.approx(
