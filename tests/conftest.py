@@ -23,7 +23,7 @@ hypothesis.settings.load_profile("default")
 
 SHARED = Path(__file__).parents[1].parent / "shared" / "data"
 LONG: Final = frozenset({
-    "test_archive", "test_attacks", "test_blurred_sessions", "test_cameras",
+    "test_archive", "test_attacks", "test_backends", "test_blurred_sessions", "test_cameras",
     "test_calibration", "test_chaos", "test_collect",
     "test_collect_training", "test_completeness", "test_containers", "test_control",
     "test_dashboard_pipeline", "test_direct_run", "test_documented_commands",

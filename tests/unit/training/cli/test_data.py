@@ -280,6 +280,7 @@ def test_the_help_has_an_example(check: Any) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(
     not (FER.exists() and VOTES.exists()), reason="../shared/data/fer2013.csv.xz is not here"

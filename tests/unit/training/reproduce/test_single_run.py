@@ -86,7 +86,7 @@ KILLED = """
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.slow
+@pytest.mark.long
 def test_killed_in_the_middle_a_run_ends_the_same(tmp_path: Path) -> None:
     last = 40
     command = [sys.executable, "-c", textwrap.dedent(KILLED), str(tmp_path / "killed"), "100000"]
