@@ -25,7 +25,6 @@ from affectline.services.hub.access import AccessControl, kind_of
 from affectline.services.hub.authenticator import Authenticator
 from affectline.services.hub.connections import (
     IDLE_MS,
-    LISTENER_PATIENCE_S,
     MOST_CONNECTIONS,
     MOST_PARTS,
     Connections,
@@ -264,11 +263,10 @@ class Bus:
         if monotonic() >= self._next_look:
             self._next_look = monotonic() + IDLE_MS / 1000
             for one in self.connections:
-                if one in self._listening:
-                    one.cut_mute(LISTENER_PATIENCE_S)
-                    one.name_late()
-                elif one is not self._own:  # a hung process is replaced, and loses nothing
+                if one is not self._own:  # a hung process is replaced, and loses nothing until then
                     one.cut_mute()
+            for one in self._listening:
+                one.name_late()
 
     def close(self) -> None:
         """Close all sockets."""

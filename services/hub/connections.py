@@ -39,9 +39,6 @@ HANDSHAKE_MS: Final = 5_000
 """A peer that has not completed its handshake by then is disconnected."""
 PATIENCE_S: Final = 10.0
 """A peer that reads nothing of what is sent to it for this long is disconnected."""
-LISTENER_PATIENCE_S: Final = 30.0
-"""The same where tools listen, which hold up nobody. A ZeroMQ reader takes nothing from its
-connection until it has handled half of a full queue: of 1000 messages, at 17 a second in 30 s."""
 SLOW_OF_TIME: Final = 1 / 6
 """The share of time for which a slow peer may hold up a lossless run, beyond `PATIENCE_S`."""
 MOST_HOLDERS: Final = 256
@@ -320,18 +317,13 @@ class Connections:
         """Disconnect a peer."""
         self._cut(number)
 
-    def cut_mute(self, patience_s: float | None = None) -> None:
-        """Disconnect peers that read nothing of what is sent to them; call it regularly.
-
-        Args:
-            patience_s: How long they may; None: `PATIENCE_S`.
-        """
+    def cut_mute(self) -> None:
+        """Disconnect peers that read nothing of what is sent to them; call it regularly."""
         now = self._clock()
-        patience_s = PATIENCE_S if patience_s is None else patience_s
         for number, one in self._known():
             if self._is_waited_for(one):
                 one.taken_at = now
-            elif not _takes_some(one, now) and now - one.taken_at > patience_s:
+            elif not _takes_some(one, now) and now - one.taken_at > PATIENCE_S:
                 self._counters["mute_peers_cut"] += 1
                 text = "%s at %s has read nothing for %.0f s: cut off"
                 LOG.warning(text, one.name, self._name, now - one.taken_at)

@@ -34,7 +34,7 @@ from affectline.common.wire.messages import (
     StreamStart,
 )
 from affectline.common.wire.watermark import Watermark
-from affectline.services.hub.connections import LISTENER_PATIENCE_S, PATIENCE_S
+from affectline.services.hub.connections import PATIENCE_S
 from tests.attacks.raw_peer import RawPeer, head
 
 TIMES: Final = 20
@@ -477,7 +477,7 @@ def _mute(attacker: Attacker) -> None:
         peers.append(attacker.raw(attacker.hub.port + 1, "SUB", 4096))
         peers[-1].send(b"\x01")
         attacker.sent += 1
-    time.sleep(LISTENER_PATIENCE_S + 2)  # checking whether a peer is cut off would read
+    time.sleep(PATIENCE_S + 2)  # checking whether a peer is cut off would read
     attacker.closed = sum(peer.is_cut_off(0.5) for peer in peers)
 
 

@@ -15,7 +15,7 @@ from affectline.common.wire.biometrics import Samples
 from affectline.common.wire.control import PIPELINE, Calibrate, Control, Pause, Quit
 from affectline.common.wire.health import Health
 from affectline.common.wire.messages import Marker
-from affectline.services.hub.connections import LISTENER_PATIENCE_S
+from affectline.services.hub.connections import PATIENCE_S
 from tests.attacks.attacks import (
     FLOOD_S,
     GROUPS,
@@ -233,7 +233,7 @@ def _mute(attacker: Attacker) -> None:
         )
         ears[-1].subscribe("")
         attacker.sent += 1
-    time.sleep(LISTENER_PATIENCE_S + 3)
+    time.sleep(PATIENCE_S + 3)
 
 
 def _slow(attacker: Attacker) -> None:

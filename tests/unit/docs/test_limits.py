@@ -91,6 +91,4 @@ def test_the_limits_of_peers_without_a_key() -> None:
         "unread data of a connection"
     )
     assert f"| {SUBSCRIPTIONS} |" in row("subscriptions")
-    mute = f"| {connections.LISTENER_PATIENCE_S:.0f} s; {connections.PATIENCE_S:.0f} s |"
-    assert mute in row("how long a tool")
-    assert f"| {connections.PATIENCE_S:.0f} s |" in row("how long a subscriber may be behind")
+    assert f"| {connections.PATIENCE_S:.0f} s |" in row("how long")
