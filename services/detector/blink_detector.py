@@ -97,12 +97,11 @@ class BlinkDetector:
         if self._last is not None:
             self._steps.append(step_s)
         self._last = at
-        if is_gap:
+        is_unseen = opening is None or not self.is_fast_enough
+        if is_gap or is_unseen:
             self._open.clear()
             self._fall = None
-        if opening is None or not self.is_fast_enough:
-            self._open.clear()
-            self._fall = None
+        if opening is None or is_unseen:
             return None
         if self._fall is None:
             self._watch(at, opening)

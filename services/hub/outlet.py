@@ -143,7 +143,7 @@ class StrangeSubscribers(Subscribers):
             return self._count(data, number)
         self.on_message(number, (len(data),), user)
         serial = self.serial_of(number)
-        if (self._users.get(number, user), self._serials.get(number, serial)) != (user, serial):
+        if self._serials.get(number, serial) != serial:
             del self._held[number]  # the number belonged to a connection that has ended
         self._users[number], self._serials[number] = user, serial
         held = self._held.setdefault(number, Counter())

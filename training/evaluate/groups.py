@@ -318,12 +318,12 @@ def measure_gap(
     member = np.array([values[kept] == group["name"] for group in large], float)
     hits = right[kept].astype(float)
     random = np.random.default_rng(SEED)
+    named = np.arange(len(hits)) if people is None else people[kept]
+    who = np.unique(named, return_inverse=True)[1]
+    shares = _shuffle(who, hits, member, random)
     if people is None:
-        shares = _shuffle(np.ones_like(hits), hits, member, random)
         interval = _newcombe(best, worst)
     else:
-        who = np.unique(people[kept], return_inverse=True)[1]
-        shares = _shuffle_people(who, hits, member, random)
         two = [large.index(best), large.index(worst)]
         interval = _resample_gap(who, hits, member[two], random)
     apart = shares.max(axis=1) - shares.min(axis=1)
@@ -337,42 +337,31 @@ def measure_gap(
 
 
 def _shuffle(
-    faces: NDArray[np.float64],
-    hits: NDArray[np.float64],
-    member: NDArray[np.float64],
-    random: np.random.Generator,
-) -> NDArray[np.float64]:
-    """Accuracy of each group if units (faces or people) are assigned to groups at random.
-
-    Args:
-        faces: ``(U,)``, the faces of each unit.
-        hits: ``(U,)``, how many of them the model is right on.
-        member: ``(G, U)``, 1 where a unit is in a group.
-        random: Where chance comes from.
-
-    Returns:
-        ``(RESAMPLES, G)``.
-    """
-    order = random.permuted(np.tile(np.arange(len(hits)), (RESAMPLES, 1)), axis=1)
-    return np.asarray(hits[order] @ member.T / (faces[order] @ member.T))
-
-
-def _shuffle_people(
     who: NDArray[np.int64],
     hits: NDArray[np.float64],
     member: NDArray[np.float64],
     random: np.random.Generator,
 ) -> NDArray[np.float64]:
-    """Like `_shuffle`, for faces of people: the faces of one person are alike.
+    """Accuracy of each group if groups are assigned at random.
 
-    Groups that divide people, such as age, are assigned to whole people; groups that divide the
-    faces of a person, such as light, to faces of the same person.
+    The faces of one person are alike. So groups that divide people, such as age, are assigned to
+    whole people; groups that divide the faces of a person, such as light, to faces of that person.
+
+    Args:
+        who: ``(N,)``, who each face belongs to, from 0.
+        hits: ``(N,)``, 1 where the model is right.
+        member: ``(G, N)``, 1 where a face is in a group.
+        random: Where chance comes from.
+
+    Returns:
+        ``(RESAMPLES, G)``.
     """
     by_person = np.array([np.bincount(who, group) for group in member], float)
     if (np.count_nonzero(by_person, axis=0) == 1).all():
-        faces = by_person.sum(axis=0)
-        right = np.asarray(np.bincount(who, hits), float)
-        return _shuffle(faces, right, (by_person > 0).astype(float), random)
+        order = random.permuted(np.tile(np.arange(by_person.shape[1]), (RESAMPLES, 1)), axis=1)
+        groups = (by_person > 0).astype(float).T
+        right, faces = np.bincount(who, hits), by_person.sum(axis=0)
+        return np.asarray(right[order] @ groups / (faces[order] @ groups))
     place = np.argsort(who, kind="stable")
     member = member[:, place]
     shuffled = np.array(
