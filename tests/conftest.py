@@ -35,10 +35,16 @@ LONG: Final = frozenset({
     "test_recordings_in_time", "test_removal", "test_replay_page", "test_rough_weather",
     "test_secrets",
     "test_states", "test_stores", "test_strong", "test_study_command", "test_sync_test",
-    "test_tables", "test_trace", "test_training",
+    "test_tables", "test_test_names", "test_trace", "test_training",
 })  # fmt: skip
 """Files below ``e2e`` and ``integration`` that take longest, by the durations of a whole run:
 ``make test`` leaves them out."""
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name bytes by their number: they can hold the time at which they were made (gzip), and then
+    processes that share the tests of a run would not agree on what they are."""
+    return "bytes" if isinstance(val, bytes) else None
 
 
 @pytest.fixture(autouse=True)

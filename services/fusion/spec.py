@@ -16,6 +16,8 @@ class FusionProcess(ProcessSettings):
     """Zero of the session's time line, in ns since the Unix epoch: seconds count from it."""
     recorded_sources: tuple[str, ...] = ()
     """Films and tables whose watermarks fusion waits for."""
+    streams_are_people: bool = False
+    """While no sensor names anybody, each stream shows a person of its own name, not ``person``."""
 
     @property
     def process_name(self) -> str:
@@ -36,16 +38,12 @@ def planned(run: Run) -> Iterator[FusionProcess]:
     if len(subjects) == 1 and chosen.subject is None and not chosen.streams:
         # Known before the first sample: so the face belongs to that person from the first frame
         chosen = chosen.model_copy(update={"subject": subjects.pop()})
-    names = [source.name for source in run.settings.sources]
-    if not subjects and len(names) > 1 and chosen.subject is None and not run.replay:
-        # Nobody says that they show the same person
-        chosen = chosen.model_copy(
-            update={"streams": {name: name for name in names} | chosen.streams}
-        )
     if not (run.has_sensors or run.replay):
         # Nobody asked for nervousness; from the face alone it was never validated
         chosen = chosen.model_copy(update={"face_weight": 0.0})
-    yield FusionProcess(settings=chosen)
+    # Nobody says that several streams show the same person
+    several = len(run.settings.sources) > 1 and not run.replay
+    yield FusionProcess(settings=chosen, streams_are_people=several)
 
 
 SPEC = ServiceSpec(

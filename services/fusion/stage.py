@@ -67,6 +67,7 @@ class Fusion(Stage):
         self._settings, self._clock = process.settings, clock
         self._recorded_sources = process.recorded_sources
         self._session_start = process.session_start
+        self._streams_are_people = process.streams_are_people
         self._subjects: dict[str, SubjectState] = {}
         self._measured: set[str] = set()
         """Subjects that sensors have named."""
@@ -215,22 +216,27 @@ class Fusion(Stage):
 
     def _subject_of_samples(self, samples: Samples) -> SubjectState:
         subject = self._settings.subject or samples.subject
-        if (
-            not self._measured
-            and subject not in self._subjects
-            and DEFAULT_SUBJECT in self._subjects
-        ):
-            # The unnamed person with the visible face now has a name
-            person = self._subjects.pop(DEFAULT_SUBJECT)
-            person.subject = subject
-            self._subjects[subject] = person
+        if not self._measured:
+            self._name_whom_cameras_show(subject)
         self._measured.add(subject)
         return self._find_or_create(subject, samples.at)
 
+    def _name_whom_cameras_show(self, subject: str) -> None:
+        """From here on, streams that settings leave unnamed show the person with sensors."""
+        for name in self._unnamed:
+            person = self._subjects.pop(name, None)
+            self._last_message_s.pop(name, None)
+            if person is not None and subject not in self._subjects:
+                person.subject = subject
+                self._subjects[subject] = person
+        self._unnamed.clear()
+
     def _name_of_stream(self, stream: str) -> str:
-        named = self._settings.streams.get(stream) or self._settings.subject
-        only = next(iter(self._measured)) if len(self._measured) == 1 else DEFAULT_SUBJECT
-        return named or only
+        if named := self._settings.streams.get(stream) or self._settings.subject:
+            return named
+        if len(self._measured) == 1:
+            return next(iter(self._measured))
+        return stream if self._streams_are_people else DEFAULT_SUBJECT
 
     def _find_or_create(self, subject: str, at: int) -> SubjectState:
         if subject not in self._subjects:

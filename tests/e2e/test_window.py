@@ -1,7 +1,6 @@
 """The window, looked at and typed into, on a virtual screen."""
 
 import csv
-import os
 import re
 import shutil
 import socket
@@ -26,6 +25,8 @@ from tests.screens import SCREEN, virtual_screen
 
 STREAM = "expressive_woman"
 TITLE = f"Affectline {STREAM}"
+LOOK_S = 0.05
+"""Between two looks at the screen: the pipeline that is to show something needs the processor."""
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def find_window(timeout_s: float = 20, title: str = TITLE) -> str:
         if found.returncode == 0:
             (number,) = found.stdout.split()
             return number
-        os.sched_yield()  # a window was gone while it was looked at
+        time.sleep(LOOK_S)  # a window was gone while it was looked at
     raise AssertionError(f"no window {title}")
 
 
@@ -95,7 +96,7 @@ def look_until(screen: str, seen: Callable[[np.ndarray], bool], timeout_s: float
     deadline = time.monotonic() + timeout_s
     while not seen(look(screen)):
         assert time.monotonic() < deadline, "it is not shown"
-        os.sched_yield()
+        time.sleep(LOOK_S)
 
 
 def press(window: str, key: str) -> None:
@@ -107,7 +108,7 @@ def wait_until(path: Path, pattern: str, timeout_s: float = 10) -> list[Path]:
     while time.monotonic() < deadline:
         if found := sorted(path.glob(pattern)):
             return found
-        os.sched_yield()
+        time.sleep(LOOK_S)
     raise AssertionError(f"no {pattern} in {path}")
 
 

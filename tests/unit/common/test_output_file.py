@@ -9,6 +9,7 @@ from affectline.common.errors import AffectlineError
 from affectline.common.output_file import check_output_file
 
 MARKER = b"% made here"
+PACKED = gzip.compress(MARKER, mtime=0)
 
 
 def check(path: Path) -> None:
@@ -17,7 +18,7 @@ def check(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", MARKER, b"x" * 60_000 + MARKER, b"x" * 200_000 + MARKER, gzip.compress(MARKER)],
+    [b"", MARKER, b"x" * 60_000 + MARKER, b"x" * 200_000 + MARKER, PACKED],
 )
 def test_new_and_empty_files_and_own_ones_can_be_written(tmp_path: Path, content: bytes) -> None:
     check(tmp_path / "new")
@@ -28,7 +29,7 @@ def test_new_and_empty_files_and_own_ones_can_be_written(tmp_path: Path, content
 @pytest.mark.parametrize(
     "content",
     [
-        b"film", gzip.compress(b"film"), gzip.compress(MARKER)[:8], b"\x1f\x8b, no gzip",
+        b"film", gzip.compress(b"film", mtime=0), PACKED[:8], b"\x1f\x8b, no gzip",
         b"x" * 100_000 + MARKER + b"x" * 100_000,
     ],
 )  # fmt: skip

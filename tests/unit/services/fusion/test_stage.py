@@ -19,9 +19,13 @@ from tests.unit.services.fusion.test_subject import FEAR, SECOND, START, rate, s
 
 
 def stage(
-    settings: FusionSettings | None = None, delivery: Delivery = "lossless", **more: Any
+    settings: FusionSettings | None = None,
+    delivery: Delivery = "lossless",
+    people: bool = False,
+    **more: Any,
 ) -> Fusion:
-    fusion = Fusion(FusionProcess(settings=settings or FusionSettings()), **more)
+    process = FusionProcess(settings=settings or FusionSettings(), streams_are_people=people)
+    fusion = Fusion(process, **more)
     fusion.context = StageContext("fusion", delivery)
     fusion.setup()
     return fusion
@@ -70,6 +74,31 @@ def test_a_face_without_a_sensor_belongs_to_the_default_subject() -> None:
     states = feed(stage(), emotion(0), emotion(1))
     assert [state.subject for state in states] == ["person", "person"]
     assert states[-1].valence == pytest.approx(-0.64)
+
+
+@pytest.mark.parametrize(
+    ("streams", "without", "beside"),
+    [
+        ({}, {"front", "rear"}, {"driver"}),
+        ({"rear": "passenger"}, {"front", "passenger"}, {"driver", "passenger"}),
+    ],
+)
+def test_several_streams_are_several_people_until_one_person_has_sensors(
+    streams: dict[str, str], without: set[str], beside: set[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    fusion = stage(FusionSettings(streams=streams), people=True)
+
+    def subjects(at_s: float) -> set[str]:
+        return {s.subject for s in feed(fusion, emotion(at_s), emotion(at_s, "rear"))}
+
+    assert subjects(0) == subjects(1) == without
+    assert "the same person" not in caplog.text
+    assert [state.subject for state in feed(fusion, skin(2, 3.0))] == ["driver"]
+    assert subjects(3) == beside
+    assert caplog.text.count("front and rear are taken to show the same person") == (not streams)
+    second = skin(4, 3.0).model_copy(update={"subject": "second"})
+    assert [state.subject for state in feed(fusion, second)] == ["second"]
+    assert subjects(5) == without, "nobody can tell which of the two they show"
 
 
 def test_a_repeated_emotion_changes_nothing() -> None:

@@ -151,28 +151,12 @@ def test_the_one_person_with_sensors_is_whom_the_faces_belong_to() -> None:
     assert subject() is None
 
 
-@pytest.mark.parametrize(
-    ("names", "sensors", "named", "streams"),
-    [
-        (("a", "b"), (), {}, {"a": "a", "b": "b"}),
-        (("a", "b"), (), {"b": "bert"}, {"a": "a", "b": "bert"}),
-        (("a",), (), {}, {}), (("a", "b"), ("anna", "bert"), {}, {}),
-    ],
-)  # fmt: skip
-def test_without_sensors_each_of_several_streams_shows_its_own_person(
-    names: tuple[str, ...],
-    sensors: tuple[str, ...],
-    named: dict[str, str],
-    streams: dict[str, str],
-) -> None:
-    settings = {
-        "sources": [{"name": name, "source": "0"} for name in names],
-        "biometrics": [{"driver": "synthetic", "subject": name} for name in sensors],
-        "fusion": {"streams": named},
-    }
+@pytest.mark.parametrize("names", [("a",), ("a", "b")])
+def test_several_streams_are_several_people(names: tuple[str, ...]) -> None:
+    settings = {"sources": [{"name": name, "source": "0"} for name in names]}
     (process,) = SPECS["fusion"].planned(Run(PipelineSettings.model_validate(settings)))
     assert isinstance(process, FusionProcess)
-    assert process.settings.streams == streams
+    assert process.streams_are_people == (len(names) > 1)
 
 
 def test_states_are_estimated_where_sensors_heads_or_eyes_are_measured(tmp_path: Path) -> None:
