@@ -1,7 +1,6 @@
 """Runs a `Stage` as a process: sockets, signals, heartbeats, health and the supervisor's link."""
 
 import gc
-import math
 import select
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,6 +13,7 @@ from affectline.common.errors import AffectlineError
 from affectline.common.runtime.allowance import Pace
 from affectline.common.runtime.clock_sync import ClockSync
 from affectline.common.runtime.endpoints import INSECURE, reach
+from affectline.common.runtime.hub_delivery import MissedHub
 from affectline.common.runtime.keeping import Outbox
 from affectline.common.runtime.sockets import Publisher, Receiver, WorkQueueClient
 from affectline.common.runtime.stage import Stage, StageContext
@@ -35,8 +35,6 @@ from affectline.common.wire.messages import (
 from affectline.common.wire.screening import MessageScreen
 
 HEALTH_S: Final = 1.0
-MISSED_S: Final = 2.0
-"""A process started by hand warns after this many seconds without a hub."""
 CLOCK_SYNC_S: Final = 1.0
 """Seconds that a starting process on another host waits to synchronize with the hub's clock."""
 LAST_S: Final = 0.5
@@ -88,9 +86,6 @@ class ServiceRunner:
         self._poller = zmq.Poller()
         self._next_health = self._next_tick = 0.0
         self._done_since: float | None = None
-        self._missed_at = math.inf
-        """When to warn that no hub was found, in s of the monotonic clock; infinity: not at all."""
-        self._is_hub_missed = False
 
     def run(self) -> int:
         """Run until the stage is done or is asked to stop; return the exit code."""
@@ -99,7 +94,7 @@ class ServiceRunner:
                 self.link.beat()
                 self._set_up()
                 self._connect()
-                self._missed_at = monotonic() + MISSED_S
+                self._missed_hub = MissedHub(self._hub, self.context.log)
                 message_kinds()  # imports all messages: the first one is not to wait for that
                 gc.freeze()  # objects made by the set-up stay: never collect them
                 self.link.report_ready()
@@ -197,7 +192,8 @@ class ServiceRunner:
                 if receiver.socket in ready or has_gathered:
                     self._handle_waiting(receiver)
             self.publisher.check_hub()
-            self._say_whether_connected()
+            if not (self.link.socket or self._is_shared):
+                self._missed_hub.update(connected=self.publisher.connected)
             self.clock_sync.probe()
             with TRACE.span("tick"):
                 self._send_all(self.stage.tick())
@@ -217,19 +213,6 @@ class ServiceRunner:
         with TRACE.span("wait"):  # a signal or a wake-up ends it
             select.select([self.wakeup.receiver], [], [], self.stage.gather_ms / 1000)
         return True
-
-    def _say_whether_connected(self) -> None:
-        """Log when no hub is found, and when it appears: people start processes by hand."""
-        if self.link.socket or self._is_shared:
-            return
-        where = f"{self._hub.host}:{self._hub.port}"
-        if self.publisher.connected:
-            if self._is_hub_missed:
-                self.context.log.warning("connected to the hub on %s", where)
-            self._missed_at, self._is_hub_missed = math.inf, False
-        elif monotonic() >= self._missed_at:
-            self.context.log.warning("no hub on %s yet: is affectline up running?", where)
-            self._missed_at, self._is_hub_missed = math.inf, True
 
     def _is_done(self) -> bool:
         """Whether the work is done and everything published is on the consumers' disks."""

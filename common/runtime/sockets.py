@@ -20,9 +20,9 @@ from affectline.common.runtime.endpoints import Endpoint, outlet_at, reach
 from affectline.common.runtime.handshakes import HandshakeMonitor
 from affectline.common.runtime.keeping import Keeper
 from affectline.common.runtime.tracing import TRACE
-from affectline.common.settings.hub import HubSettings
+from affectline.common.settings.hub import Delivery, HubSettings
 from affectline.common.wire import codec
-from affectline.common.wire.messages import READY, SENT_TO, Packet
+from affectline.common.wire.messages import DELIVERY, READY, SENT_TO, Packet
 from affectline.common.wire.screening import ImpossibleMessage, MessageScreen
 
 LOG: Final = logging.getLogger(__name__)
@@ -238,6 +238,8 @@ class Publisher:
         self._handshakes = watch_handshakes(self.socket, address)
         connect(self.socket, address)
         self.connected = False
+        self.delivery: Delivery | None = None
+        """How the hub delivers; None until it has said so."""
         self.ready: set[str] = set()
         """Services that have announced themselves, e.g. ``detector/sample``."""
 
@@ -270,6 +272,9 @@ class Publisher:
                 service = topic[len(READY) :].decode(errors="replace")
                 before.discard(service)  # gone and back within one call counts as new
                 (self.ready.add if joined else self.ready.discard)(service)
+            elif joined and topic.startswith(DELIVERY.encode()):
+                is_lossless = topic.endswith(b"/lossless")
+                self.delivery = "lossless" if is_lossless else "live"
 
     def send(self, packet: Packet, *, wait: bool, to: str | None = None) -> bool:
         """Publish; False if the hub is away or its queue is full (after a short wait).

@@ -646,6 +646,9 @@ SENT_TO: Final = "~to/"
 messages do not leave the pipeline."""
 TO_SENSORS: Final = f"{SENT_TO}sensors/"
 """The same for receipts for one sensor's key: ``~to/sensors/<name of the key>:``."""
+DELIVERY: Final = "~delivery/"
+"""Not a message: the hub subscribes to ``~delivery/lossless`` or ``~delivery/live`` of all that
+publish, which tells processes that were started by hand how the run delivers."""
 READY: Final = "~ready/"
 """Not a message: a consumer subscribes to ``~ready/<service>`` after its other subscriptions, and
 sources see that subscription arrive. It sorts after all topics, so also last on a reconnect."""

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from affectline.common.errors import AffectlineError
 from affectline.common.settings.biometrics import BiometricsSettings
 from affectline.common.settings.pipeline import PipelineSettings
-from affectline.services.cli.options import ConfigFile, DeliveryMode, HubAddress, read_settings
+from affectline.services.cli.options import ConfigFile, DeliveryOfProcess, HubAddress, read_settings
 from affectline.services.cli.setting_options import SettingsCommand, explain, given_settings
 
 
@@ -22,7 +22,7 @@ def biometrics(
     context: typer.Context,
     config_file: ConfigFile = None,
     hub: HubAddress = None,
-    delivery: DeliveryMode = None,
+    delivery: DeliveryOfProcess = None,
 ) -> None:
     """Publish the signals of one sensor: a strap, a board, a stream or a recording.
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from affectline.services.cli.options import ConfigFile, DeliveryMode, HubAddress, read_settings
+from affectline.services.cli.options import ConfigFile, DeliveryOfProcess, HubAddress, read_settings
 
 
 def lsl_outlet(
@@ -17,7 +17,7 @@ def lsl_outlet(
     ] = None,
     config_file: ConfigFile = None,
     hub: HubAddress = None,
-    delivery: DeliveryMode = None,
+    delivery: DeliveryOfProcess = None,
 ) -> None:
     """Publish emotions, states and markers as streams of the Lab Streaming Layer.
 

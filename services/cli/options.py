@@ -41,6 +41,13 @@ DeliveryMode = Annotated[
         help="live: the newest frame wins. lossless: the source waits, no frame is dropped."
     ),
 ]
+DeliveryOfProcess = Annotated[
+    Delivery | None,
+    typer.Option(
+        help="live: the newest frame wins. lossless: the source waits, no frame is dropped."
+        "  [default: as the hub; live for sources and pages]"
+    ),
+]
 Model = Annotated[Path | None, typer.Option(help="Folder of the model artifact.")]
 AnswerName = Annotated[
     Answer | None,

@@ -11,10 +11,12 @@ import typer
 
 from affectline.common import file_access
 from affectline.common.runtime.spec import Argument, Flag, ServiceSpec
+from affectline.common.settings.hub import Delivery
+from affectline.common.settings.pipeline import PipelineSettings
 from affectline.services.cli.options import (
     BindHub,
     ConfigFile,
-    DeliveryMode,
+    DeliveryOfProcess,
     HubAddress,
     read_settings,
     with_bind,
@@ -23,9 +25,11 @@ from affectline.services.cli.options import (
 SHARED: Final[dict[str, Any]] = {
     "config_file": ConfigFile,
     "hub": HubAddress,
-    "delivery": DeliveryMode,
+    "delivery": DeliveryOfProcess,
 }
 """Options that the command of every service has."""
+RECEIVING: Final = frozenset({"worker", "transform", "sink"})
+"""Roles of the processes that a run can lose messages in."""
 OF_THE_HUB: Final[dict[str, Any]] = {
     "bind": BindHub,
     "hub": Annotated[str | None, typer.Option("--hub", hidden=True)],
@@ -46,7 +50,7 @@ def make_command(spec: ServiceSpec) -> Callable[..., None]:
             listening = with_bind(settings.hub, given.pop("bind"))
             settings = settings.model_copy(update={"hub": listening})
         file_access.restrict(group=settings.sink.group_access)
-        mode = given.pop("delivery") or settings.delivery or "live"
+        mode = choose_delivery(given.pop("delivery"), settings, spec.role)
         code = spec.run(configure(settings, mode, **given), settings.hub, mode)
         raise typer.Exit(code)
 
@@ -60,6 +64,28 @@ def make_command(spec: ServiceSpec) -> Callable[..., None]:
     command.__doc__ = f"{spec.summary}\n\nExample: {spec.example}"
     command.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
     return command
+
+
+def choose_delivery(given: Delivery | None, settings: PipelineSettings, role: str) -> Delivery:
+    """The delivery of a process: as given, as set, or what the hub says to those that receive.
+
+    A classifier or recorder that is started beside a lossless run takes part in it: it may not
+    pass over anything. Sources that are started by hand are cameras and sensors, which wait for
+    nobody; pages take no part.
+
+    Raises:
+        AffectlineError: The hub refuses this process, or its key is not the known one.
+        typer.Exit: It was asked to stop before there was a hub.
+    """
+    if chosen := given or settings.delivery:
+        return chosen
+    if role not in RECEIVING:
+        return "live"
+    from affectline.common.runtime.hub_delivery import ask_for_delivery
+
+    if (asked := ask_for_delivery(settings.hub)) is None:
+        raise typer.Exit(0)
+    return asked
 
 
 def _option(parameter: inspect.Parameter, hint: Any) -> inspect.Parameter:

@@ -9,12 +9,13 @@ import typer
 from affectline.common import file_access
 from affectline.services.cli.options import (
     ConfigFile,
-    DeliveryMode,
+    DeliveryOfProcess,
     GroupAccess,
     HubAddress,
     PrivacyMode,
     read_settings,
 )
+from affectline.services.cli.processes import choose_delivery
 
 
 def record(
@@ -25,7 +26,7 @@ def record(
     privacy: PrivacyMode = None,
     config_file: ConfigFile = None,
     hub: HubAddress = None,
-    delivery: DeliveryMode = None,
+    delivery: DeliveryOfProcess = None,
 ) -> None:
     """Record all messages to session.mcap, until Ctrl-C.
 
@@ -36,7 +37,7 @@ def record(
     settings = read_settings(config_file, hub)
     file_access.restrict(group=group_access or settings.sink.group_access)
     folder = out or settings.sink.out or _default_folder()
-    mode = delivery or settings.delivery or "live"
+    mode = choose_delivery(delivery, settings, SPEC.role)
     recorder = RecorderProcess(
         folder=folder,
         privacy=privacy or settings.recording.privacy,

@@ -20,7 +20,7 @@ from affectline.common.runtime.sockets import SEND_WAIT_MS, bind, has_message, n
 from affectline.common.settings.hub import Delivery
 from affectline.common.wire import codec
 from affectline.common.wire.kept import Kept
-from affectline.common.wire.messages import READY, SENT_TO, Packet, StreamEnd, StreamStart
+from affectline.common.wire.messages import DELIVERY, READY, SENT_TO, Packet, StreamEnd, StreamStart
 from affectline.services.hub.access import AccessControl, kind_of
 from affectline.services.hub.authenticator import Authenticator
 from affectline.services.hub.connections import (
@@ -141,6 +141,7 @@ class Bus:
             self._open_to_the_network(context, network)
         self._publishers = [s for s in (self.ingress, self.network_ingress) if s is not None]
         self._tell_publishers(ALL_TOPICS)
+        self._tell_publishers(SUBSCRIBED + f"{DELIVERY}{delivery}".encode())
         self._memory_watch = ConnectionWatch(self.connections)
         self._memory_watch.start()
 

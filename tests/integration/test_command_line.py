@@ -7,7 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import zmq
 
+from affectline.common.recording.reader import SessionReader
+from affectline.common.runtime.hub_delivery import ask_for_delivery
+from affectline.common.runtime.sockets import Publisher
+from affectline.common.settings.hub import HubSettings
+from affectline.common.settings.pipeline import PipelineSettings
+from affectline.services.cli.processes import choose_delivery
+from affectline.services.recorder.spec import recorder_name
 from tests.pipelines import Pipeline, free_port, process, run, up
 
 LOOPING = """
@@ -132,6 +140,31 @@ def test_the_doctor_suggests_fixes(pipeline: Pipeline) -> None:
     ill = run("doctor", "--port", str(pipeline.hub.port), env={"COLUMNS": "300", "PATH": "/bin"})
     assert ill.returncode == 1
     assert "--bind" in ill.stdout
+
+
+@pytest.mark.parametrize("delivery", ["lossless", "live"])
+def test_a_process_that_was_started_by_hand_delivers_as_the_hub(
+    delivery: str, tmp_path: Path
+) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    hub = HubSettings.model_validate({"port": address.split(":")[1]})
+    with (
+        process("hub", "--bind", address, "--delivery", delivery),
+        process("record", "--hub", address, "--out", str(tmp_path / "out")) as recorder,
+    ):
+        publisher = Publisher(zmq.Context.instance(), hub.ingress)
+        while recorder_name(tmp_path / "out") not in publisher.ready:
+            assert publisher.socket.poll(20_000), "it does not come"
+            publisher.update_consumers()
+        publisher.socket.close(linger=0)
+        assert ask_for_delivery(hub) == delivery
+        assert choose_delivery(None, PipelineSettings(hub=hub), "worker") == delivery
+        assert choose_delivery(None, PipelineSettings(hub=hub), "source") == "live"
+        assert choose_delivery("live", PipelineSettings(hub=hub), "sink") == "live"
+        recorder.send_signal(signal.SIGINT)
+        recorder.wait(timeout=30)
+    with SessionReader(tmp_path / "out") as reader:
+        assert reader.about["delivery"] == delivery
 
 
 def test_a_process_that_was_started_by_hand_says_where_it_finds_no_hub(tmp_path: Path) -> None:
