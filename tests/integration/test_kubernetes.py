@@ -78,6 +78,80 @@ def test_what_cannot_be_meant_is_refused() -> None:
     assert "replica" in refused.value.stderr
 
 
+def pods(*options: str) -> dict[str, dict[str, Any]]:
+    """The pod templates of all deployments, by the deployments' names."""
+    return {
+        one["metadata"]["name"].removeprefix("lab-"): one["spec"]["template"]
+        for one in render(*options)
+        if one["kind"] == "Deployment"
+    }
+
+
+def find_restarted(before: tuple[str, ...], after: tuple[str, ...]) -> set[str]:
+    """The processes whose pods an upgrade replaces."""
+    old, new = pods(*before), pods(*after)
+    assert set(old) == set(new)
+    return {name for name in old if old[name] != new[name]}
+
+
+@needs_helm
+def test_what_reads_a_setting_or_a_stream_is_restarted_when_it_changes() -> None:
+    streams = "streams=[{{name: sample, source: sample}}, {{name: door, source: 'rtsp://door/{}'}}]"
+    one, two = ((*EVERYTHING, "--set-json", as_json(streams.format(number))) for number in (1, 2))
+    assert find_restarted(one, one) == set()
+    assert find_restarted(one, two) == {"capture-door", "sink", "recorder", "dashboard"}
+    faster = find_restarted(one, (*one, "--set", "settings.fusion.rate=5"))
+    assert faster == set(pods(*one))
+
+
+@needs_helm
+def test_processes_that_share_a_volume_of_one_node_run_on_one_node() -> None:
+    def find_tied(*options: str) -> set[str]:
+        return {name for name, pod in pods(*options).items() if "affinity" in pod["spec"]}
+
+    writers = {
+        name
+        for name, pod in pods(*EVERYTHING).items()
+        if any("persistentVolumeClaim" in volume for volume in pod["spec"]["volumes"])
+    }
+    assert writers == {"sink", "recorder", "dashboard"} == find_tied(*EVERYTHING)
+    for pod in (pods(*EVERYTHING)[name] for name in writers):
+        (term,) = pod["spec"]["affinity"]["podAffinity"][
+            "requiredDuringSchedulingIgnoredDuringExecution"
+        ]
+        wanted = term["labelSelector"]["matchLabels"]
+        assert wanted.items() <= pod["metadata"]["labels"].items(), "each one may be the first"
+    assert not find_tied(*EVERYTHING, "--set", "sessions.accessMode=ReadWriteMany")
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        render(*EVERYTHING, "--set", "sessions.accessMode=ReadWriteOncePod")
+    assert "only the sink can use it" in refused.value.stderr
+
+
+@needs_helm
+def test_no_pod_reaches_the_page_unless_it_is_named() -> None:
+    def find_policy(*options: str) -> dict[str, Any]:
+        made = {one["metadata"]["name"]: one for one in render(*options) if "Policy" in one["kind"]}
+        spec: dict[str, Any] = made["lab-dashboard"]["spec"]
+        return spec
+
+    peer = "networkPolicy.dashboardFrom=[{podSelector: {matchLabels: {app: ingress}}}]"
+    closed, opened = find_policy(*EVERYTHING), find_policy(*EVERYTHING, "--set-json", as_json(peer))
+    assert closed["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "dashboard"
+    assert (closed["policyTypes"], closed["ingress"]) == (["Ingress"], [])
+    assert opened["ingress"] == [{"from": [{"podSelector": {"matchLabels": {"app": "ingress"}}}]}]
+
+
+@needs_helm
+def test_the_image_is_the_one_that_the_page_builds() -> None:
+    page = (ROOT / "docs/scale.md").read_text()
+    (install,) = re.findall(r"^    helm install lab \S+ (.*)$", page, re.MULTILINE)
+    images = {pod["spec"]["containers"][0]["image"] for pod in pods(*install.split()).values()}
+    assert images == set(re.findall(r"^    docker build -t (\S+) \.$", page, re.MULTILINE))
+    assert images == set(re.findall(r"^    docker push (\S+)$", page, re.MULTILINE))
+    services = {one["metadata"]["name"] for one in render(*EVERYTHING) if one["kind"] == "Service"}
+    assert set(re.findall(r"port-forward svc/(\S+)", page)) <= services
+
+
 @needs_helm
 @pytest.mark.slow
 def test_its_commands_make_a_pipeline_that_runs(tmp_path: Path) -> None:
@@ -168,3 +242,9 @@ def test_classifiers_on_another_host_know_the_hub_and_reach_its_ports() -> None:
         "docker-compose.classifiers.yml", AFFECTLINE_HUB="192.168.1.20"
     ).values()
     assert classifier["command"][:3] == ["classifier", "--hub", "192.168.1.20"]
+
+
+@pytest.mark.parametrize("keys", ["keys2", "./keys2", "/keys2"])
+def test_keys_may_be_in_any_folder(keys: str) -> None:
+    (allowed,) = compose("docker-compose.yml", AFFECTLINE_KEYS=keys)["hub"]["volumes"]
+    assert (allowed["type"], allowed["source"]) == ("bind", str(ROOT / keys / "allowed"))

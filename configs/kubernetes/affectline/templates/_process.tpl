@@ -7,7 +7,8 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 
 {{/*
 A process of the pipeline as its own Deployment.
-Takes a dict: root, name, args, and optionally replicas, resources, sessions (whether it writes there).
+Takes a dict: root, name, args, and optionally replicas, resources, sessions (whether it writes
+there), streams (those that it reads from the settings: if they change, it restarts).
 */}}
 {{- define "affectline.process" -}}
 {{- $root := .root -}}
@@ -34,8 +35,11 @@ spec:
       labels:
         {{- include "affectline.labels" $root | nindent 8 }}
         app.kubernetes.io/component: {{ .name }}
+        {{- if .sessions }}
+        affectline/sessions: shared
+        {{- end }}
       annotations:
-        checksum/settings: {{ toYaml $root.Values.settings | sha256sum }}
+        checksum/settings: {{ dict "settings" $root.Values.settings "streams" (.streams | default list) | toYaml | sha256sum }}
     spec:
       automountServiceAccountToken: false
       securityContext:
@@ -53,6 +57,16 @@ spec:
             matchLabels:
               app.kubernetes.io/instance: {{ $root.Release.Name }}
               app.kubernetes.io/component: {{ .name }}
+      {{- end }}
+      {{- if and .sessions (ne $root.Values.sessions.accessMode "ReadWriteMany") }}
+      affinity: # only pods of one node can mount the volume
+        podAffinity:
+          requiredDuringSchedulingIgnoredDuringExecution:
+            - topologyKey: kubernetes.io/hostname
+              labelSelector:
+                matchLabels:
+                  app.kubernetes.io/instance: {{ $root.Release.Name }}
+                  affectline/sessions: shared
       {{- end }}
       containers:
         - name: {{ .process | default .name }}
