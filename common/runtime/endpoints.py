@@ -11,12 +11,13 @@ hub without such a folder, such as one in a container, is reached through TCP.
 import os
 import socket
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Final, NamedTuple
 
 from affectline.common.errors import AffectlineError
 from affectline.common.file_lock import try_lock
-from affectline.common.runtime.keys import Credentials, KeyStore
+from affectline.common.runtime.keys import Credentials, KeyRole, KeyStore
 from affectline.common.settings.hub import HubSettings
 
 LONGEST_PATH: Final = 100
@@ -64,10 +65,15 @@ class HubEndpoints(NamedTuple):
     """Whether anyone on the network has the same access: there are no keys, beyond this machine."""
 
     @property
+    def role(self) -> KeyRole | None:
+        """The role of the key with which this process connects; None: it has none."""
+        credentials = self.ingress.credentials
+        return credentials.pair.role if credentials else None
+
+    @property
     def is_for_a_sensor(self) -> bool:
         """Whether this process has a sensor's key, which allows only samples and markers."""
-        credentials = self.ingress.credentials
-        return credentials is not None and credentials.pair.role == "sensor"
+        return self.role == "sensor"
 
 
 def tcp_endpoints(hub: HubSettings, credentials: Credentials | None = None) -> HubEndpoints:
@@ -119,6 +125,28 @@ def reach(hub: HubSettings) -> HubEndpoints:
         # A hub binds its Unix sockets first: it may have started since they were looked for
         return _own_hub(hub) or _with_keys(by_tcp, hub)
     return local_endpoints(hub, _socket_folders(hub)[0])
+
+
+def require_role(hub: HubSettings, what: str, roles: Iterable[KeyRole]) -> None:
+    """Check that this process's key, if it needs one, allows what it is about to publish.
+
+    The hub drops what a key does not allow, and does not answer.
+
+    Args:
+        hub: The hub to publish to.
+        what: What is to be published, in words.
+        roles: The roles of keys that allow it.
+
+    Raises:
+        AffectlineError: The key has another role, or the hub requires keys, and there are none.
+    """
+    role = reach(hub).role
+    if role is not None and role not in (allowed := tuple(roles)):
+        raise AffectlineError(
+            f"{what}: this key's role, {role}, does not allow it",
+            f"use a key with the role {' or '.join(allowed)}: affectline keys new NAME --role "
+            f"{allowed[0]}, on the hub's machine",
+        )
 
 
 def is_there(hub: HubSettings) -> bool:

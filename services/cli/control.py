@@ -1,12 +1,14 @@
 """``affectline control``: control a running pipeline or replay."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from affectline.common.clock import now_ns
 from affectline.common.errors import AffectlineError
 from affectline.common.identifiers import MOST_TYPED
+from affectline.common.runtime.endpoints import require_role
+from affectline.common.runtime.keys import KeyRole
 from affectline.common.runtime.recordings import make_record, start_recording, stop_recording
 from affectline.common.runtime.sockets import publish_once
 from affectline.common.settings.recording import Privacy
@@ -40,6 +42,9 @@ control = typer.Typer(
     help="Control a running pipeline or replay: pause, seek, record, calibrate, quit.",
     no_args_is_help=True,
 )
+
+RECORDING: Final[tuple[KeyRole, ...]] = ("operator", "pipeline")
+"""Roles of keys that may start and stop recordings."""
 
 
 @control.command()
@@ -112,7 +117,9 @@ def record(
             f"SESSION: {len(session.strip())} characters", f"a name has {MOST_TYPED} at most"
         )
     action = make_record(session, privacy=privacy, consent=consent, study=study)
-    name = start_recording(read_settings(config_file, hub).hub, action)
+    where = read_settings(config_file, hub).hub
+    require_role(where, "control record", RECORDING)
+    name = start_recording(where, action)
     into = "" if name == session else f" into the folder {name}"
     typer.echo(f"recording {session}{into}")
 
@@ -123,7 +130,9 @@ def finish_recording(config_file: ConfigFile = None, hub: HubAddress = None) -> 
 
     Example: affectline control stop-recording
     """
-    typer.echo(f"recorded {stop_recording(read_settings(config_file, hub).hub)}")
+    where = read_settings(config_file, hub).hub
+    require_role(where, "control stop-recording", RECORDING)
+    typer.echo(f"recorded {stop_recording(where)}")
 
 
 @control.command()
@@ -155,6 +164,7 @@ def quit_pipeline(config_file: ConfigFile = None, hub: HubAddress = None) -> Non
 
 def _publish(target: str, action: Command, config_file: ConfigFile, hub: HubAddress) -> None:
     where = read_settings(config_file, hub).hub
+    require_role(where, f"control {action.command}", ("pipeline",))
     command = Control(target=target, at=now_ns(), action=action)
     if not publish_once(where, Packet(command)):
         raise AffectlineError(

@@ -9,6 +9,7 @@ from pydantic import JsonValue, ValidationError
 
 from affectline.common.clock import now_ns
 from affectline.common.errors import AffectlineError
+from affectline.common.runtime.endpoints import require_role
 from affectline.common.runtime.marking import publish_now
 from affectline.common.wire.messages import Marker
 from affectline.services.cli.options import ConfigFile, HubAddress, read_settings
@@ -47,6 +48,7 @@ def mark(
             "a label has 1 to 1000 characters; a session's name is letters, digits, '.', '_' "
             "and '-'",
         ) from error
+    require_role(hub_settings, "mark", ("operator", "pipeline", "sensor"))
     moment = publish_now(hub_settings, marker.model_copy(update={"at": at}))
     sys.stdout.write(f"marked at {moment}\n")
 

@@ -255,8 +255,16 @@ def test_the_commands_work_with_keys(hub: KeyedHub) -> None:
     assert hub.address in KeyStore(clients / "wall").known_hubs()
     marked = hub.run(clients / "desk", "mark", "lorry")
     assert (marked.returncode, marked.stderr) == (0, "")
-    refused = hub.run(clients / "wall", "mark", "lorry")
-    assert refused.returncode == 1
+    for name, words in (
+        ("wall", ("mark", "lorry")), ("wall", ("control", "stop-recording")),
+        ("wall", ("control", "record", "drive", "--consent", "x")), ("desk", ("control", "quit")),
+        ("desk", ("control", "pause")), ("strap", ("control", "calibrate")),
+    ):  # fmt: skip
+        refused = hub.run(clients / name, *words)
+        assert refused.returncode == 1, words
+        assert "this key's role, " in refused.stderr
+        assert "use a key with the role " in refused.stderr
+    assert hub.run(clients / "part", "control", "pause").returncode == 0
 
 
 def test_a_sensor_publishes_with_its_key(hub: KeyedHub, connect: Connect) -> None:
