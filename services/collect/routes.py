@@ -1,25 +1,22 @@
 """Routes besides the page: images of samples, and exports."""
 
 import re
-import tempfile
-import zipfile
 from pathlib import Path
 from typing import IO, Final
 
 from fastapi import FastAPI, Request
-from starlette.background import BackgroundTask
-from starlette.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, PlainTextResponse, Response
 
 from affectline.common.errors import AffectlineError
 from affectline.services.collect import layout
 from affectline.services.collect.collection import Collection
 from affectline.services.collect.collector import Collector
+from affectline.services.web import zip_download
 from affectline.services.web.auth import refuse_viewer
 from affectline.services.web.logins import visitor_of
 
 EXPORT: Final = re.compile(r"[0-9]{8}-[0-9]{6}-(folder|fer2013)(-[0-9]+)?", re.ASCII)
 PRIVATE: Final = {"cache-control": "no-store"}
-CHUNK: Final = 1 << 20
 
 
 def add_routes(app: FastAPI, collector: Collector) -> None:
@@ -45,14 +42,12 @@ def add_routes(app: FastAPI, collector: Collector) -> None:
         folder = find_export(collection, name)
         if folder is None:
             return PlainTextResponse("No such export.", 404)
-        packed = pack_export(folder)
+        try:
+            packed = pack_export(folder)
+        except OSError as error:
+            return zip_download.explain(error)
         collector.audit.add(visitor_of(request.scope), "export downloaded", export=name)
-        return StreamingResponse(
-            iter(lambda: packed.read(CHUNK), b""),
-            media_type="application/zip",
-            headers=PRIVATE | {"content-disposition": f'attachment; filename="{name}.zip"'},
-            background=BackgroundTask(packed.close),
-        )
+        return zip_download.send(packed, name)
 
 
 def find_export(collection: Collection, name: str) -> Path | None:
@@ -64,11 +59,7 @@ def find_export(collection: Collection, name: str) -> Path | None:
 
 
 def pack_export(folder: Path) -> IO[bytes]:
-    """Pack a folder into an unnamed temporary ZIP file, which leaves no copy of a face on disk."""
-    file = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it has been sent
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(folder.rglob("*")):
-            if path.is_file() and not path.is_symlink():
-                archive.write(path, f"{folder.name}/{path.relative_to(folder)}")
-    file.seek(0)
-    return file
+    """Pack a folder into an unnamed ZIP file, which leaves no copy of a face on disk."""
+    found = [one for one in sorted(folder.rglob("*")) if one.is_file() and not one.is_symlink()]
+    files = [(path, f"{folder.name}/{path.relative_to(folder)}") for path in found]
+    return zip_download.pack(files, near=folder.parent)

@@ -3,14 +3,11 @@
 import asyncio
 import io
 import json
-import os
-import tempfile
 import zipfile
 from pathlib import Path
-from typing import Annotated, Final
+from typing import IO, Annotated, Final
 
 from fastapi import FastAPI, Query, Request
-from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, PlainTextResponse, Response
 
@@ -19,6 +16,7 @@ from affectline.common.wire.messages import describe
 from affectline.services.dashboard.actions import REPLAY, DashboardActions
 from affectline.services.dashboard.app_state import AppState
 from affectline.services.sessions.removal import REPORT, hash_name
+from affectline.services.web import zip_download
 from affectline.services.web.auth import refuse_viewer
 from affectline.services.web.frame_pairs import FrameResult
 from affectline.services.web.logins import visitor_of
@@ -96,15 +94,14 @@ def add_tables(app: FastAPI, state: AppState) -> None:
             folder = state.sessions.find(name)
         except AffectlineError as error:
             return PlainTextResponse(str(error), 404)
-        packed = await asyncio.to_thread(pack_tables, folder)
+        try:
+            packed = await asyncio.to_thread(pack_tables, folder)
+        except OSError as error:
+            return zip_download.explain(error)
         if packed is None:
             return PlainTextResponse(f"{name} has no tables.", 404)
         state.audit.add(visitor_of(request.scope), "session exported", session=hash_name(name))
-        headers = {"cache-control": "no-store"}
-        return FileResponse(
-            packed, media_type="application/zip", filename=f"{name}.zip", headers=headers,
-            background=BackgroundTask(packed.unlink, missing_ok=True),
-        )  # fmt: skip
+        return zip_download.send(packed, name)
 
 
 def add_reports(app: FastAPI, state: AppState) -> None:
@@ -170,20 +167,14 @@ def parse_identity(text: str) -> tuple[str, int, int] | None:
     return parts[0], int(parts[1]), int(parts[2])
 
 
-def pack_tables(folder: Path) -> Path | None:
-    """A temporary ZIP file with a session's tables and its ``session.json``; None without any."""
+def pack_tables(folder: Path) -> IO[bytes] | None:
+    """An unnamed ZIP file with a session's tables and its ``session.json``; None without any."""
     files = [one for one in sorted(folder.iterdir()) if one.is_file() and not one.is_symlink()]
     tables = [one for one in files if one.suffix == ".csv" or one.name == "session.json"]
     if not tables:
         return None
-    number, path = tempfile.mkstemp(prefix="affectline-", suffix=".zip")
-    with (
-        os.fdopen(number, "wb") as file,
-        zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive,
-    ):
-        for one in tables:
-            archive.write(one, f"{folder.name}/{one.name}")
-    return Path(path)
+    named = [(one, f"{folder.name}/{one.name}") for one in tables]
+    return zip_download.pack(named, near=folder.parent)
 
 
 def pack_snapshot(results: list[FrameResult], *, with_pictures: bool = True) -> bytes:

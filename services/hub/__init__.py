@@ -1,1 +1,1 @@
-"""The hub process: the only one that binds sockets."""
+"""The hub process: the only one that binds ZeroMQ sockets."""

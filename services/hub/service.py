@@ -1,4 +1,4 @@
-"""The hub: the only process that binds sockets. It forwards messages to their subscribers.
+"""The hub: the only process that binds ZeroMQ sockets. It forwards messages to their subscribers.
 
 The bus, the work queue and the metrics server each run in their own thread, so that one that blocks
 never blocks another. The metrics come from the health messages on the bus.

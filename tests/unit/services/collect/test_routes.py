@@ -108,8 +108,10 @@ def test_no_copy_of_a_face_is_left_by_a_download_that_is_cut_off(
     elsewhere = tmp_path / "tmp"
     elsewhere.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(elsewhere))
-    with pack_export(export(collection, "folder", only_kept=False).folder) as packed:
+    folder = export(collection, "folder", only_kept=False).folder
+    with pack_export(folder) as packed:
         assert list(elsewhere.iterdir()) == []
+        assert list(folder.parent.iterdir()) == [folder]
         assert packed.read(2) == b"PK"
 
 
