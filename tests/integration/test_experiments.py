@@ -154,6 +154,34 @@ def test_psychopy_s_markers_arrive(tmp_path: Path) -> None:
     assert program.wait(timeout=20) == 0
 
 
+def test_the_jspsych_snippet_runs_as_a_browser_runs_it(
+    remote: Remote,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    """With stand-ins for jsPsych, so that it needs no package."""
+    address = f"http://127.0.0.1:{remote.port}"
+    snippet = _snippet("html").replace("http://127.0.0.1:8090", address)
+    assert address in snippet
+    html = f"""<!doctype html><meta charset=utf-8><body><script>
+        const TOKEN = "{remote.token}", jsPsychHtmlKeyboardResponse = {{}};
+        window.errors = [];
+        addEventListener("error", (event) => window.errors.push(event.message));
+        addEventListener("unhandledrejection", (event) => window.errors.push(String(event.reason)));
+        const initJsPsych = (options) => ({{ run: async ([trial]) => {{
+            trial.on_load();
+            trial.on_finish({{ response: "f", rt: 400 }});
+            await new Promise((done) => setTimeout(done, 500));
+            await options.on_finish();
+            window.ended = true;
+        }} }});
+    </script>{snippet}</body>"""
+    with _open(remote, html, tmp_path) as page:
+        page.wait_for_function("window.ended || window.errors.length")
+        assert page.evaluate("window.errors") == []
+    found = sorted(remote.markers("p07"), key=lambda one: one.at)
+    assert [one.label for one in found if one.source != "remote"][-2:] == ["stimulus", "response"]
+
+
 def test_matlab_and_r_snippets_run_where_their_software_is() -> None:
     if not shutil.which("Rscript"):
         pytest.skip("no R here: docs/experiments.md says that its snippet was not run")
