@@ -26,7 +26,7 @@ def format_detector(clips: Sequence[ClipTimes], judge: Judge | None = None) -> I
         "Poses are read in any case, for the doubts, so saying them costs nothing more."
     )
     yield format_table(
-        "clip | detector | tells of each face | mean: | p50: | p99: | frames with a face:",
+        "clip | detector | measures of each face | mean: | p50: | p99: | frames with a face:",
         [_row(clip, one) for clip in clips for one in clip.options],
     )
     yield (

@@ -157,13 +157,19 @@ def describe_machine() -> Machine:
         | {name: True for name in SIMD[5:] if name in flags},
         cores=os.cpu_count() or 1,
         memory_gb=psutil.virtual_memory().total / 1e9,
-        kernel=f"{platform.system()} {platform.release()}",
+        kernel=kernel_version(platform.system(), platform.release()),
         python=".".join(map(str, sys.version_info[:3])),
         packages={name: version(name) for name in packages},
         commit=find_commit(),
         date=time.strftime("%Y-%m-%d %H:%M"),
         load_before=os.getloadavg()[0],
     )
+
+
+def kernel_version(system: str, release: str) -> str:
+    """A system and its kernel, by major and minor version; more of it may name a private build."""
+    found = re.match(r"\d+(\.\d+)?", release)
+    return f"{system} {found[0]}" if found else system
 
 
 def _cpuinfo() -> str:
