@@ -32,7 +32,7 @@ class CropQuality(NamedTuple):
     """How well a crop can be classified."""
 
     blur: float
-    """Variance of the Laplacian at 48x48 pixels; below about 150 a face looks blurred."""
+    """Variance of the Laplacian at 48x48 pixels; below 120 a face is doubted as ``blurred``."""
     brightness: float
     """Mean gray value, from 0 (black) to 1 (white)."""
 

@@ -144,7 +144,7 @@ class Quality(BaseModel):
     size: Pixels
     """Side of the face box in pixels of the frame."""
     blur: Annotated[float, Field(ge=0)]
-    """Variance of the Laplacian at 48x48 pixels; below about 150 the face is blurred."""
+    """Variance of the Laplacian at 48x48 pixels; below 120 it is doubted as ``blurred``."""
     brightness: Annotated[float, Field(ge=0, le=1)]
     """Mean gray value; below 0.2 the face is dark, above 0.8 washed out."""
 

@@ -74,7 +74,7 @@ def stress_predict(
 ) -> None:
     """Stress against rest, each person scored by a model that never saw them.
 
-    Example: affectline validate stress-predict ../shared/data/biometrics/stress_predict
+    Example: affectline validate stress-predict stress_predict
     """
     from affectline.services.validation import page
     from affectline.services.validation import stress_predict as dataset
@@ -146,7 +146,7 @@ def drivedb(
 ) -> None:
     """Rest against driving, and city against highway, by models that never saw the drive.
 
-    Example: affectline validate drivedb ../shared/data/biometrics/drivedb
+    Example: affectline validate drivedb drivedb
     """
     from affectline.services.validation import drivedb as dataset
     from affectline.services.validation import page

@@ -83,7 +83,7 @@ EMOTIONS: Final = SessionTable(
         TableColumn("size", "integer", "px", "longer side of the box"),
         TableColumn(
             "blur", "number", "",
-            "variance of the Laplacian at 48x48 pixels; below about 150 the face is blurred", 2,
+            "variance of the Laplacian at 48x48 pixels; below 120 it is doubted as `blurred`", 2,
         ),
         TableColumn("brightness", "number", "0 to 1", "mean gray of the face", 4),
         TableColumn(

@@ -554,7 +554,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 README: Final = """# Faces and signals
 
-Recorded and analysed by Affectline (https://pypi.org/project/affectline/).
+Recorded and analysed by Affectline.
 
 * `*_recording-face<stream>_physio`: the main face of a video stream, frame by frame: seven
   probabilities of what most people would call the expression (not of what the person feels),
