@@ -2,6 +2,7 @@
 
 from tests.benchmarks import growth_page, history, page, recall_chart, recall_page
 from tests.benchmarks.__main__ import DOCS, RESULTS
+from tests.benchmarks.environment import kernel_version
 from tests.benchmarks.results import FullHdSource, Noise, Results
 from tests.benchmarks.run_figures import LOST
 from tests.unit.benchmarks.example_results import live, machine, results
@@ -62,3 +63,9 @@ def test_the_page_says_that_a_machine_without_vnni_is_not_judged() -> None:
     text = page.format_page(results(machine=machine(simd={"avx2": True})), [])
     assert "**not judged here**" in text
     assert "which this one lacks" in text
+
+
+def test_a_kernel_is_named_by_major_and_minor_version() -> None:
+    assert kernel_version("Linux", "6.18.44-of-a-lab") == "Linux 6.18"
+    assert kernel_version("Darwin", "24.1.0") == "Darwin 24.1"
+    assert kernel_version("Linux", "") == "Linux"
