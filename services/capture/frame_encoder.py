@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from affectline.common.settings.sources import CaptureSettings
+from affectline.common.wire.codec import MAX_PART_BYTES
 from affectline.services.capture.frame_image import FrameImage, JpegImage, resize
 from affectline.services.capture.frame_source import Bgr
 
@@ -35,17 +36,40 @@ def encode(image: Bgr | FrameImage, settings: CaptureSettings) -> Encoded:
     Raises:
         UnencodableFrame: The frame is too large, or cannot be encoded.
     """
-    height, width = image.shape[:2] if isinstance(image, np.ndarray) else image.size[::-1]
-    wanted = settings.width
-    if wanted is not None and wanted != width:
-        height, width = max(1, round(height * wanted / width)), wanted
-    _check_size(width, height, settings)
+    width, height = check_size(image, settings)
     try:
         data = _encode(image, width, height, settings)
     except (cv2.error, ValueError) as error:
         reason = str(error) if isinstance(error, ValueError) else "it cannot be written as JPEG"
         raise UnencodableFrame(reason) from error
+    if len(data) > MAX_PART_BYTES:
+        raise UnencodableFrame(
+            f"a JPEG file of {len(data)} bytes, but at most {MAX_PART_BYTES} can be sent"
+        )
     return Encoded(data, width, height)
+
+
+def check_size(image: Bgr | FrameImage, settings: CaptureSettings) -> tuple[int, int]:
+    """The width and height at which a frame is sent.
+
+    Raises:
+        UnencodableFrame: It is too large.
+    """
+    height, width = image.shape[:2] if isinstance(image, np.ndarray) else image.size[::-1]
+    wanted = settings.width
+    if wanted is not None and wanted != width:
+        height, width = max(1, round(height * wanted / width)), wanted
+    largest = LARGEST_SIDE[settings.encoding]
+    if max(width, height) > largest:
+        raise UnencodableFrame(
+            f"{width} x {height} pixels, but at most {largest} can be sent as {settings.encoding}"
+        )
+    if settings.encoding == "raw" and 3 * width * height > MAX_PART_BYTES:
+        raise UnencodableFrame(
+            f"{width} x {height} pixels, but at most {MAX_PART_BYTES} bytes can be sent: "
+            "3 for each raw pixel"
+        )
+    return width, height
 
 
 def _encode(image: Bgr | FrameImage, width: int, height: int, settings: CaptureSettings) -> bytes:
@@ -56,14 +80,6 @@ def _encode(image: Bgr | FrameImage, width: int, height: int, settings: CaptureS
     if isinstance(image, JpegImage) and image.size == (width, height):
         return image.data
     return image.to_planes().resize(width, height).to_jpeg(settings.jpeg_quality)
-
-
-def _check_size(width: int, height: int, settings: CaptureSettings) -> None:
-    largest = LARGEST_SIDE[settings.encoding]
-    if max(width, height) > largest:
-        raise UnencodableFrame(
-            f"{width} x {height} pixels, but at most {largest} can be sent as {settings.encoding}"
-        )
 
 
 def _encode_bgr(bgr: Bgr, width: int, height: int, settings: CaptureSettings) -> bytes:

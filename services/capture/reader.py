@@ -17,7 +17,7 @@ from affectline.common.settings.sources import (
     SourceSettings,
     redact,
 )
-from affectline.services.capture.frame_encoder import UnencodableFrame, encode
+from affectline.services.capture.frame_encoder import UnencodableFrame, check_size, encode
 from affectline.services.capture.frame_pacer import FramePacer
 from affectline.services.capture.frame_source import Source, SourceEnd, SourceFrame
 from affectline.services.capture.sources import open_source
@@ -179,6 +179,7 @@ class SourceReader(threading.Thread):
             return SourceEnd("lost", f"{redact(self._source.source)} does not open")
         pacer = FramePacer(self._settings.rate, self._pace, self._timing.speed)
         pictures = last = 0
+        step_ns = round(1e9 / (source.rate or DEFAULT_RATE))
         while not self.stopping.is_set() and (frame := self._read(source)) is not None:
             self._report_notes(source)
             if frame.media_time is None and frame.file is None:
@@ -188,10 +189,11 @@ class SourceReader(threading.Thread):
             if elapsed is None:
                 elapsed = pictures * PICTURE_STEP_NS
                 pictures += 1
+                step_ns = PICTURE_STEP_NS
             elif not pacer.is_wanted(elapsed):
                 continue
             if self._skip:
-                self._skip -= 1
+                self._skip -= self._has_number(source, frame)
                 continue
             captured_at = self._begins_at + elapsed
             if self._timing.ends_at is not None and captured_at >= self._timing.ends_at:
@@ -204,9 +206,10 @@ class SourceReader(threading.Thread):
             last = captured_at
             self._enqueue(source, frame, last)
         if self._source.loop and last:
-            # The next round continues after this one: time never goes back
-            step_s = 1 / source.rate if source.rate else 1 / DEFAULT_RATE
-            self._begins_at = last + round(step_s * 1e9)
+            # The next round continues after this one: time never goes back, nor ahead of the clock
+            elapsed = last + step_ns - self._begins_at
+            self._begins_at = last + step_ns
+            self.stopping.wait(self._delay_s(pacer, elapsed, self._begins_at))
         self._report_notes(source)
         ending = source.ending()
         source.close()
@@ -255,9 +258,19 @@ class SourceReader(threading.Thread):
 
     def missing_consumers(self) -> list[str]:
         """Consumers that the stream needs and that have not announced themselves."""
-        there = self._context.ready | {name.split("/")[0] for name in self._context.ready}
+        ready = self._context.ready.copy()  # the process's own loop changes it meanwhile
+        there = ready | {name.split("/")[0] for name in ready}
         wanted = (f"detector/{self._source.name}", *self._consumers)
         return [name for name in wanted if name not in there]
+
+    def _has_number(self, source: Source, frame: SourceFrame) -> bool:
+        """Whether an earlier process has numbered a frame: those that cannot be sent have none."""
+        try:
+            check_size(frame.content, self._settings)
+        except UnencodableFrame as error:
+            _note_damage(source, frame, error)
+            return False
+        return True
 
     def _enqueue(self, source: Source, frame: SourceFrame, captured_at: int | None) -> None:
         """Encode and queue a frame; ``captured_at`` is None for cameras, which capture it now."""
@@ -278,8 +291,7 @@ class SourceReader(threading.Thread):
                 frame, received_at if captured_at is None else captured_at, received_at
             )
         except UnencodableFrame as error:
-            where = frame.file or f"at {(frame.media_time or 0) / 1e9:.3f} s"
-            source.damage.add(f"{where} ({error})")
+            _note_damage(source, frame, error)
             return
         self.next_seq += 1
         with self._window.changed:
@@ -354,3 +366,9 @@ class SourceReader(threading.Thread):
             self._context.state, self._context.detail = "ready", ""
             self._context.counters["reopened"] += ending.reason == "lost"
             return source
+
+
+def _note_damage(source: Source, frame: SourceFrame, error: UnencodableFrame) -> None:
+    """Count a frame that cannot be sent."""
+    where = frame.file or f"at {(frame.media_time or 0) / 1e9:.3f} s"
+    source.damage.add(f"{where} ({error})")

@@ -2,8 +2,9 @@
 
 Lossless delivery: the source pauses while a consumer that the stream needs is missing, and while a
 full `InFlightWindow` of frames is unanswered. Unanswered frames are kept, and sent again when a
-consumer comes back. Live delivery: the newest frame wins, and frames that cannot be sent are
-counted.
+consumer comes back. Live delivery: frames are published as they are read, without waiting for
+anybody. While this process cannot keep up, the reader counts frames as skipped before they have a
+number.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -170,6 +171,7 @@ class Capture(Stage):
             return
         if reader.failure:
             raise reader.failure
+        ending = reader.ending  # before the queue is found empty: no frame comes after it
         while (frame := reader.pop()) is not None:
             if not self._started:
                 self._started = True
@@ -177,9 +179,9 @@ class Capture(Stage):
             yield self._publish(frame)
             reader.confirm_published()
         yield from self._resend(self._window.overdue(monotonic_ns()))
-        if reader.ending and not self._window:
+        if ending and not self._window:
             if self._end is None:
-                self._end = self._make_end(reader.ending.reason, reader.ending.detail)
+                self._end = self._make_end(ending.reason, ending.detail)
                 self._alignment.reach(self._last_captured_at + 1, ended=True)
                 where = {"stream": self._source.name, "seq": self._end.last_seq}
                 self.context.log.info("the source has ended: %s", self._end.reason, extra=where)

@@ -1,16 +1,28 @@
 """Reading, and what happens when it fails."""
 
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from affectline.common.runtime.in_flight import InFlightWindow
 from affectline.common.runtime.stage import StageContext
 from affectline.common.settings.sources import CaptureSettings, SourceSettings
-from affectline.services.capture.frame_source import Notes, SourceEnd
-from affectline.services.capture.reader import BACKLOG, EncodedFrame, SourceReader
-from tests.films import film
+from affectline.services.capture.frame_source import Notes, SourceEnd, SourceFrame
+from affectline.services.capture.reader import (
+    BACKLOG,
+    DEFAULT_RATE,
+    PICTURE_STEP_NS,
+    EncodedFrame,
+    FilmTiming,
+    SourceReader,
+)
+from tests.films import film, picture
+
+SECOND = 1_000_000_000
 
 
 def read(
@@ -114,3 +126,95 @@ def test_a_camera_lost_before_anybody_is_there_is_asked_now_and_then_only(
     reader.run()
     assert len(asked) == 2
     assert waits[0] == 1, "a second between two reads"
+
+
+class ListedFrames:
+    """Frames in memory as a source."""
+
+    live = False
+    rate: float | None = None
+    duration_s: float | None = None
+
+    def __init__(self, frames: list[SourceFrame]) -> None:
+        self._frames = iter(frames)
+        self.frames: int | None = len(frames)
+        self.damage, self.remarks = Notes("could not be read"), Notes("left out")
+
+    def read(self) -> SourceFrame | None:
+        return next(self._frames, None)
+
+    def ending(self) -> SourceEnd:
+        return SourceEnd("damaged" if self.damage.count else "end")
+
+    def close(self) -> None: ...
+
+
+def test_a_frame_that_cannot_be_sent_has_no_number_however_often_the_film_is_continued() -> None:
+    wide, small = np.zeros((1, 70_000, 3), np.uint8), np.zeros((1, 16, 3), np.uint8)
+    images = [small, wide, small, small, wide, small]
+    frames = [SourceFrame(image, number) for number, image in enumerate(images)]
+
+    def rest(skip: int) -> list[tuple[int, int | None]]:
+        context = StageContext("capture/a", "lossless", ready={"detector/a", "classifier", "sink"})
+        reader = SourceReader(
+            SourceSettings(name="a", source="a.mp4"), CaptureSettings(), "fast", InFlightWindow(),
+            context, skip, open_source=lambda *_: ListedFrames(frames),
+        )  # fmt: skip
+        reader.open(patient=False)
+        reader.run()
+        assert reader.ending == SourceEnd("damaged"), "the frames skipped were damaged, too"
+        return [(frame.seq, frame.media_time) for frame in reader.queue]
+
+    assert rest(0) == [(0, 0), (1, 2), (2, 3), (3, 5)]
+    assert rest(3) == [(3, 5)]
+
+
+class ChangingSet(set[str]):
+    """A set that another thread changes whenever it is iterated over."""
+
+    def __iter__(self) -> Iterator[str]:
+        for name in super().__iter__():
+            self.add(f"{name}/other")
+            yield name
+
+
+def test_consumers_may_come_while_missing_ones_are_looked_for() -> None:
+    context = StageContext("capture/a", "lossless", ready=ChangingSet({"classifier/1", "sink"}))
+    named = SourceSettings(name="a", source="sample")
+    reader = SourceReader(named, CaptureSettings(), "fast", InFlightWindow(), context, 0)
+    assert reader.missing_consumers() == ["detector/a"]
+
+
+@pytest.mark.parametrize(
+    ("name", "step"), [("pictures", PICTURE_STEP_NS), ("film", SECOND / DEFAULT_RATE)]
+)
+def test_a_loop_goes_on_one_step_after_its_last_frame(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, step: float
+) -> None:
+    if name == "film":
+        source = film(tmp_path / "film.mp4", 3)
+    else:
+        source = tmp_path / name
+        source.mkdir()
+        for number in range(3):
+            cv2.imwrite(str(source / f"{number}.png"), picture(number))
+    context = StageContext("capture/a", "lossless", ready={"detector/a", "classifier", "sink"})
+    named = SourceSettings(name="a", source=str(source), loop=True)
+    reader = SourceReader(
+        named, CaptureSettings(), "realtime", InFlightWindow(), context, 0,
+        begin=lambda: FilmTiming(begins_at=SECOND, ends_at=SECOND + round(7.5 * step)),
+    )  # fmt: skip
+    clock = [0.0]
+
+    def wait(seconds: float) -> bool:
+        clock[0] += max(0, seconds)
+        return False
+
+    monkeypatch.setattr("affectline.services.capture.frame_pacer.monotonic", lambda: clock[0])
+    monkeypatch.setattr(reader.stopping, "wait", wait)
+    monkeypatch.setattr("affectline.services.capture.reader.PUBLISH_S", 0)
+    reader.open(patient=False)
+    reader.run()
+    times = [frame.captured_at - SECOND for frame in reader.queue]
+    assert times == pytest.approx([number * step for number in range(8)])
+    assert clock[0] == pytest.approx(7 * step / SECOND), "in real time, the rounds included"
