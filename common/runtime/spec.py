@@ -48,6 +48,8 @@ class StreamPosition(NamedTuple):
     seq: int
     reached: int | None = None
     """Event time of the newest frame that was answered, in ns since the Unix epoch."""
+    last_track: int = 0
+    """The highest number of a track in the stream so far, in all epochs."""
 
 
 class RunTimeLine(NamedTuple):

@@ -169,7 +169,7 @@ class SeenFace(FaceSigns):
     """A face's position, track, crop quality and signs."""
 
     track: Count
-    """Identity of the face over time, from 1, within a stream and epoch."""
+    """Identity of the face over time, from 1, within a stream."""
     box: Box
     angle: Degrees = 0.0
     """Degrees by which the crop was turned upright, positive counter-clockwise on the screen: from

@@ -94,7 +94,7 @@ class CaptureProcess(ProcessSettings):
         return begins_at(self.source, 0)
 
     def resumed(self, position: StreamPosition | None, now: int) -> Self:
-        epoch, first_seq, reached = position or StreamPosition(self.epoch or 0, 0)
+        epoch, first_seq, reached, _ = position or StreamPosition(self.epoch or 0, 0)
         source = self.source.source
         if self.source.is_live or is_pipe(source) or self.source.loop:
             # New frames need a new epoch, even if the clock was set back

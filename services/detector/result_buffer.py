@@ -31,6 +31,9 @@ REPEAT_S: Final = 0.25
 """The least time between repeats of a result, however many consumers ask for it: each repeat
 reaches all of them. They ask every 0.3 s."""
 
+FrameKey = tuple[int, int]
+"""Epoch and number of a frame: `FrameMessage.key`."""
+
 
 @dataclass
 class PendingFrame:
@@ -50,24 +53,27 @@ class PendingFrame:
 
 
 class ResultBuffer:
-    """The frames of one stream and epoch, from arrival until some time after their result."""
+    """The frames of one stream, from arrival until some time after their result.
+
+    Frames that wait when a new epoch begins still get their results, before those of the new one.
+    """
 
     def __init__(self, *, lossless: bool) -> None:
         self._lossless = lossless
         self._patience_s = PATIENCE_S["lossless" if lossless else "live"]
-        self._pending: OrderedDict[int, PendingFrame] = OrderedDict()
-        self._published: OrderedDict[int, Packet] = OrderedDict()
-        self._repeated_at: dict[int, int] = {}
-        """When each result was last published again, by seq."""
+        self._pending: OrderedDict[FrameKey, PendingFrame] = OrderedDict()
+        self._published: OrderedDict[FrameKey, Packet] = OrderedDict()
+        self._repeated_at: dict[FrameKey, int] = {}
+        """When each result was last published again."""
         self._smoother, self._labels = EmotionSmoother(), LabelHysteresis()
 
-    def cached_result(self, seq: int) -> Packet | None:
+    def cached_result(self, frame: FrameMessage) -> Packet | None:
         """The result of a frame that arrives a second time, if it is published already."""
-        return self._published.get(seq)
+        return self._published.get(frame.key)
 
-    def is_known(self, seq: int) -> bool:
+    def is_known(self, frame: FrameMessage) -> bool:
         """Whether a frame was received before."""
-        return seq in self._published or seq in self._pending
+        return frame.key in self._published or frame.key in self._pending
 
     @property
     def unresolved_count(self) -> int:
@@ -78,23 +84,23 @@ class ResultBuffer:
         """Add a frame that is sent to the classifiers, or that has no face to classify."""
         message = faces.message
         sent = faces if message.faces else None
-        self._pending[message.seq] = PendingFrame(message, sent, now, self._patience_s)
+        self._pending[message.key] = PendingFrame(message, sent, now, self._patience_s)
 
     def complete(self, faces: Faces) -> None:
         """Add the signs of a frame's faces that were sent to the classifiers without them."""
-        if entry := self._pending.get(faces.seq):
+        if entry := self._pending.get(faces.key):
             entry.frame = faces
 
     def skip(self, frame: FrameMessage, why: Missing) -> None:
         """Add a frame that is not analysed."""
-        entry = self._pending.setdefault(frame.seq, PendingFrame(frame))
+        entry = self._pending.setdefault(frame.key, PendingFrame(frame))
         entry.missing = why
 
     def resolve(self, scores: Scores) -> bool:
         """Add a classifier's scores; False if they match no frame that was sent."""
-        entry = self._pending.get(scores.seq)
+        entry = self._pending.get(scores.key)
         if entry is None or entry.faces is None:
-            return scores.seq in self._published  # sent twice, answered twice
+            return scores.key in self._published  # sent twice, answered twice
         message = entry.faces.message
         if scores.missing is None and len(scores.distributions) != len(message.faces):
             return False
@@ -122,21 +128,21 @@ class ResultBuffer:
             wanted: The consumer's request.
             now: Monotonic time in ns.
         """
-        first, last = wanted.first_seq, wanted.last_seq
-        asked = [seq for seq in self._published if first <= seq <= last]
-        due = [s for s in asked if now - self._repeated_at.get(s, -(2**62)) >= REPEAT_S * 1e9]
+        first, last = (wanted.epoch, wanted.first_seq), (wanted.epoch, wanted.last_seq)
+        asked = [key for key in self._published if first <= key <= last]
+        due = [k for k in asked if now - self._repeated_at.get(k, -(2**62)) >= REPEAT_S * 1e9]
         self._repeated_at.update(dict.fromkeys(due, now))
-        return [self._published[seq] for seq in due]
+        return [self._published[key] for key in due]
 
     def publish(self, now: int) -> Iterator[Packet]:
         """Yield the results that are due, in the frames' order."""
         while self._pending:
-            seq, entry = next(iter(self._pending.items()))
+            key, entry = next(iter(self._pending.items()))
             if not entry.resolved:
                 return
-            del self._pending[seq]
+            del self._pending[key]
             packet = Packet(self._result(entry, now))
-            self._published[seq] = packet
+            self._published[key] = packet
             if len(self._published) > CACHE_SIZE:
                 oldest, _ = self._published.popitem(last=False)
                 self._repeated_at.pop(oldest, None)

@@ -1,11 +1,17 @@
 """The service spec of the detector process."""
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import Field
 
-from affectline.common.runtime.spec import Argument, ProcessSettings, Run, ServiceSpec
+from affectline.common.runtime.spec import (
+    Argument,
+    ProcessSettings,
+    Run,
+    ServiceSpec,
+    StreamPosition,
+)
 from affectline.common.settings.detector import DetectorSettings, default_detector
 from affectline.common.settings.hub import Delivery
 from affectline.common.settings.pipeline import PipelineSettings
@@ -17,6 +23,8 @@ class DetectorProcess(ProcessSettings):
     name: str
     """The stream in which it finds faces."""
     settings: DetectorSettings = Field(default_factory=default_detector)
+    last_track: int = 0
+    """The highest track number of the stream so far, when a process that died is replaced."""
 
     @property
     def process_name(self) -> str:
@@ -25,6 +33,10 @@ class DetectorProcess(ProcessSettings):
     @property
     def stream(self) -> str:
         return self.name
+
+    def resumed(self, position: StreamPosition | None, now: int) -> Self:
+        last_track = position.last_track if position else self.last_track
+        return self.model_copy(update={"last_track": last_track})
 
 
 def configure(

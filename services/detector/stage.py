@@ -73,6 +73,7 @@ class Detector(Stage):
 
     def __init__(self, process: DetectorProcess) -> None:
         self.stream, self._settings = process.name, process.settings
+        self._first_track = process.last_track
         self._epoch = -1
         self.measurements: Measurements | None = None
         """Earlier measurements of the same frames, set before `setup` (decision 19)."""
@@ -93,7 +94,9 @@ class Detector(Stage):
             eyes=self._settings.mesh and self._settings.eyes,
             eye_reader=reader,
         )
-        self._begin(epoch=-1, first_seq=0)
+        self._results = ResultBuffer(lossless=self._lossless)
+        self._tracker = self._make_tracker(first_seq=0)
+        self._mirrored: dict[int, bool] = {}
 
     @cached_property
     def _picture_tracker(self) -> FaceTracker:
@@ -101,21 +104,26 @@ class Detector(Stage):
         settings = for_pictures(self._settings)
         return FaceTracker(make_detector(settings), settings, self._mesh)
 
-    def _begin(self, epoch: int, first_seq: int) -> None:
-        """Start over: frames of a new epoch are unrelated to earlier ones."""
-        self._epoch = epoch
-        self._tracker = FaceTracker(
+    def _make_tracker(self, first_seq: int) -> FaceTracker:
+        return FaceTracker(
             self._detector,
             self._settings,
             self._mesh,
             every_frame=self._settings.mesh,
             first_frame=first_seq,
         )
-        # A detector that joins in the middle must not reuse a track number: this is the most that
-        # the one before it can have given
-        self._first_track = first_seq * self._settings.max_faces
-        self._results = ResultBuffer(lossless=self._lossless)
-        self._mirrored: dict[int, bool] = {}
+
+    def _begin(self, epoch: int, first_seq: int) -> None:
+        """Start over: frames of a new epoch are unrelated to earlier ones.
+
+        Track numbers continue, because they are unique within the stream. A detector that joins in
+        the middle begins after the most that the one before it can have given in this epoch.
+        """
+        self._epoch = epoch
+        given = self._first_track + self._tracker.last_number
+        self._first_track = max(given, first_seq * self._settings.max_faces)
+        self._tracker = self._make_tracker(first_seq)
+        self._mirrored = {}
         self._signs.forget(())
 
     @on(Frame, newest_only=True)
@@ -127,21 +135,17 @@ class Detector(Stage):
     @on(Scores)
     def on_scores(self, packet: Packet[Scores]) -> Iterator[Packet]:
         """Add a classifier's result, and publish what can now be published in order."""
-        if packet.message.epoch == self._epoch:
-            self.context.counters["invalid"] += not self._results.resolve(packet.message)
-        else:
-            self.context.counters["late"] += 1
+        if not self._results.resolve(packet.message):
+            is_late = packet.message.epoch != self._epoch
+            self.context.counters["late" if is_late else "invalid"] += 1
         yield from self._results.publish(self.context.now())
 
     @on(Resend)
     def on_resend(self, packet: Packet[Resend]) -> Iterator[Packet]:
         """Publish again the results that a consumer has missed."""
-        if packet.message.epoch == self._epoch:
-            repeated = self._results.repeat(packet.message, monotonic_ns())
-            self.context.counters["results_repeated"] += len(repeated)
-            yield from repeated
-        else:
-            self.context.counters["late"] += 1
+        repeated = self._results.repeat(packet.message, monotonic_ns())
+        self.context.counters["results_repeated"] += len(repeated)
+        yield from repeated
         yield from self._results.publish(self.context.now())
 
     def on_superseded(self, packet: Packet) -> Iterator[Packet]:
@@ -149,7 +153,7 @@ class Detector(Stage):
         if (
             isinstance(frame, Frame)
             and self._enter_epoch(frame)
-            and not self._results.is_known(frame.seq)
+            and not self._results.is_known(frame)
         ):
             self.context.counters["skipped"] += 1
             self._results.skip(frame, "behind")
@@ -181,8 +185,8 @@ class Detector(Stage):
         if not self._enter_epoch(frame):
             self.context.counters["late"] += 1
             return
-        if self._results.is_known(frame.seq):
-            repeated = self._results.cached_result(frame.seq)
+        if self._results.is_known(frame):
+            repeated = self._results.cached_result(frame)
             if repeated is not None:
                 yield repeated
             return

@@ -145,6 +145,11 @@ class FaceTracker:
             self._run_scan(*scan)
 
     @property
+    def last_number(self) -> int:
+        """The highest number given to a track; 0 before the first."""
+        return self._last_number
+
+    @property
     def numbers(self) -> list[int]:
         """The tracks that have not ended, visible or not."""
         return [track.number for track in self._tracks if track.number]

@@ -71,7 +71,10 @@ EMOTIONS: Final = SessionTable(
             "why a frame was skipped, or why a face has no result: `behind`, `stale`, "
             "`unanswered`, `invalid`, `lost` (its result never came)",
         ),
-        TableColumn("track", "integer", "", "the same face over time, from 1 (not in pictures)"),
+        TableColumn(
+            "track", "integer", "",
+            "the same face of `stream` over time, from 1 (not in pictures)",
+        ),
         TableColumn("x", "integer", "px", "left edge of the box"),
         TableColumn("y", "integer", "px", "upper edge of the box"),
         TableColumn("w", "integer", "px", "width of the box"),

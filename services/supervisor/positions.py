@@ -57,8 +57,11 @@ class StreamPositions:
 
     def on_answer(self, emotion: Emotion) -> None:
         """Record that a frame is answered."""
+        before = self._answered.get(emotion.stream)
+        tracks = [face.track for face in emotion.faces if emotion.file is None]
+        last_track = max([before.last_track if before else 0, *tracks])
         self._answered[emotion.stream] = StreamPosition(
-            emotion.epoch, emotion.seq + 1, emotion.captured_at
+            emotion.epoch, emotion.seq + 1, emotion.captured_at, last_track
         )
 
     def on_kept(self, receipt: Kept) -> None:

@@ -57,6 +57,13 @@ def test_each_process_killed_in_turn_while_live(tmp_path: Path) -> None:
         assert set(everybody) == set(KINDS)
         assert pipeline.interrupt() == EXIT_INTERRUPTED
     assert not [pid for pid in everybody.values() if psutil.pid_exists(pid)]
+    epochs: dict[str, set[str]] = {}
+    with (tmp_path / "out" / "emotions.csv").open() as file:
+        for row in csv.DictReader(file):
+            if row["track"]:
+                epochs.setdefault(row["track"], set()).add(row["epoch"])
+    assert len(set().union(*epochs.values())) > 1, "the source was replaced"
+    assert all(len(those) == 1 for those in epochs.values()), "no number is used for another face"
 
 
 def test_a_process_that_hangs_is_replaced(tmp_path: Path) -> None:

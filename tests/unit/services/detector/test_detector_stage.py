@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from affectline.common.runtime.spec import StreamPosition
 from affectline.common.runtime.stage import StageContext
 from affectline.common.settings.choices import Delivery
 from affectline.common.settings.detector import DetectorSettings
 from affectline.common.vision.preprocessing import FER_SIZE
 from affectline.common.wire.base import EXAMPLE_AT
 from affectline.common.wire.face_signs import FaceSigns
-from affectline.common.wire.messages import Faces, Frame, Packet, Scores, crops_of
+from affectline.common.wire.messages import Emotion, Faces, Frame, Packet, Scores, crops_of
 from affectline.services.detector.spec import DetectorProcess
 from affectline.services.detector.stage import Detector
 from tests.unit.services.detector.people import Picture, man, scene
@@ -26,12 +27,12 @@ def start(delivery: Delivery = "lossless", **settings: Any) -> Detector:
     return stage
 
 
-def frame(seq: int, picture: Picture, file: str | None = None) -> Packet[Frame]:
+def frame(seq: int, picture: Picture, file: str | None = None, epoch: int = 1) -> Packet[Frame]:
     # Nearly without loss, so that crops can be compared
     _, jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 100])
     height, width = picture.shape
     message = Frame(
-        stream="drive", epoch=1, seq=seq, captured_at=EXAMPLE_AT + seq * 40_000_000,
+        stream="drive", epoch=epoch, seq=seq, captured_at=EXAMPLE_AT + seq * 40_000_000,
         received_at=EXAMPLE_AT, width=width, height=height, file=file,
     )  # fmt: skip
     return Packet(message, (jpeg.tobytes(),))
@@ -79,7 +80,9 @@ def test_a_face_says_where_it_points_and_what_its_eyes_do(backend: str) -> None:
     ],
 )
 def test_what_is_switched_off_is_not_said(settings: dict[str, Any], missing: set[str]) -> None:
-    for packet in detect(start(**settings), [scene((man(i), 120, 20)) for i in range(4)]):
+    found = detect(start(**settings), [scene((man(i), 120, 20)) for i in range(4)])
+    assert len(found) >= 3
+    for packet in found:
         (face,) = packet.message.faces
         assert all(getattr(face, name) is None for name in missing)
         assert not face.landmarks
@@ -188,3 +191,63 @@ def test_nothing_is_mirrored_where_results_are_not_averaged(
     seen = views(start(delivery, **settings), [scene((man(0), 120, 20))] * 6, file=file)
     assert len(seen) >= 4
     assert not any(seen)
+
+
+def results(packets: Iterable[Packet]) -> list[Emotion]:
+    return [packet.message for packet in packets if isinstance(packet.message, Emotion)]
+
+
+@pytest.mark.parametrize("delivery", ["live", "lossless"])
+def test_frames_at_a_classifier_get_their_result_when_the_camera_is_replaced(
+    delivery: Delivery,
+) -> None:
+    stage = start(delivery)
+    sent = [p for p in stage.handle(frame(0, scene((man(0), 120, 20)))) if p.parts]
+    (before,) = (packet.message for packet in sent if isinstance(packet.message, Faces))
+    after = frame(0, scene(), epoch=2)  # without a face: nothing is left to wait for
+    assert results(stage.handle(after)) == [], "results keep the order of their frames"
+    earlier, later = results(stage.handle(answer(before)))
+    assert (earlier.epoch, earlier.missing, earlier.faces[0].missing) == (1, None, None)
+    assert (later.epoch, later.missing) == (2, None)
+    assert stage.context.counters["late"] == 0
+
+
+def test_frames_that_nobody_answers_say_so_when_the_camera_is_replaced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stage = start("live")
+    clock = [1]
+    monkeypatch.setattr("affectline.services.detector.stage.monotonic_ns", lambda: clock[0])
+    list(stage.handle(frame(0, scene((man(0), 120, 20)))))
+    assert results(stage.handle(frame(0, scene(), epoch=2))) == []
+    clock[0] += 10**9
+    earlier, later = results(stage.tick())
+    assert (earlier.epoch, earlier.faces[0].missing) == (1, "unanswered")
+    assert (later.epoch, later.missing) == (2, None)
+
+
+def tracks(stage: Detector, epoch: int, first: int = 0) -> set[int]:
+    """The tracks of a face that stays for some frames."""
+    seen = [
+        list(stage.handle(frame(seq, scene((man(seq), 120, 20)), epoch=epoch)))
+        for seq in range(first, first + 4)
+    ]
+    found = [p.message for packets in seen for p in packets if isinstance(p.message, Faces)]
+    return {face.track for faces in found for face in faces.faces}
+
+
+def test_a_track_is_one_face_of_its_stream_whatever_is_replaced() -> None:
+    stage = start()
+    assert tracks(stage, epoch=1) == {1}
+    assert tracks(stage, epoch=2) == {2}, "the camera's process was replaced"
+    assert tracks(stage, epoch=3) == {3}
+    process = DetectorProcess(name="drive").resumed(StreamPosition(3, 4, last_track=3), 0)
+    other = Detector(process)
+    other.context = StageContext("detector/drive", "lossless")
+    other.setup()
+    assert tracks(other, epoch=4) == {4}, "the camera's and the detector's"
+
+
+def test_a_detector_that_joins_within_an_epoch_uses_no_number_of_the_one_before() -> None:
+    (track,) = tracks(start(max_faces=4), epoch=1, first=10)
+    assert track == 41

@@ -128,12 +128,12 @@ def test_answers_are_kept_for_who_missed_them() -> None:
     wanted = Resend(stream="drive", epoch=EPOCH, first_seq=0, last_seq=20)
     again = [p.message for p in results.repeat(wanted, 0)]
     assert [e.seq for e in again if isinstance(e, Emotion)] == list(range(10, 21))
-    assert results.is_known(15)
-    kept = results.cached_result(15)
+    assert results.is_known(frame(15))
+    kept = results.cached_result(frame(15))
     assert kept is not None
     assert isinstance(kept.message, Emotion)
     assert not isinstance(kept.message, Faces)
-    assert results.cached_result(3) is None
+    assert results.cached_result(frame(3)) is None
 
 
 def test_a_flood_of_requests_is_answered_four_times_a_second() -> None:
