@@ -44,8 +44,18 @@ class ReorderBuffer:
         self.repeated = 0
         self.end: StreamEnd | None = None
         self.patience_ns = PATIENCE_NS[delivery]
+        self._announced = (-1, 0)
+        """Epoch and first number of the newest start that is known."""
         self._waiting: dict[int, Emotion] = {}
         self._gap_since = self._requested_at = 0
+
+    def begin(self, epoch: int, first_seq: int) -> None:
+        """Register the start of an epoch; results of the earlier one may still come.
+
+        The first result that arrives begins an epoch whose start is not known.
+        """
+        if epoch > self._announced[0]:
+            self._announced = epoch, first_seq
 
     def push(self, emotion: Emotion) -> Iterator[Emotion | LostFrame]:
         """Add a result; yield those that can be written now, and the frames lost before them."""
@@ -53,8 +63,8 @@ class ReorderBuffer:
             self.repeated += 1
             return
         if emotion.epoch > self.epoch:
-            yield from self._flush()  # missing results of the old epoch will never come
-            self.epoch, self.next_seq, self.end = emotion.epoch, emotion.seq, None
+            yield from self.flush()  # missing results of the old epoch will never come
+            self._enter(emotion.epoch, emotion.seq)
         if emotion.seq < self.next_seq or emotion.seq in self._waiting:
             self.repeated += 1
             return
@@ -63,10 +73,16 @@ class ReorderBuffer:
 
     def close(self, end: StreamEnd) -> None:
         """Set the end of the stream."""
-        if self.epoch == -1 and end.last_seq == -1:
-            self.epoch = end.epoch
+        if self.epoch == -1 and (end.last_seq == -1 or end.epoch == self._announced[0]):
+            self._enter(end.epoch, 0)
         if end.epoch == self.epoch:
             self.end = end
+
+    def _enter(self, epoch: int, received_seq: int) -> None:
+        known_epoch, first_seq = self._announced
+        self.epoch, self.end = epoch, None
+        self.next_seq = first_seq if epoch == known_epoch else received_seq
+        self._gap_since = 0
 
     @property
     def done(self) -> bool:
@@ -118,7 +134,8 @@ class ReorderBuffer:
             yield self._waiting.pop(self.next_seq)
             self.next_seq += 1
 
-    def _flush(self) -> Iterator[Emotion | LostFrame]:
+    def flush(self) -> Iterator[Emotion | LostFrame]:
+        """Yield everything that waits, with the frames lost in between."""
         for seq in sorted(self._waiting):
             yield from self._lose(seq)
             yield self._waiting.pop(seq)

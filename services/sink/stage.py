@@ -151,8 +151,10 @@ class Sink(Stage):
         self._summary(start.stream).begin(start)
         if self._writer:
             self._writer.begin(start.session_start)
-        if start.replay:
+        if start.replay:  # may begin anywhere in the stream
             self._buffer(start.stream).patience_ns = PATIENCE_NS["replay"]
+        else:
+            self._buffer(start.stream).begin(start.epoch, start.first_seq)
         if self._display:
             self._display.begin(start)
         return ()
@@ -228,6 +230,11 @@ class Sink(Stage):
                 self._checkpoint()
 
     def stop(self) -> Iterable[Packet]:
+        if (
+            self.context.delivery == "live"
+        ):  # otherwise a replacement gets them, and what is missing
+            for stream, buffer in self._buffers.items():
+                self._merge(stream, buffer.flush())
         self._write(self._merger.flush())
         for stream in self._buffers:
             self._write_lost_frames(stream)

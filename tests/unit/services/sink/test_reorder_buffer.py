@@ -37,13 +37,14 @@ def test_in_order_they_pass_at_once() -> None:
     assert [seqs(buffer.push(emotion(i))) for i in range(3)] == [[0], [1], [2]]
 
 
-@given(st.permutations(range(1, 8)), st.lists(st.integers(0, 7)))
+@given(st.integers(0, 100), st.permutations(range(8)), st.lists(st.integers(0, 7)))
 def test_any_order_and_any_repeats_come_out_once_and_sorted(
-    later: list[int], repeats: list[int]
+    first: int, order: list[int], repeats: list[int]
 ) -> None:
     buffer = ReorderBuffer("lossless")
-    out = [seq for i in [0, *later, *repeats] for seq in seqs(buffer.push(emotion(i)))]
-    assert out == list(range(8))
+    buffer.begin(EPOCH, first)
+    out = [seq for i in [*order, *repeats] for seq in seqs(buffer.push(emotion(first + i)))]
+    assert out == list(range(first, first + 8))
     assert buffer.repeated == len(repeats)
 
 
@@ -112,6 +113,60 @@ def test_a_new_epoch_starts_anew_and_an_old_one_is_over() -> None:
     assert seqs(buffer.push(emotion(3))) == []
     buffer.close(end(3))
     assert not buffer.done, "the old epoch's end is not this one's"
+
+
+def test_results_of_an_epoch_that_has_been_announced_wait_for_its_first() -> None:
+    buffer = ReorderBuffer("live")
+    seqs(buffer.push(emotion(0)))
+    buffer.begin(EPOCH + 1, 0)
+    assert seqs(buffer.push(emotion(1))) == [1], "the earlier epoch is not over yet"
+    assert seqs(buffer.push(emotion(1, EPOCH + 1))) == []
+    missing = buffer.missing("drive", now=RESEND_INTERVAL_NS)
+    assert missing is not None
+    assert (missing.epoch, missing.first_seq, missing.last_seq) == (EPOCH + 1, 0, 0)
+    assert seqs(buffer.push(emotion(0, EPOCH + 1))) == [0, 1]
+    assert (buffer.lost, buffer.repeated) == (0, 0)
+
+
+def test_a_gap_of_a_new_epoch_is_waited_for_as_long_as_any() -> None:
+    buffer = ReorderBuffer("live")
+    seqs(buffer.push(emotion(0)))
+    seqs(buffer.push(emotion(2)))
+    buffer.missing("drive", now=1)
+    buffer.begin(EPOCH + 1, 0)
+    assert seqs(buffer.push(emotion(1, EPOCH + 1))) == [2]
+    buffer.missing("drive", now=PATIENCE_NS["live"])
+    assert list(buffer.skip_gap(PATIENCE_NS["live"] + 2)) == []
+    assert list(buffer.skip_gap(2 * PATIENCE_NS["live"] + 1)) != []
+
+
+def test_an_announcement_that_is_repeated_changes_nothing() -> None:
+    buffer = ReorderBuffer("lossless")
+    buffer.begin(EPOCH, 0)
+    seqs(buffer.push(emotion(0)))
+    buffer.begin(EPOCH, 0)
+    buffer.begin(EPOCH - 1, 7)
+    assert seqs(buffer.push(emotion(1))) == [1]
+
+
+def test_a_stream_whose_results_are_all_lost_ends_all_the_same() -> None:
+    buffer = ReorderBuffer("live")
+    buffer.begin(EPOCH, 0)
+    buffer.close(end(1))
+    assert buffer.missing("drive", now=RESEND_INTERVAL_NS) is not None
+    given_up = list(buffer.skip_gap(RESEND_INTERVAL_NS + PATIENCE_NS["live"] + 1))
+    assert given_up == [LostFrame(EPOCH, 0), LostFrame(EPOCH, 1)]
+    assert buffer.done
+
+
+def test_at_the_end_what_waits_is_given_out_with_its_gaps() -> None:
+    buffer = ReorderBuffer("lossless")
+    for seq in (0, 2, 4):
+        seqs(buffer.push(emotion(seq)))
+    assert list(buffer.flush()) == [
+        LostFrame(EPOCH, 1), emotion(2), LostFrame(EPOCH, 3), emotion(4),
+    ]  # fmt: skip
+    assert list(buffer.flush()) == []
 
 
 def test_a_restarted_sink_goes_on_where_the_other_was() -> None:

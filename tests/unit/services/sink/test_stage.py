@@ -8,6 +8,7 @@ import pytest
 
 from affectline.common import logs
 from affectline.common.runtime.stage import StageContext
+from affectline.common.settings.hub import Delivery
 from affectline.common.wire.base import Message
 from affectline.common.wire.health import AT_END, make_health
 from affectline.common.wire.messages import Emotion, Packet, StreamStart
@@ -66,9 +67,56 @@ def test_results_that_nobody_publishes_again_are_counted_and_logged(
     list(stage.tick())
     stage.cleanup()
     assert "affectline: sink drive 4: 3 results were lost" in capsys.readouterr().err
-    with (tmp_path / "emotions.csv").open(newline="") as file:
-        rows = [(row["seq"], row["reason"]) for row in csv.DictReader(file) if row["track"] != "2"]
-    assert rows == [("0", ""), ("1", "lost"), ("2", "lost"), ("3", "lost"), ("4", "")]
+    assert written(tmp_path) == [
+        ("0", ""), ("1", "lost"), ("2", "lost"), ("3", "lost"), ("4", ""),
+    ]  # fmt: skip
+
+
+def written(folder: Path) -> list[tuple[str, str]]:
+    """Number and reason of every frame in the table."""
+    with (folder / "emotions.csv").open(newline="") as file:
+        rows = csv.DictReader(file)
+        return [(row["seq"], row["reason"]) for row in rows if row["track"] != "2"]
+
+
+@pytest.mark.parametrize(
+    ("delivery", "further"),
+    [
+        ("live", [("1", "lost"), ("2", ""), ("3", "")]),
+        ("lossless", []),  # publishers keep all four for a sink that replaces it
+    ],
+)
+def test_a_sink_that_stops_in_a_gap_loses_no_result(
+    delivery: Delivery, further: list[tuple[str, str]], tmp_path: Path
+) -> None:
+    stage = sink(tmp_path)
+    stage.context.delivery = delivery
+    for seq in (0, 2, 3):
+        hear(stage, EMOTION.model_copy(update={"seq": seq}))
+    list(stage.tick())
+    list(stage.stop())
+    stage.cleanup()
+    assert written(tmp_path) == [("0", ""), *further]
+
+
+def test_results_before_the_first_that_arrives_are_not_dropped(tmp_path: Path) -> None:
+    stage = sink(tmp_path)
+    hear(stage, PACKETS["StreamStart"].message.model_copy(update={"first_seq": 0}))
+    for seq in (3, 0, 1, 2, 4):
+        hear(stage, EMOTION.model_copy(update={"seq": seq}))
+    list(stage.stop())
+    stage.cleanup()
+    assert written(tmp_path) == [(str(seq), "") for seq in range(5)]
+
+
+def test_a_replay_may_begin_in_the_middle(tmp_path: Path) -> None:
+    stage = sink(tmp_path, replayed=True)
+    start = PACKETS["StreamStart"].message.model_copy(update={"first_seq": 0, "replay": True})
+    hear(stage, start)
+    hear(stage, EMOTION.model_copy(update={"seq": 500}))
+    list(stage.stop())
+    stage.cleanup()
+    assert written(tmp_path) == [("500", "")]
 
 
 def test_a_sink_that_is_restarted_knows_how_its_streams_began(
