@@ -5,9 +5,10 @@ headers are not parsed.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import suppress
 from io import BytesIO
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from mcap.data_stream import ReadDataStream
@@ -16,12 +17,22 @@ from mcap.records import Channel
 
 from affectline.common.recording.layout import PARTS, unpack_parts
 from affectline.common.recording.reader import MESSAGE_FIELDS, RecordedMessage, SessionReader
-from affectline.common.recording.records import CHUNK_HEADER, FOOTER_BYTES, UNREADABLE, FileRecord
+from affectline.common.recording.records import (
+    CHUNK_HEADER,
+    FOOTER_BYTES,
+    MAX_RECORD_BYTES,
+    UNREADABLE,
+    FileRecord,
+)
 
 INDEX_FIELDS: Final = struct.Struct("<QQQQI")
 """Fields of a chunk index record: times of the first and last message, offset and length of the
 chunk record, and length of the map that follows: offsets of message indexes by channel."""
 INDEX_ENTRY: Final = struct.Struct("<HQ")
+MESSAGE_INDEX_FIELDS: Final = struct.Struct("<HI")
+"""Fields of a message index record: the channel, and the length of its entries."""
+MESSAGE_INDEX_ENTRY: Final = struct.Struct("<QQ")
+"""An entry: log time and offset of a message."""
 
 
 class ChunkPlace(NamedTuple):
@@ -33,6 +44,15 @@ class ChunkPlace(NamedTuple):
     last: int
     channels: frozenset[int] | None
     """Channels with messages in it; None: not known."""
+
+
+class ChunkTimes(NamedTuple):
+    """The times that a chunk covers, as log times in ns since the Unix epoch."""
+
+    first: int
+    last: int
+    end: int
+    """Offset of the first byte after the chunk, where its message indexes begin."""
 
 
 class LightMessage(NamedTuple):
@@ -59,11 +79,14 @@ class LightReader:
         """All chunks, in the order of the file; from the index at its end if there is one."""
         return self.indexed() or list(self._searched())
 
+    def channels(self, prefix: str) -> Set[int]:
+        """The channels of topics with this prefix, as far as their records have been read."""
+        channels = self._reader.file.channels
+        return {number for number, one in channels.items() if one.topic.startswith(prefix)}
+
     def having(self, chunks: list[ChunkPlace], prefix: str) -> list[ChunkPlace]:
         """The chunks that may have messages of topics with this prefix."""
-        numbers = {
-            n for n, one in self._reader.file.channels.items() if one.topic.startswith(prefix)
-        }
+        numbers = self.channels(prefix)
         return [
             chunk
             for chunk in chunks
@@ -106,24 +129,91 @@ class LightReader:
 
     def indexed(self) -> list[ChunkPlace]:
         """The chunks from the index at the end of the file; empty if it is missing or damaged."""
+        summary, found = self._read_summary(), []
+        for at, first, last, place, size, extent in self._chunk_indexes(summary):
+            begin = at + INDEX_FIELDS.size
+            entries = summary[begin : begin + extent // INDEX_ENTRY.size * INDEX_ENTRY.size]
+            numbers = frozenset(number for number, _ in INDEX_ENTRY.iter_unpack(entries))
+            record = FileRecord(Opcode.CHUNK, place, size - 9)
+            found.append(ChunkPlace(record, first, last, numbers))
+        return found
+
+    def spans(self) -> list[ChunkTimes]:
+        """The times of all chunks, which is quicker than `chunks`."""
+        indexes = self._chunk_indexes(self._read_summary())
+        found = [
+            ChunkTimes(first, last, place + size) for _, first, last, place, size, _ in indexes
+        ]
+        return found or [
+            ChunkTimes(one.first, one.last, one.record.end) for one in self._searched()
+        ]
+
+    def edges(self, of: Set[int], spans: list[ChunkTimes]) -> tuple[list[int], list[int]]:
+        """The earliest and latest log times of channels and of all others, among more such times.
+
+        Args:
+            of: The channels. Times between those of others may be left out.
+            spans: The times of all chunks.
+
+        Returns:
+            Times of these channels, and of all others.
+        """
+        these, others = list[int](), list[int]()
+
+        def add(span: ChunkTimes) -> None:
+            known = self.index_times(span.end) or {-1: [span.first, span.last]}
+            for number, times in known.items():
+                (these if number in of else others).extend(times)
+
+        for span in sorted(spans, key=attrgetter("last"), reverse=True):
+            if others and span.last <= max(others):
+                break
+            add(span)
+        for span in sorted(spans, key=attrgetter("first")):
+            if others and span.first >= min(others):
+                break
+            add(span)
+        return these, others
+
+    def index_times(self, end: int) -> dict[int, list[int]]:
+        """The log times of a chunk's messages by channel; empty if its indexes are damaged.
+
+        Args:
+            end: Offset of the first byte after the chunk.
+        """
+        file, at = self._reader.file, end
+        found: dict[int, list[int]] = {}
+        while True:
+            opcode, length = struct.unpack("<BQ", file.read_at(at, 9).ljust(9, b"\0"))
+            if opcode != Opcode.MESSAGE_INDEX or length > MAX_RECORD_BYTES:
+                return found
+            body = file.read_at(at + 9, length)
+            if len(body) < length or length < MESSAGE_INDEX_FIELDS.size:
+                return found
+            number, size = MESSAGE_INDEX_FIELDS.unpack_from(body)
+            entries = body[MESSAGE_INDEX_FIELDS.size :][:size]
+            whole = len(entries) // MESSAGE_INDEX_ENTRY.size * MESSAGE_INDEX_ENTRY.size
+            found[number] = [at for at, _ in MESSAGE_INDEX_ENTRY.iter_unpack(entries[:whole])]
+            at += 9 + length
+
+    def _read_summary(self) -> bytes:
+        """The section at the end of the file; empty if it is missing or damaged."""
         file = self._reader.file
         if not file.footer or not file.footer.summary_start or file.summary_problems:
-            return []
+            return b""
         start = file.footer.summary_start
-        summary = file.read_at(start, file.size - FOOTER_BYTES - start)
-        found, at = [], 0
+        return file.read_at(start, file.size - FOOTER_BYTES - start)
+
+    def _chunk_indexes(self, summary: bytes) -> Iterator[tuple[int, ...]]:
+        """Offset of each chunk index's fields in the section, and its fields, if possible."""
+        at, file_size = 0, self._reader.file.size
         while at + 9 <= len(summary):
             opcode, length = struct.unpack_from("<BQ", summary, at)
+            begin, at = at + 9, at + 9 + length
             if opcode == Opcode.CHUNK_INDEX and length >= INDEX_FIELDS.size:
-                first, last, place, size, extent = INDEX_FIELDS.unpack_from(summary, at + 9)
-                begin = at + 9 + INDEX_FIELDS.size
-                entries = summary[begin : begin + extent // INDEX_ENTRY.size * INDEX_ENTRY.size]
-                numbers = frozenset(number for number, _ in INDEX_ENTRY.iter_unpack(entries))
-                if size >= 9 and place + size <= file.size:
-                    record = FileRecord(Opcode.CHUNK, place, size - 9)
-                    found.append(ChunkPlace(record, first, last, numbers))
-            at += 9 + length
-        return found
+                first, last, place, size, extent = INDEX_FIELDS.unpack_from(summary, begin)
+                if size >= 9 and place + size <= file_size:
+                    yield begin, first, last, place, size, extent
 
     def _searched(self) -> Iterator[ChunkPlace]:
         file = self._reader.file
@@ -142,7 +232,8 @@ def messages_from(
     """Yield the messages of a recording from a moment on, without reading everything before it.
 
     They include some messages from before, and all messages of one kind. Without an index, the
-    whole recording is read.
+    whole recording is read. A marker counts as set before the next other message: the tool that has
+    set it may be wrong about the time.
 
     Args:
         reader: Reader of the recording.
@@ -152,14 +243,37 @@ def messages_from(
     """
     light = LightReader(reader)
     chunks = light.indexed()
-    begin = next((i for i, chunk in enumerate(chunks) if chunk.last >= at), len(chunks))
+    begin = _find_begin(light, chunks, at)
     if not chunks or not begin:
         yield from reader.messages()
         return
     for chunk in light.having(chunks[:begin], kept_prefix):
-        found = reader.read_messages(reader.file.read_chunk(chunk.record)[0])
-        yield from (one for one in found if one.kind == kept)
+        yield from (one for one in _sound_messages(reader, chunk) if one.kind == kept)
     for chunk in chunks[begin:]:
-        content, is_sound = reader.file.read_chunk(chunk.record)
-        if is_sound:
-            yield from reader.read_messages(content)
+        yield from _sound_messages(reader, chunk)
+
+
+def _find_begin(light: LightReader, chunks: list[ChunkPlace], at: int) -> int:
+    """The first chunk to read for the messages from a moment on."""
+    markers = light.channels("marker/")
+
+    def reaches(chunk: ChunkPlace) -> bool:
+        if chunk.last < at or not chunk.channels or markers.isdisjoint(chunk.channels):
+            return chunk.last >= at
+        known = light.index_times(chunk.record.end)
+        times = (times for number, times in known.items() if number not in markers)
+        return not known or any(max(some, default=0) >= at for some in times)
+
+    begin = next((i for i, chunk in enumerate(chunks) if reaches(chunk)), len(chunks))
+    # A marker may come just before it, at the end of the chunk before
+    while begin and not markers.isdisjoint(chunks[begin - 1].channels or ()):
+        begin -= 1
+        if not (chunks[begin].channels or set()) <= markers:
+            break
+    return begin
+
+
+def _sound_messages(reader: SessionReader, chunk: ChunkPlace) -> Iterator[RecordedMessage]:
+    """Yield the messages of a chunk; none if it is damaged."""
+    content, is_sound = reader.file.read_chunk(chunk.record)
+    return reader.read_messages(content if is_sound else b"")

@@ -15,7 +15,6 @@ from affectline.common.json_text import parse_json
 from affectline.common.recording.layout import KIND, unpack_parts
 from affectline.common.recording.notes import FileNote, parse_note
 from affectline.common.recording.records import (
-    CHUNK_HEADER,
     DATA_END_BYTES,
     PARSERS,
     SCAN_BYTES,
@@ -248,18 +247,6 @@ class SessionReader:
             for recorded in self.messages():
                 counts[recorded.topic] = counts.get(recorded.topic, 0) + 1
         return dict(sorted(counts.items()))
-
-    def time_range(self) -> tuple[int, int]:
-        """Log time of the first and the last message in ns; reads no messages."""
-        statistics = self.file.statistics
-        if statistics and not self.file.summary_problems:
-            return statistics.message_start_time, statistics.message_end_time
-        headers = [
-            CHUNK_HEADER.unpack(self.file.read_at(record.start + 9, CHUNK_HEADER.size))
-            for record in self.file.records()
-            if record.opcode == Opcode.CHUNK
-        ]
-        return min((h[0] for h in headers), default=0), max((h[1] for h in headers), default=0)
 
     def _read_chunk(self, record: FileRecord) -> tuple[bytes, bool]:
         """Return the trustworthy records of a chunk, and whether it was dropped."""

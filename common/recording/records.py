@@ -301,21 +301,21 @@ class McapFile:
         """Read the summary section, if it is undamaged."""
         if not footer.summary_start:
             return
-        end = self.size - FOOTER_BYTES
-        crc = zlib.crc32(self.read_at(footer.summary_start, end + 25 - footer.summary_start))
-        if crc != footer.summary_crc:
+        size = self.size - FOOTER_BYTES - footer.summary_start
+        section = self.read_at(footer.summary_start, size + 25)
+        if zlib.crc32(section) != footer.summary_crc:
             self.problems.append("the index at the end is damaged")
             self.data_end = self.size if not self._is_data_end(self.data_end) else self.data_end
             return
-        at = footer.summary_start
-        while at + 9 <= end:
-            opcode, length = struct.unpack("<BQ", self.read_at(at, 9))
-            if at + 9 + length > end:
+        at = 0
+        while at + 9 <= size:
+            opcode, length = struct.unpack_from("<BQ", section, at)
+            begin, at = at + 9, at + 9 + length
+            if at > size:
                 self.problems.append("the index at the end is damaged")
                 return
             if opcode in PARSERS:
-                self.register(opcode, self.read_at(at + 9, length), trusted=True)
-            at += 9 + length
+                self.register(opcode, section[begin:at], trusted=True)
 
     def _is_data_end(self, at: int) -> bool:
         """Whether a Data End record starts here."""

@@ -10,12 +10,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from affectline.common.recording.light_reader import LightReader
 from affectline.common.recording.reader import RecordedMessage, SessionReader
 
+MARKER: Final = "Marker"
+"""The kind of message whose time is a tool's, which may be wrong about it."""
+STRAY_NS: Final = 300_000_000_000
+"""A marker outside the session by more than this and more than the session's length is a stray."""
 BACK_NS: Final = 1_000_000_000
 GAP_NS: Final = 60_000_000_000
 """A step from one arrival to the next counts as elapsed time if it is between these two."""
-SILENCE_S: Final = 60.0
+SILENCE_NS: Final = 60_000_000_000
+SILENCE_S: Final = SILENCE_NS / 1e9
 """On a session's time line: a longer gap between messages is a silence."""
 LATE_NS: Final = 2_000_000_000
 """By arrival: the maximum delay of a message after its event."""
@@ -54,10 +60,38 @@ class TimeLine:
 
 
 def read_time_line(reader: SessionReader) -> TimeLine:
-    """Read the times that a recording covers; reads few messages or none."""
-    first, last = reader.time_range()
+    """Read the times that a recording covers, strays aside; reads no messages."""
     start = reader.session_start
+    first, last = _read_range(reader, has_event_times=start is not None)
     return TimeLine(first if start is None else start, first, last, start is not None)
+
+
+def _read_range(reader: SessionReader, *, has_event_times: bool) -> tuple[int, int]:
+    """Log time of the first and the last message in ns, strays aside."""
+    light, statistics = LightReader(reader), reader.file.statistics
+    may_stray = has_event_times and light.channels("marker/")
+    if statistics and not reader.file.summary_problems and not may_stray:
+        return statistics.message_start_time, statistics.message_end_time
+    spans = light.spans()
+    markers = light.channels("marker/")  # without a summary, they are known only now
+    of_markers, others = light.edges(markers, spans) if has_event_times else ([], [])
+    if not others:
+        first = min((span.first for span in spans), default=0)
+        return first, max((span.last for span in spans), default=0)
+    earliest, latest = stray_limits(min(others), max(others))
+    near = [at for at in of_markers if earliest <= at <= latest]
+    return min(*others, *near), max(*others, *near)
+
+
+def stray_limits(first: int, last: int) -> tuple[int, int]:
+    """The earliest and the latest time of a marker that may share a time axis with a session.
+
+    Args:
+        first: Time of the session's first message that is not a marker, in ns.
+        last: Time of the last one.
+    """
+    slack = max(STRAY_NS, last - first)
+    return first - slack, last + slack
 
 
 def find_session_start(reader: SessionReader) -> int | None:
@@ -83,6 +117,8 @@ class TimedMessage(NamedTuple):
     played_s: float
     """The same without long silences before it, so that a replay does not wait through them."""
     recorded: RecordedMessage
+    at: int
+    """Its log time in ns; that of a marker is not after the next other message's."""
 
 
 def with_seconds(
@@ -92,7 +128,9 @@ def with_seconds(
 
     On a session's time line, seconds count from the start of the session. They decrease if a
     message arrived too late for its place. A gap of more than `SILENCE_S` without any message,
-    such as between two films of one day, counts as elapsed time, but a replay skips it.
+    such as between two films of one day, counts as elapsed time, but a replay skips it. Markers
+    change nothing about the others, because a tool may be wrong about the time: a marker that is
+    ahead of the message after it in the file is played with it.
 
     By arrival, they are the seconds since the first message, and never decrease. Arrival times jump
     if the clock was set during the recording, or the computer slept. Health is recorded every
@@ -105,13 +143,35 @@ def with_seconds(
     if session_start is None:
         yield from _by_arrival(messages)
         return
-    newest = silent = 0.0
-    for index, recorded in enumerate(messages):
-        second = (recorded.log_time - session_start) / 1e9
-        if index and second - newest > SILENCE_S:
-            silent += second - newest
-        newest = max(newest, second) if index else second
-        yield TimedMessage(second, second - silent, recorded)
+    newest: int | None = None
+    zero = session_start
+    """What counts as second 0 for a replay, which skips silences."""
+    markers: list[RecordedMessage] = []
+    for recorded in messages:
+        if recorded.kind == MARKER:
+            markers.append(recorded)
+            continue
+        at = recorded.log_time
+        if newest is None:
+            newest = at
+        elif at > newest:
+            zero += at - newest if at - newest > SILENCE_NS else 0
+            newest = at
+        for marker in markers:
+            set_at = min(marker.log_time, newest)
+            # If that is long before, no replay waits from there to here
+            played = set_at if newest - set_at <= SILENCE_NS else newest
+            yield TimedMessage(
+                (set_at - session_start) / 1e9, (played - zero) / 1e9, marker, set_at
+            )
+        markers.clear()
+        yield TimedMessage((at - session_start) / 1e9, (at - zero) / 1e9, recorded, at)
+    for marker in markers:  # nothing follows
+        at = marker.log_time
+        if newest is not None and at - newest > SILENCE_NS:
+            zero += at - newest
+        newest = at if newest is None else max(newest, at)
+        yield TimedMessage((at - session_start) / 1e9, (at - zero) / 1e9, marker, at)
 
 
 def _by_arrival(messages: Iterable[RecordedMessage]) -> Iterator[TimedMessage]:
@@ -123,7 +183,7 @@ def _by_arrival(messages: Iterable[RecordedMessage]) -> Iterator[TimedMessage]:
             base += step
         latest = recorded.log_time
         passed = max(passed, (latest - base) / 1e9)
-        yield TimedMessage(passed, passed, recorded)
+        yield TimedMessage(passed, passed, recorded, latest)
 
 
 def in_event_order(
@@ -149,8 +209,8 @@ def in_event_order(
                 yield heapq.heappop(waiting)[2]
             newest.clear()
             latest = None
-        latest = recorded.log_time if latest is None else max(latest, recorded.log_time)
-        at = recorded.log_time if is_of_session else recorded.publish_time
+        latest = timed.at if latest is None else max(latest, timed.at)
+        at = timed.at if is_of_session else recorded.publish_time
         prefix, _, name = recorded.topic.partition("/")
         if prefix != "marker":
             key = recorded.topic if prefix == "bio" else name

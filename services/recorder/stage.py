@@ -250,7 +250,9 @@ class Recorder(Stage):
                     else:
                         self.context.counters["early_dropped"] += 1
                     continue
-                self._open_file(at)
+                # A tool may be wrong about the time: no session begins in the future
+                is_marker = isinstance(packet.message, Marker)
+                self._open_file(min(at, self.context.now()) if is_marker else at)
                 early, self._early = self._early, []
                 self._write_in_order(early)
             log_time = self._log_time if at is None else at

@@ -79,10 +79,8 @@ class Player(Stage):
         self._settings = settings
         self._has_sink = "sink" in settings.consumers
         self._streams: dict[str, ReplayStream] = {}
-        self._epochs: dict[str, tuple[int, int]] = {}
-        """The recording's first epoch and the newest one published, by stream."""
-        self._epoch_shift: dict[str, int] = {}
-        """What is added to the recording's epochs in this round, by stream."""
+        self._epochs: dict[str, EpochNumbers] = {}
+        """By stream."""
         self._start_at: float | None = None
         self._begin_s, self._rate = settings.begin_s, settings.rate
         self._paused = settings.paused
@@ -220,7 +218,7 @@ class Player(Stage):
         if self._next is None:
             yield from self._end()
         else:
-            yield from self._tell_progress(self._promise(self._next.recorded))
+            yield from self._tell_progress(self._promise(self._next))
 
     def stop(self) -> Iterator[Packet]:
         yield from self._end_streams()
@@ -276,7 +274,7 @@ class Player(Stage):
             self._begin_played_s = timed.played_s - (before if before <= SILENCE_S else 0.0)
         return max(0.0, timed.played_s - self._begin_played_s)
 
-    def _promise(self, following: RecordedMessage | None) -> int:
+    def _promise(self, following: TimedMessage | None) -> int:
         """Time of the earliest event that may still be published.
 
         It may come from us, in the next message, or from the detectors, which still have to answer
@@ -285,11 +283,11 @@ class Player(Stage):
         unanswered = [stream.unanswered_since for stream in self._streams.values()]
         times = [at for at in unanswered if at is not None]
         if following is not None and self._zero is not None:
-            times.append(following.log_time)
+            times.append(following.at)
         elif following is not None:
             # By the time of arrival; a reanalysis has sorted the messages
             ordered = self._settings.reanalyse
-            times.append(following.publish_time if ordered else following.log_time - LATE_NS)
+            times.append(following.recorded.publish_time if ordered else following.at - LATE_NS)
         return min(times, default=0)
 
     def _tell_progress(self, at: int = 0, *, ended: bool = False) -> Iterator[Packet]:
@@ -363,11 +361,8 @@ class Player(Stage):
             changes["replay"] = True
             if self._zero is None and self._settings.session_start is not None:
                 changes["session_start"] = self._settings.session_start
-        shift = self._epoch_shift.get(message.stream, 0)
-        epoch = message.epoch + shift
-        first, newest = self._epochs.get(message.stream, (message.epoch, epoch))
-        self._epochs[message.stream] = first, max(newest, epoch)
-        if shift:
+        epoch = self._epochs.setdefault(message.stream, EpochNumbers()).number(message.epoch)
+        if epoch != message.epoch:
             changes["epoch"] = epoch
         return Packet(message.model_copy(update=changes), packet.parts) if changes else packet
 
@@ -390,8 +385,8 @@ class Player(Stage):
             yield self._end_message()
 
     def _begin_new_epochs(self) -> None:
-        """Number epochs after all of the last round's, in which a camera may have begun several."""
-        self._epoch_shift = {name: end + 1 - first for name, (first, end) in self._epochs.items()}
+        for epochs in self._epochs.values():
+            epochs.begin_round()
 
     def _end_message(self) -> Packet:
         context = self.context
@@ -406,6 +401,42 @@ class Player(Stage):
     @property
     def _announces_streams(self) -> bool:
         return "stream/".startswith(self._settings.topics or ("",))
+
+
+class EpochNumbers:
+    """The epochs of a stream in a replay that may start again.
+
+    The first time, they are those of the recording; after that, each one is the next number: epochs
+    are moments, and those of a camera that was restarted may lie hours apart. Shifted by that much
+    again and again, they would soon lie in the future, where every receiver refuses them.
+    """
+
+    def __init__(self) -> None:
+        self._newest = -1
+        """The newest one published."""
+        self._last_round: int | None = None
+        """The newest one of the earlier rounds; None in the first round."""
+        self._numbers: dict[int, int] = {}
+        """By the recording's epochs, in this round."""
+
+    def begin_round(self) -> None:
+        """Number epochs after all that were published before."""
+        self._last_round = self._newest
+        self._numbers.clear()
+
+    def number(self, recorded: int) -> int:
+        """The epoch to publish for one of the recording."""
+        if recorded not in self._numbers:
+            self._numbers[recorded] = self._next(recorded)
+        return self._numbers[recorded]
+
+    def _next(self, recorded: int) -> int:
+        if self._last_round is not None:
+            if any(recorded < known for known in self._numbers):
+                return self._last_round  # a late message of an epoch that was over by then
+            recorded = self._newest + 1
+        self._newest = max(self._newest, recorded)
+        return recorded
 
 
 class ReplayStream:

@@ -85,16 +85,16 @@ def _describe_folder(folder: Path) -> dict[str, Any]:
                 found["problem"] = "" if reader.file.footer else "not finished"
                 found["seconds"] = times.seconds
                 found["begun"] = found["begun"] or _format_time(times.zero)
-                found |= _describe_lacks(reader)
+                found |= _describe_lacks(reader, times.zero)
         except AffectlineError as error:
             found["problem"] = error.problem
     return found
 
 
-def _describe_lacks(reader: SessionReader) -> dict[str, Any]:
+def _describe_lacks(reader: SessionReader, zero: int) -> dict[str, Any]:
     """What a recording lacks by its recorder's notes: listing sessions reads no messages."""
     content = read_session_content(reader, scan=False)
-    described = describe_content(content, read_time_line(reader).zero)
+    described = describe_content(content, zero)
     return {name: described[name] for name in ("missing", "unexplained", "lacks", "notes")}
 
 

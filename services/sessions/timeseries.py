@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectline.common.labels import LABELS
+from affectline.common.recording.time_line import stray_limits
 from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import USABLE_QUALITY, Samples, State, sample_times
 from affectline.common.wire.messages import (
@@ -30,8 +31,6 @@ BODY_SIGNALS: Final = ("heart", "skin")
 """Signals of a state that show how calm a person is; a face alone does not."""
 AFFECT_FIGURES: Final = ("valence", "arousal")
 STATE_FIGURES: Final = ("nervousness", "arousal", "valence")
-STRAY_S: Final = 300.0
-"""A marker outside the session by more than this and more than the session's length is a stray."""
 
 
 @dataclass(frozen=True)
@@ -301,8 +300,8 @@ class SeriesBuilder:
         first, last = session.first, session.last
         near = session.markers
         if first is not None and last is not None:
-            slack = max(round(STRAY_S * 1e9), last - first)
-            near = [m for m in near if first - slack <= m.at <= last + slack]
+            earliest, latest = stray_limits(first, last)
+            near = [m for m in near if earliest <= m.at <= latest]
         for marker in near:
             self._extend_span(marker.at)
 

@@ -106,7 +106,9 @@ def read_session(folder: Path) -> RecordedSession:
         if isinstance(message, Marker) and message.label != CALIBRATE
     )
     study: dict[str, Any] = recording.about.get("study") or {}
-    end_s = (_time(packets[-1].message) - begin) / SECOND
+    # Markers may be far off: a tool may be wrong about the time
+    measured = [packet for packet in packets if not isinstance(packet.message, Marker)]
+    end_s = (_time((measured or packets)[-1].message) - begin) / SECOND
     return RecordedSession(
         folder, str(study.get("participant") or ""), tuple(packets), begin, end_s, tuple(markers),
         read_edits(session_folder(folder)),

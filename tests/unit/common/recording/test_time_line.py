@@ -14,6 +14,7 @@ from affectline.common.recording.time_line import (
 from affectline.common.recording.writer import SessionWriter
 from affectline.common.wire import codec
 from affectline.common.wire.messages import Marker, Packet
+from tests.samples import PACKETS
 
 S = 1_000_000_000
 HOUR = 3600 * S
@@ -21,10 +22,11 @@ START = 400_000 * HOUR
 
 
 def recorded(
-    log_time: int, topic: str = "marker/s", event_time: int | None = None
+    log_time: int, topic: str = "frame/a", event_time: int | None = None
 ) -> RecordedMessage:
     at = log_time if event_time is None else event_time
-    return RecordedMessage(log_time, at, "Marker", (topic.encode(),))
+    kind = "Marker" if topic.startswith("marker/") else "Frame"
+    return RecordedMessage(log_time, at, kind, (topic.encode(),))
 
 
 def recording(path: Path, about: dict[str, object], *times: tuple[int, int]) -> SessionReader:
@@ -67,6 +69,74 @@ def test_a_long_silence_is_time_that_nobody_waits_through() -> None:
     timed = list(with_seconds((recorded(START + at) for at in times), START))
     assert [one.second for one in timed] == [0, 20, 3600, 3599, 3630, 3695]
     assert [one.played_s for one in timed] == [0, 20, 20, 19, 50, 50]
+
+
+def places(*messages: tuple[float, str]) -> list[tuple[float, float]]:
+    """By message: its second, and when it is played."""
+    timed = with_seconds((recorded(START + round(at * S), topic) for at, topic in messages), START)
+    return [(one.second, one.played_s) for one in timed]
+
+
+@pytest.mark.parametrize(
+    ("marker_s", "shown_s", "played_s"),
+    [(2.5, 2.5, 2.5), (30, 3, 3), (3600, 3, 3), (1.5, 1.5, 1.5), (-3600, -3600, 3)],
+)
+def test_a_marker_of_a_wrong_clock_changes_no_other_message_s_time(
+    marker_s: float, shown_s: float, played_s: float
+) -> None:
+    found = places(
+        (2, "frame/a"), (marker_s, "marker/s"), (3, "frame/a"), (4, "frame/a"), (5, "bio/b/eda")
+    )
+    assert found.pop(1) == (shown_s, played_s)
+    assert found == [(second, second) for second in (2, 3, 4, 5)]
+
+
+@pytest.mark.parametrize("marker_s", [-3600, 2, 3600])
+def test_a_marker_may_come_first(marker_s: float) -> None:
+    found = places((marker_s, "marker/s"), (3, "frame/a"), (4, "frame/a"))
+    assert found[1:] == [(3, 3), (4, 4)]
+    assert 2 <= found[0][1] <= 3
+
+
+def test_a_marker_in_a_silence_does_not_make_it_shorter() -> None:
+    found = places((0, "frame/a"), (20, "marker/s"), (3600, "frame/a"), (3601, "frame/a"))
+    assert found == [(0, 0), (20, 0), (3600, 0), (3601, 1)]
+
+
+def test_markers_that_nothing_follows_stay_where_they_are() -> None:
+    assert places((0, "marker/s"), (9, "marker/s"), (99, "marker/s")) == [(0, 0), (9, 9), (99, 9)]
+    assert places((0, "frame/a"), (9, "marker/s")) == [(0, 0), (9, 9)]
+
+
+@pytest.mark.parametrize("is_finished", [True, False])
+@pytest.mark.parametrize("marker_s", [-3600, -200, 3600, 200, 10, 15.5])
+@pytest.mark.parametrize("place", [0, 10, 20])
+@pytest.mark.parametrize("chunk", [1, 7, 100])
+def test_a_stray_marker_makes_no_recording_longer(
+    tmp_path: Path, chunk: int, place: int, marker_s: float, is_finished: bool
+) -> None:
+    writer = SessionWriter(tmp_path / "s.mcap", {"session_start": START})
+    packet = codec.encode(Packet(Marker(session="s", at=1, label="x")))
+    for number in range(21):
+        if number == place:
+            writer.add("Marker", packet, START + round(marker_s * S), 1)
+        name, frame = "Frame", codec.encode(PACKETS["Frame"])
+        writer.add(name, frame, START + number * S, 1)
+        if number % chunk == 0:
+            writer.flush()
+    if place == 20:
+        writer.flush()
+        writer.add("Marker", packet, START + round(marker_s * S), 1)
+    if is_finished:
+        writer.finish()
+    else:
+        writer.flush()
+        writer.close()
+    with SessionReader(tmp_path / "s.mcap") as reader:
+        line = read_time_line(reader)
+    is_near = abs(marker_s) <= 300
+    first, last = (min(0, marker_s), max(20, marker_s)) if is_near else (0, 20)
+    assert (line.second(line.first), line.end_s) == (first, last)
 
 
 def test_a_recording_may_begin_anywhere_on_the_time_line() -> None:

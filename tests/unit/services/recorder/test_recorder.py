@@ -156,6 +156,19 @@ def test_what_has_arrived_is_in_the_file_at_the_next_tick(tmp_path: Path) -> Non
     stage.cleanup()
 
 
+def test_no_session_begins_in_the_future(tmp_path: Path) -> None:
+    """Its first message is the marker of a tool whose clock is ahead."""
+    stage = recorder(tmp_path)
+    now = stage.context.now()
+    ahead = now + 3600 * 10**9
+    stage.handle(Packet(Marker(session="s", at=ahead, label="x")))
+    stage.cleanup()
+    with SessionReader(tmp_path) as reader:
+        assert reader.session_start is not None
+        assert now <= reader.session_start < ahead
+        assert [one.log_time for one in reader.messages()] == [ahead]
+
+
 def test_a_message_knows_its_time() -> None:
     assert (FRAME.time, FRAME.event_time) == (FRAME.received_at, FRAME.captured_at)
     assert EMOTION.time == EMOTION.published_at

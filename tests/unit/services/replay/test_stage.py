@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from affectline.common.recording.reader import RecordedMessage
+from affectline.common.clock import now_ns
+from affectline.common.recording.reader import RecordedMessage, SessionReader
 from affectline.common.recording.time_line import with_seconds
 from affectline.common.recording.writer import SessionWriter
 from affectline.common.runtime.in_flight import SIZE
@@ -24,10 +25,11 @@ from affectline.common.wire.messages import (
     StreamEnd,
     StreamStart,
 )
+from affectline.common.wire.screening import MessageScreen
 from affectline.common.wire.watermark import Watermark
 from affectline.services.replay import stage as module
 from affectline.services.replay.spec import ReplaySettings
-from affectline.services.replay.stage import Player
+from affectline.services.replay.stage import EpochNumbers, Player
 from tests import old_recordings
 
 FRAMES = 40
@@ -226,7 +228,50 @@ def test_a_loop_begins_behind_every_epoch_of_the_recording(tmp_path: Path) -> No
     stage = player(tmp_path / "s.mcap", loop=True)
     said = until(stage, StreamStart, 6)
     stage.cleanup()
-    assert [m.epoch for m in said if isinstance(m, StreamStart)][:6] == [5, 9, 10, 14, 15, 19]
+    assert [m.epoch for m in said if isinstance(m, StreamStart)][:6] == [5, 9, 10, 11, 12, 13]
+
+
+def test_a_late_message_of_an_epoch_before_the_position_does_not_begin_one() -> None:
+    epochs = EpochNumbers()
+    assert [epochs.number(recorded) for recorded in (5, 9, 5)] == [5, 9, 5]
+    for first in (10, 12):
+        epochs.begin_round()
+        assert [epochs.number(recorded) for recorded in (9, 5, 9, 20)] == [
+            first, first - 1, first, first + 1,
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize("loop", [True, False])
+def test_however_often_it_starts_again_no_epoch_is_in_the_future(
+    tmp_path: Path, loop: bool
+) -> None:
+    """A camera whose process was replaced hours later; an epoch is the moment of its start."""
+    now = now_ns()
+    begun = now - 10 * HOUR
+    writer = SessionWriter(tmp_path / "s.mcap", {"session_start": begun})
+    for part in (begun, now):
+        times: dict[str, Any] = {"stream": "s", "epoch": part // 10**6, "received_at": part}
+        start = StreamStart(
+            **times, started_at=part, session_start=begun, kind="camera", source="0", live=True
+        )
+        shown = Frame(**times, seq=0, captured_at=part, width=9, height=9)
+        for message in (start, shown, Emotion(**shown.identity, published_at=part)):
+            packet = Packet(message, (b"x",) if message is shown else ())
+            writer.add(type(message).__name__, codec.encode(packet), part, part)
+    writer.finish()
+    stage = player(tmp_path / "s.mcap", loop=loop)
+    screen = MessageScreen(now_ns)  # what every receiver has
+    said = until(stage, StreamStart, 2)
+    for _ in range(40):
+        if not loop:
+            command(stage, Seek(position_s=10 * 3600.0))
+        said += until(stage, Emotion)
+    stage.cleanup()
+    for one in said:
+        screen.check(one)
+    epochs = [message.epoch for message in said if isinstance(message, StreamStart)]
+    assert epochs == sorted(set(epochs))
+    assert len(epochs) > 40
 
 
 def test_topics_and_beginning(session: Path) -> None:
@@ -328,6 +373,68 @@ def test_a_position_is_a_second_of_the_session(
         clock.now += 0.01
     stage.cleanup()
     assert found[0] == first
+
+
+def with_marker(tmp_path: Path, ahead_s: float) -> Path:
+    """A recording of 20 s; at second 3, a tool has set a marker, whose clock is not right."""
+    file = film(tmp_path, HOUR, *range(20))
+    with SessionReader(file) as reader:
+        about, messages = reader.about, list(reader.messages())
+    at = HOUR + round((3 + ahead_s) * 10**9)
+    parts = tuple(bytes(one) for one in codec.encode(Packet(Marker(session="s", at=at, label="x"))))
+    messages.insert(4, RecordedMessage(at, at, "Marker", parts))
+    writer = SessionWriter(tmp_path / "marker.mcap", about)
+    for log_time, publish_time, kind, these in messages:
+        writer.add(kind, these, log_time, publish_time)
+        writer.flush()
+    writer.finish()
+    return tmp_path / "marker.mcap"
+
+
+WRONG_CLOCKS = pytest.mark.parametrize("ahead_s", [3600.0, 40.0, -40.0, -3600.0])
+
+
+@WRONG_CLOCKS
+def test_a_tool_with_a_wrong_clock_changes_no_pace(
+    tmp_path: Path, clock: Clock, ahead_s: float
+) -> None:
+    stage = player(with_marker(tmp_path, ahead_s), rate=1.0)
+    found = seconds_until(stage, clock, 20)
+    stage.cleanup()
+    assert found == pytest.approx(list(range(20)), abs=0.011)
+
+
+@WRONG_CLOCKS
+@pytest.mark.parametrize("reanalyse", [True, False])
+def test_no_message_is_before_what_was_promised(
+    tmp_path: Path, clock: Clock, ahead_s: float, reanalyse: bool
+) -> None:
+    stage = player(with_marker(tmp_path, ahead_s), rate=1.0, reanalyse=reanalyse)
+    promised, frames, markers = 0, 0, 0
+    for _ in range(1000):
+        for message in [packet.message for packet in stage.tick()]:
+            if isinstance(message, Watermark) and not message.ended:
+                promised = message.at
+            elif isinstance(message, Frame):
+                frames += 1
+                assert message.captured_at >= promised
+                stage.handle(Packet(Emotion(**message.identity, published_at=1)))
+            markers += isinstance(message, Marker)
+        clock.now += 0.05
+    stage.cleanup()
+    assert (frames, markers) == (20, 1)
+    assert promised >= HOUR + 18 * 10**9
+
+
+@WRONG_CLOCKS
+@pytest.mark.parametrize("begin_s", [2.0, 10.0])
+def test_a_position_after_a_tool_with_a_wrong_clock_is_found(
+    tmp_path: Path, clock: Clock, ahead_s: float, begin_s: float
+) -> None:
+    stage = player(with_marker(tmp_path, ahead_s), rate=1.0, begin_s=begin_s)
+    found = seconds_until(stage, clock, 5)
+    stage.cleanup()
+    assert found == pytest.approx(list(range(5)), abs=0.011)
 
 
 def progress(stage: Player) -> list[Watermark]:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from affectline.common.labels import LABELS
 from affectline.common.recording.light_reader import LightReader, messages_from
 from affectline.common.recording.reader import SessionReader
+from affectline.common.recording.time_line import with_seconds
 from affectline.common.recording.writer import SessionWriter
 from affectline.common.wire import codec
 from affectline.common.wire.face_signs import DOUBTS
@@ -26,6 +28,7 @@ from affectline.services.sessions.session_curves import (
     spread,
 )
 from tests.recordings import SECOND, START, recording
+from tests.samples import PACKETS
 
 
 def session(folder: Path, *, is_finished: bool = True) -> Path:
@@ -161,6 +164,53 @@ def test_reading_from_a_moment_on_leaves_nothing_out(
         assert [one for one in found if one in wanted] == wanted
         if is_finished and second > 20:
             assert len(found) < len(list(reader.messages())), "most of what was before is not read"
+
+
+@pytest.mark.parametrize("marker_s", [3600.0, 3.0, 40.05, -3600.0])
+@pytest.mark.parametrize("after", [3, 40])
+@pytest.mark.parametrize("has_chunk", [True, False])
+def test_a_stray_marker_does_not_make_a_reader_read_more(
+    tmp_path: Path, after: int, marker_s: float, has_chunk: bool
+) -> None:
+    """Which is set after a message, and in a chunk of its own or in that message's."""
+    writer = SessionWriter(tmp_path / "s.mcap", {"session_start": START})
+    frame, marker = (codec.encode(PACKETS[kind]) for kind in ("Frame", "Marker"))
+    for number in range(60):
+        writer.add("Frame", frame, START + number * SECOND, 1)
+        if number == after and has_chunk:
+            writer.flush()
+        if number == after:
+            writer.add("Marker", marker, START + round(marker_s * SECOND), 1)
+        writer.flush()
+    writer.finish()
+    at = START + 41 * SECOND
+    with SessionReader(tmp_path / "s.mcap") as reader:
+        found = list(messages_from(reader, at, "StreamStart", "stream/"))
+        placed = [one for one in with_seconds(reader.messages(), START) if one.at >= at]
+    frames = [one.log_time for one in found if one.kind == "Frame" and one.log_time >= at]
+    assert frames == [START + number * SECOND for number in range(41, 60)]
+    assert len(found) <= len(frames) + 3
+    assert {one.recorded for one in placed} <= set(found), "a marker just before it, too"
+
+
+def test_a_damaged_chunk_before_the_moment_is_left_out_like_any_other(tmp_path: Path) -> None:
+    writer = SessionWriter(tmp_path / "s.mcap", {"session_start": START})
+    writer.add("StreamStart", codec.encode(PACKETS["StreamStart"]), START, 1)
+    topic, header, _ = codec.encode(PACKETS["Frame"])
+    for second in range(60):
+        writer.add("Frame", (topic, header, os.urandom(20_000)), START + second * SECOND, 1)
+        if second == 30:
+            writer.flush()
+    writer.finish()
+    with SessionReader(tmp_path / "s.mcap") as reader:
+        end = LightReader(reader).indexed()[0].record.end
+    data = bytearray((tmp_path / "s.mcap").read_bytes())
+    data[end - 10] ^= 1  # the beginning of the chunk can be decompressed
+    (tmp_path / "s.mcap").write_bytes(data)
+    with SessionReader(tmp_path / "s.mcap") as reader:
+        found = list(messages_from(reader, START + 50 * SECOND, "StreamStart", "stream/"))
+        assert found == list(reader.messages())
+        assert {one.kind for one in found} == {"Frame"}
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 7, 64, 100])

@@ -10,6 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from affectline.common.errors import AffectlineError
+from affectline.common.recording.reader import SessionReader
+from affectline.common.recording.writer import SessionWriter
+from affectline.common.wire import codec
+from affectline.common.wire.messages import Marker, Packet
 from affectline.services.cli.validate import validate
 from affectline.services.sessions.edits import Annotation, SessionEdits, write_edits
 from affectline.services.validation.fitting import LabelledEvidence
@@ -86,6 +90,24 @@ def test_faces_alone_can_be_measured(tmp_path: Path) -> None:
     assert figures["sets"]["face"]["auc_pooled"] > 0.8
     text = CliRunner().invoke(validate, ["sessions", str(tmp_path)], catch_exceptions=False)
     assert "The face cannot be compared" in text.stdout
+
+
+def test_a_marker_of_a_tool_whose_clock_is_ahead_makes_no_session_longer(tmp_path: Path) -> None:
+    folder = write_lab_session(tmp_path / "s", "P", 1)
+    before = read_session(folder)
+    with SessionReader(folder) as reader:
+        about, messages = reader.about, list(reader.messages())
+    ahead = before.begin + 3600 * 10**9
+    (folder / "session.mcap").unlink()
+    writer = SessionWriter(folder / "session.mcap", about)
+    for log_time, publish_time, kind, parts in messages:
+        writer.add(kind, parts, log_time, publish_time)
+    marker = codec.encode(Packet(Marker(session="s", at=ahead, label="rest")))
+    writer.add("Marker", marker, ahead, ahead)
+    writer.finish()
+    after = read_session(folder)
+    assert after.markers == (*before.markers, (3600.0, "rest"))
+    assert after.end_s == before.end_s
 
 
 def test_parts_are_named_by_labels_ranges_and_annotations(tmp_path: Path) -> None:
