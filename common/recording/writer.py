@@ -155,17 +155,27 @@ class SessionWriter:
         """Pass all pending messages to the operating system.
 
         Raises:
-            OSError: They cannot be written; the file is unchanged.
+            OSError: They cannot be written; the file is unchanged, and they are still pending.
         """
         if not self._pending:
             return
-        content = pop_bytes(self._builder)
+        content, new_records = pop_bytes(self._builder), pop_bytes(self._new_records)
+        try:
+            self._write_chunk(content, new_records)
+        except OSError:
+            self._builder.write(content)
+            self._new_records.write(new_records)
+            raise
+        self.messages += self._pending
+        self._new_chunk()
+
+    def _write_chunk(self, content: bytes, new_records: bytes) -> None:
         data = self._compressor.compress(content)
         chunk = Chunk(
             "zstd", data, self._end_time, self._start_time, zlib.crc32(content), len(content)
         )
-        channels, body = pop_bytes(self._new_records), encode_records(chunk)
-        start = self._end + len(channels)
+        body = encode_records(chunk)
+        start = self._end + len(new_records)
         indexes, offsets = b"", {}
         for channel_id, entries in self._entries.items():
             offsets[channel_id] = start + len(body) + len(indexes)
@@ -175,11 +185,8 @@ class SessionWriter:
             self._start_time, len(content),
         )  # fmt: skip
         counts = {channel_id: len(entries) for channel_id, entries in self._entries.items()}
-        flushed = self._pending
-        self._new_chunk()
-        self._append(channels + body + indexes)
+        self._append(new_records + body + indexes)
         self._summary.add_chunk(index, counts)
-        self.messages += flushed
 
     def add_note(self, name: str, fields: Mapping[str, Any]) -> None:
         """Flush, and write a note after everything that was added before.

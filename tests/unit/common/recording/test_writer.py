@@ -183,13 +183,45 @@ def test_a_full_disk_leaves_a_readable_file(small_disk: Path) -> None:
     writer = SessionWriter(path, {"affectline": "0"})
     topic, header, _ = dict(ALL)["Frame"]
     flushed = fill(writer, lambda: (topic, header, os.urandom(5000)))
-    writer.finish()  # what the failed write has left free is room enough
+    with pytest.raises(OSError, match="No space left"):
+        writer.finish()  # what the failed write has left free is room enough for the end
     assert flushed > 20
     with SessionReader(path) as reader:
         assert len(list(reader.messages())) == flushed
         assert reader.damage.sound
     with path.open("rb") as file:
         assert len(list(make_reader(file, validate_crcs=True).iter_messages())) == flushed
+
+
+def test_what_could_not_be_flushed_is_still_pending(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "session.mcap"
+    writer = SessionWriter(path, {})
+    writer.add(*ALL[0], 1, 1)
+
+    def refuse(data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(writer, "_append", refuse)
+        for number in (2, 3):
+            with pytest.raises(OSError, match="No space left"):
+                writer.flush()
+            writer.add(*ALL[number], number, number)
+    assert (writer.pending, writer.messages) == (3, 0)
+    writer.flush()
+    assert (writer.pending, writer.messages) == (0, 3)
+    writer.add(*ALL[0], 4, 4)
+    writer.finish()
+    with SessionReader(path) as reader:
+        sent = [ALL[number][1] for number in (0, 2, 3, 0)]
+        assert [recorded.parts for recorded in reader.messages()] == sent
+        assert reader.damage.sound
+        assert reader.has_valid_crc()
+        assert sum(reader.topics().values()) == 4
+    with path.open("rb") as file:
+        assert len(list(StreamReader(file, validate_crcs=True).records)) > 4
 
 
 def test_no_room_for_the_end_is_told_and_loses_nothing(small_disk: Path) -> None:
