@@ -37,8 +37,7 @@ class Collect(Stage):
         self._announce()
 
     def tick(self) -> Iterator[Packet]:
-        if self._web.failure or not self._web.is_alive():
-            raise AffectlineError(f"the web server stopped: {self._web.failure}", "start it again")
+        self._web.check()
         self.context.counters["takes"] = len(self._collection.samples)
         self.context.counters["wrong_tokens"] = self._web.wrong_tokens.count
         return iter(())

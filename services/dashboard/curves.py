@@ -18,6 +18,8 @@ BACK_MS: Final = 2_000
 """A point earlier than the last one by more than this starts a new time line, as when a looped film
 restarts."""
 MARKERS_KEPT: Final = 200
+FACES: Final = "emotion/"
+"""Prefix of the names of faces' curves, before stream and track."""
 FROM_BEATS: Final = "bpm, from beats"
 SIGNALS: Final = ("heart_rate", "skin_conductance")
 UNITS: Final = {"/min": "bpm", "uS": "µS"}
@@ -50,6 +52,11 @@ class SignalCurve:
         while self.points[-1][0] - self.points[0][0] > KEPT_MS:  # type: ignore[operator]
             self.points.popleft()
         return True
+
+    @property
+    def last_ms(self) -> float:
+        """Time of its last point."""
+        return self.points[-1][0] or 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """The attributes that the browser shows."""
@@ -108,6 +115,7 @@ class Curves:
         self._is_reset = True
 
     def update(self) -> dict[str, Any] | None:
+        self._forget()
         series = self._series(lambda curve: curve.unsent)
         for curve in self._curves.values():
             curve.unsent = []
@@ -130,6 +138,20 @@ class Curves:
             "kind": "curves", "reset": is_reset, "zero": self._zero_ms, "series": series,
             "markers": markers,
         }  # fmt: skip
+
+    def _forget(self) -> None:
+        """Remove the curves of faces that left: there is one for every face that ever came.
+
+        They are compared with others of their stream, because clocks of streams may differ.
+        """
+        faces = {name: curve for name, curve in self._curves.items() if name.startswith(FACES)}
+        newest: dict[str, float] = {}
+        for name, curve in faces.items():
+            stream = name.rpartition("/")[0]
+            newest[stream] = max(curve.last_ms, newest.get(stream, curve.last_ms))
+        for name, curve in faces.items():
+            if newest[name.rpartition("/")[0]] - curve.last_ms > KEPT_MS:
+                del self._curves[name]
 
     def _find_zero(self, message: Message) -> None:
         if isinstance(message, StreamStart) and message.kind in ("film", "pictures"):
@@ -163,7 +185,7 @@ class Curves:
         at_ms = emotion.captured_at / 1e6
         for face in emotion.faces:
             if face.probabilities is not None:
-                name = f"emotion/{emotion.stream}/{face.track}"
+                name = f"{FACES}{emotion.stream}/{face.track}"
                 doubts = sum(1 << DOUBTS.index(doubt) for doubt in face.doubts)
                 yield name, EmotionCurve(), at_ms, [*map(_percent, face.probabilities), doubts]
         largest = largest_face(emotion)

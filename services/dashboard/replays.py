@@ -245,6 +245,8 @@ class Replays:
         for name, found in list(self._open.items()):
             if not found.lock.locked():
                 found.control.tick()
+                if found.hub.failure:
+                    found.control.problem = f"nothing arrives any more: {found.hub.failure}"
                 if found.is_left():
                     await self.close(name)
 

@@ -54,8 +54,7 @@ class Dashboard(Stage):
         self._announce()
 
     def tick(self) -> Iterator[Packet]:
-        if self._web.failure or not self._web.is_alive():
-            raise AffectlineError(f"the web server stopped: {self._web.failure}", "start it again")
+        self._web.check()
         for _ in range(len(self._markers)):  # a marker that cannot be sent is queued again
             yield Packet(self._markers.popleft())
         hub = getattr(self._state, "live_hub", None)  # exists once the server has started

@@ -156,11 +156,6 @@ class Broadcaster:
             for client in self.clients.values():
                 client.queue_update(text)
 
-    def last_frame(self, stream: str) -> FrameResult | None:
-        """The newest frame of a stream; None if there is none."""
-        frame = self._last.get(stream)
-        return frame.result if frame else None
-
     def clear(self) -> None:
         """Forget the last frames, because another time line follows."""
         self._last.clear()

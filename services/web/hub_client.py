@@ -85,8 +85,15 @@ class HubListener(threading.Thread):
         """A replay was told to seek, and has not done so yet."""
         self._epochs: dict[str, int] = {}
         """The last epoch of each stream: a replay starts new ones after a seek."""
+        self.failure: BaseException | None = None
 
     def run(self) -> None:
+        try:
+            self._listen()
+        except BaseException as error:  # reported by the main thread
+            self.failure = error
+
+    def _listen(self) -> None:
         subscriber = OutletSubscriber(self._hub, PREFIXES)
         try:
             while not self._wakeup.stopping:
@@ -200,7 +207,13 @@ class HubClient:
         loop = asyncio.get_running_loop()
         self.listener = HubListener(hub, loop, self.broadcaster, aggregators, clock)
         self.listener.start()
+        self._failure: Exception | None = None
         self._publishing = asyncio.create_task(self._publish_updates())
+
+    @property
+    def failure(self) -> BaseException | None:
+        """Why pages receive nothing any more, such as a panel's error; None: they do."""
+        return self.listener.failure or self._failure
 
     def history(self) -> list[str]:
         """Messages for a page that has just connected."""
@@ -217,7 +230,10 @@ class HubClient:
         await asyncio.to_thread(self.listener.stop)
 
     async def _publish_updates(self) -> None:
-        while True:
-            await asyncio.sleep(UPDATE_PERIOD_S)
-            for update in self.listener.updates():
-                self.broadcaster.publish_update(update)
+        try:
+            while True:
+                await asyncio.sleep(UPDATE_PERIOD_S)
+                for update in self.listener.updates():
+                    self.broadcaster.publish_update(update)
+        except Exception as error:  # reported by the main thread
+            self._failure = error

@@ -64,6 +64,8 @@ class WebServer(threading.Thread):
         self._socket = listen_on(settings)
         self.port: int = self._socket.getsockname()[1]
         self.failure: BaseException | None = None
+        self._is_open = False
+        """Whether the backend listens to the hub."""
         self._ending = threading.Event()
         app = self._make_app(settings)
         self._server = uvicorn.Server(
@@ -113,6 +115,24 @@ class WebServer(threading.Thread):
         except BaseException as error:  # reported by the main thread
             self.failure = error
 
+    def check(self) -> None:
+        """Check that pages are served, and receive what the hub sends.
+
+        Raises:
+            AffectlineError: They are not, or do not.
+        """
+        if self.failure or not self.is_alive():
+            raise AffectlineError(f"the web server stopped: {self.failure}", "start it again")
+        hub = self._backend.hub_client("live") if self._is_open else None
+        if hub is None or hub.failure is None:
+            return
+        if isinstance(hub.failure, AffectlineError):
+            raise hub.failure
+        raise AffectlineError(
+            f"the pages receive nothing any more ({type(hub.failure).__name__}: {hub.failure})",
+            "start it again, without the plug-in whose panel fails if there is one",
+        ) from hub.failure
+
     def stop(self) -> None:
         """Close all connections, and wait for the thread."""
         self._ending.set()
@@ -126,6 +146,7 @@ class WebServer(threading.Thread):
         @asynccontextmanager
         async def lifespan(_: FastAPI) -> AsyncIterator[None]:
             await self._backend.open()
+            self._is_open = True
             disconnecting = asyncio.create_task(self._disconnect_on_exit())
             yield
             disconnecting.cancel()

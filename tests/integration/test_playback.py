@@ -64,8 +64,8 @@ def state(tmp_path: Path) -> AppState:
 def position(state: AppState) -> float:
     """Where the last picture that was shown belongs, in seconds; -1 where there is none."""
     replay = state.replays.get("drive")
-    shown = replay.hub.broadcaster.last_frame("drive") if replay else None
-    return shown.emotion.seq / RATE if shown else -1.0
+    shown = replay.hub.broadcaster._last.get("drive") if replay else None
+    return shown.result.emotion.seq / RATE if shown else -1.0
 
 
 class Replay:

@@ -115,6 +115,23 @@ def test_only_the_last_minutes_are_kept() -> None:
     assert points[-1][0] - points[0][0] <= KEPT_MS
 
 
+def test_a_face_that_has_gone_leaves_no_curve_for_ever() -> None:
+    """One passes every ten seconds."""
+    curves = Curves()
+    for track in range(1, 361):
+        face = EMOTION.faces[0].model_copy(update={"track": track})
+        curves.add(emotion(track * 10_000).model_copy(update={"faces": (face,)}))
+        curves.update()
+    shown = curves.history()["series"]
+    kept = range(360 - KEPT_MS // 10_000, 361)
+    assert {name for name in shown if name.startswith("emotion/")} == {
+        f"emotion/drive/{track}" for track in kept
+    }
+    curves.add(heart(4_000_000, 61))  # of a device whose clock is ahead
+    curves.update()
+    assert curves.history()["series"].keys() == {*shown, "heart_rate/anna"}
+
+
 def test_time_that_goes_back_begins_anew() -> None:
     curves = Curves()
     curves.add(heart(10_000, 60))

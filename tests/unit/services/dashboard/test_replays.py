@@ -201,6 +201,19 @@ def test_a_replay_that_all_pages_have_left_ends(replays: Replays, clock: Clock) 
     play(replays, scene())
 
 
+def test_a_replay_of_which_nothing_arrives_says_so(replays: Replays) -> None:
+    async def scene() -> None:
+        hub = replays.hub(FEED + "drive")
+        assert hub
+        await replays.tick()
+        assert player(replays).problem == ""
+        hub.listener.failure = ZeroDivisionError("a panel's mistake")
+        await replays.tick()
+        assert player(replays).problem == "nothing arrives any more: a panel's mistake"
+
+    play(replays, scene())
+
+
 def test_pages_are_told_where_it_is_when_that_has_changed(tmp_path: Path, clock: Clock) -> None:
     updates = ReplayProgressUpdates(Player(tmp_path, NOWHERE))  # type: ignore[arg-type]
     told = updates.update()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from affectline.common.errors import AffectlineError
 from affectline.common.settings.hub import HubSettings
 from affectline.common.wire.base import Message
 from affectline.common.wire.control import Control, Pause, Seek
@@ -109,11 +110,11 @@ def test_a_late_page_gets_the_history_and_another_time_line_has_none() -> None:
     async def act(client: HubClient) -> None:
         client.broadcaster.publish_frame(handle_both(client))
         assert [json.loads(text) for text in client.history()] == [{"kind": "results", "count": 1}]
-        assert client.broadcaster.last_frame(EMOTION.stream)
+        assert client.broadcaster._last.get(EMOTION.stream)
         client.clear()
         await asyncio.sleep(0)
         assert [json.loads(text) for text in client.history()] == [{"kind": "results", "count": 0}]
-        assert client.broadcaster.last_frame(EMOTION.stream) is None
+        assert client.broadcaster._last.get(EMOTION.stream) is None
         assert client.listener.position_ns == 0
 
     with_client(act)
@@ -128,7 +129,7 @@ def test_what_was_shown_is_forgotten_when_the_new_position_begins_and_not_before
             for message in (EMOTION, *messages):
                 client.listener._handle(Packet(message))
             await asyncio.sleep(0)  # what was handed to the loop is done
-            is_shown = client.broadcaster.last_frame(EMOTION.stream) is not None
+            is_shown = client.broadcaster._last.get(EMOTION.stream) is not None
             return is_shown, client.listener.position_ns
 
         return with_client(act)
@@ -147,6 +148,72 @@ def test_what_was_shown_is_forgotten_when_the_new_position_begins_and_not_before
     assert shown_after(later) == (True, 5)
     assert shown_after(seek, later) == (False, 5), "a recording may begin within a stream"
     assert shown_after(seek, start, EMOTION, start)[1] == EMOTION.captured_at
+
+
+class FailingPanel(ResultCounter):
+    """An aggregator of a plug-in that fails in one of its methods."""
+
+    def __init__(self, failing: str) -> None:
+        super().__init__()
+        setattr(self, failing, self._fail)
+
+    def _fail(self, *_: object) -> None:
+        raise ZeroDivisionError("a panel's mistake")
+
+
+@pytest.mark.parametrize("failing", ["add", "update"])
+def test_a_panel_that_fails_is_a_failure_of_the_pages(
+    failing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "UPDATE_PERIOD_S", 0.0)
+
+    class Outlet:
+        """Sends a result whenever somebody waits for it."""
+
+        def __init__(self, *_: object) -> None:
+            pass
+
+        def wait(self, *_: object) -> None:
+            pass
+
+        def receive(self) -> list[Packet]:
+            return [Packet(EMOTION)]
+
+        def close(self) -> None:
+            pass
+
+    monkeypatch.setattr(module, "OutletSubscriber", Outlet)
+
+    async def run() -> BaseException | None:
+        client = HubClient(HubSettings(port=1), [FailingPanel(failing)])
+        try:
+            async with asyncio.timeout(10):
+                while client.failure is None:
+                    await asyncio.sleep(0)
+            return client.failure
+        finally:
+            await client.close()
+
+    assert isinstance(asyncio.run(run()), ZeroDivisionError)
+
+
+def test_a_hub_that_refuses_the_pages_is_a_failure_of_theirs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refusal = AffectlineError("no keys for this hub", "affectline keys new")
+
+    def refuse(*_: object) -> None:
+        raise refusal
+
+    monkeypatch.setattr(module, "OutletSubscriber", refuse)
+
+    async def run() -> BaseException | None:
+        client = HubClient(HubSettings(port=1))
+        await asyncio.to_thread(client.listener.join, 10)
+        await client.close()
+        return client.failure
+
+    assert asyncio.run(run()) is refusal
 
 
 def test_pages_begin_a_new_position_before_its_first_frame(monkeypatch: pytest.MonkeyPatch) -> None:
