@@ -2,11 +2,10 @@
 
 from typing import Final
 
-from affectline.common.palette import EMOTIONS, SIGNALS
+from affectline.common.palette import EMOTIONS
 
 COLOURS: Final = {label: shade.dark for label, shade in EMOTIONS.items()}
 """Colours of the dark theme, because text on images has a dark background."""
-AFFECT_COLOURS: Final = {name: SIGNALS[name].dark for name in ("valence", "arousal")}
 
 
 def to_bgr(colour: str) -> tuple[int, int, int]:

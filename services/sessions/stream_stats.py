@@ -46,7 +46,7 @@ class StreamSummary(BaseModel):
     latency_buckets: Annotated[dict[int, int], Field(exclude=False)] = {}
     """Frames by latency from reception to publication: ``floor(log(ms) / log(1.02))``."""
     end: str | None = None
-    """``end``, ``truncated`` or ``stopped`` once the stream has ended."""
+    """``end``, ``truncated``, ``damaged`` or ``stopped`` once the stream has ended."""
     detail: str = ""
 
     @model_validator(mode="before")

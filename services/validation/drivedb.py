@@ -176,25 +176,6 @@ def evidence_by_settings(drive: Drive, every: int = 1) -> dict[FeatureSettings, 
     }
 
 
-def score_drive(
-    drive: Drive,
-    model: StressModel,
-    skin: SkinChoice = SKIN,
-    calibration_s: float = CALIBRATION_S,
-) -> DriveScores:
-    """Run a drive through the live estimator; return the nervousness within the segments.
-
-    Args:
-        drive: The recording.
-        model: The coefficients.
-        skin: The skin conductance to use.
-        calibration_s: Length of the timed calibration at the start of rest; 0 for none.
-    """
-    return _score(
-        collect_evidence(drive, model.settings, skin, calibration_s), model, calibration_s
-    )
-
-
 def _score(found: DriveEvidence, model: StressModel, calibration_s: float) -> DriveScores:
     return DriveScores(
         found.evidence.name, found.seconds, found.segments,

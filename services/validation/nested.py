@@ -22,7 +22,7 @@ from affectline.services.validation.fitting import (
     log_odds,
     score_seconds,
 )
-from affectline.services.validation.metrics import Labels, Vector, auc, nan_mean
+from affectline.services.validation.metrics import Labels, Vector, auc
 
 SETTINGS: Final = (
     FeatureSettings(),
@@ -211,8 +211,3 @@ def score_held_out(
 def thin(person: Evidence) -> dict[FeatureSettings, LabelledEvidence]:
     """Return every `THINNING`-th second of a person's evidence."""
     return {settings: one.thin(THINNING) for settings, one in person.items()}
-
-
-def mean_area(people: Iterable[LabelledEvidence], scores: Mapping[str, Vector]) -> float:
-    """Return the mean over people of the area under the ROC curve."""
-    return nan_mean(auc(person.labels, scores[person.name]) for person in people)

@@ -12,8 +12,7 @@ from affectline.common import extras
 from affectline.common.errors import AffectlineError
 from affectline.services.cli.validate import validate
 from affectline.services.fusion.stress_model import Evidence, load_default_model
-from affectline.services.validation import stress_predict
-from affectline.services.validation.drivedb import score_drive
+from affectline.services.validation import drivedb, stress_predict
 from affectline.services.validation.drivedb_reader import Drive, read_drive
 from affectline.services.validation.drivedb_segments import TYPICAL_S, choose_bounds, find_marks
 from affectline.services.validation.fitting import (
@@ -242,7 +241,9 @@ def test_a_real_driver_is_calmer_at_rest() -> None:
         drive.name, drive.rate, drive.heart_rate[:end],
         {name: values[:end] for name, values in drive.skin.items()}, drive.bounds,
     )  # fmt: skip
-    course = score_drive(short, load_default_model())
+    model = load_default_model()
+    evidence = drivedb.collect_evidence(short, model.settings)
+    course = drivedb._score(evidence, model, drivedb.CALIBRATION_S)
     kinds = np.array(course.segments)
     rest, city = (course.nervousness["together"][kinds == kind] for kind in ("rest", "city"))
     assert np.median(rest) < 40 < 60 < np.median(city)
