@@ -29,7 +29,7 @@ class Allowance:
         self._left, self._since = most, clock()
 
     @property
-    def is_whole(self) -> bool:
+    def is_full(self) -> bool:
         """Whether the bucket is full."""
         return self._left + (self._clock() - self._since) * self._per_second >= self._most
 

@@ -128,7 +128,7 @@ class ServiceRunner:
         self.clock_sync.synchronize(CLOCK_SYNC_S)
         self.context.now = self.clock_sync.now
         hub = reach(self._hub)
-        self._horizon = MessageScreen(self.clock_sync.now)
+        self._screen = MessageScreen(self.clock_sync.now)
         pace = Pace() if hub.is_for_a_sensor else None
         self.publisher = Publisher(self._sockets, hub.ingress, pace)
         self.context.ready = self.publisher.ready
@@ -339,7 +339,7 @@ class ServiceRunner:
         Raises:
             AffectlineError: The message is dated more than a day in the future.
         """
-        latest = self._horizon.latest
+        latest = self._screen.latest
         if latest is not None and message.latest_moment > latest:
             date = time.strftime(
                 "%Y-%m-%d", time.gmtime(min(message.latest_moment, YEAR_9999) / 1e9)

@@ -50,11 +50,11 @@ class AccessControl:
         self._heard_topics = heard_topics()
 
     @property
-    def is_open_to_parts(self) -> bool:
+    def is_open_to_pipeline(self) -> bool:
         """Whether processes of the pipeline may connect by TCP."""
         return self._access != "guests"
 
-    def is_part(self, user: str) -> bool:
+    def is_pipeline(self, user: str) -> bool:
         """Whether a user's processes belong to the pipeline."""
         if self._access != "keys":
             return self._access == "everything"
@@ -89,7 +89,7 @@ class AccessControl:
 
     def narrow(self, user: str, topic: str) -> tuple[str, ...]:
         """The topic prefixes that a user gets for a subscription to ``topic``."""
-        if self.is_part(user):
+        if self.is_pipeline(user):
             return (topic,)
         entitled = self._heard_topics
         if self._access == "keys":

@@ -25,7 +25,7 @@ ZAP: Final = "inproc://zeromq.zap.01"
 """The address at which libzmq asks, as the RFC defines it."""
 VERSION: Final = b"1.0"
 FOR_EVERY_ROLE: Final = "everybody"
-FOR_PARTS: Final = "parts"
+FOR_PIPELINE: Final = "pipeline"
 """ZAP domains: sockets that every key opens, and those for processes of the pipeline."""
 CONNECTION: Final = "Connection"
 """Property of messages: the unique name of the connection that they came by."""
@@ -78,19 +78,19 @@ class Authenticator:
         self.socket.setsockopt(zmq.LINGER, 0)
         self.socket.bind(ZAP)
 
-    def bind(self, socket: zmq.Socket[bytes], endpoint: Endpoint, *, for_parts: bool) -> None:
+    def bind(self, socket: zmq.Socket[bytes], endpoint: Endpoint, *, for_pipeline: bool) -> None:
         """Bind a socket that accepts only peers with a key for it.
 
         Raises:
             AffectlineError: The port is in use.
         """
-        self.secure(socket, for_parts=for_parts)
+        self.secure(socket, for_pipeline=for_pipeline)
         bind(socket, endpoint)
         self._bound.append((socket, endpoint))
 
-    def secure(self, socket: zmq.Socket[bytes], *, for_parts: bool) -> None:
+    def secure(self, socket: zmq.Socket[bytes], *, for_pipeline: bool) -> None:
         """Make a socket accept only peers with a key for it, wherever it is bound from now on."""
-        domain = FOR_PARTS if for_parts else FOR_EVERY_ROLE
+        domain = FOR_PIPELINE if for_pipeline else FOR_EVERY_ROLE
         socket.setsockopt(zmq.CURVE_SERVER, 1)
         socket.setsockopt(zmq.CURVE_SECRETKEY, self.pair.secret_key.encode())
         socket.setsockopt(zmq.ZAP_DOMAIN, domain.encode())
@@ -118,7 +118,7 @@ class Authenticator:
         _, _, domain, address, _, _, key = request
         public_key = z85.encode(key).decode() if len(key) == 32 else ""
         found = [one for one in self.holders.values() if one.public_key == public_key]
-        if found and (domain != FOR_PARTS.encode() or found[0].role == "pipeline"):
+        if found and (domain != FOR_PIPELINE.encode() or found[0].role == "pipeline"):
             return found[0].name
         whose = found[0].name if found else "an unknown key"
         what = "a connection to the bus" if found else f"a connection from {address.decode()}"

@@ -26,7 +26,7 @@ from affectline.services.hub.authenticator import Authenticator
 from affectline.services.hub.connections import (
     IDLE_MS,
     MOST_CONNECTIONS,
-    MOST_PARTS,
+    MOST_PIPELINE_CONNECTIONS,
     Connections,
     ConnectionWatch,
 )
@@ -34,8 +34,8 @@ from affectline.services.hub.guest_screen import MAX_GUEST_BYTES, PEER_HWM, Gues
 from affectline.services.hub.outlet import (
     SUBSCRIBED,
     UNSUBSCRIBED,
-    StrangeSubscribers,
     Subscribers,
+    UntrustedSubscribers,
     connection_of,
     user_of,
 )
@@ -119,13 +119,13 @@ class Bus:
         """The connections to each socket that others connect to."""
         self._by_network: list[Connections] = []
         """Those of these sockets that can be reached over the network."""
-        self._own = self._watch(self.ingress, "the ingress", most=MOST_PARTS)
+        self._own = self._watch(self.ingress, "the ingress", most=MOST_PIPELINE_CONNECTIONS)
         self._consumers: list[tuple[Subscribers, Connections]] = []
         self._add_consumers(Subscribers(context, CONSUMER_HWM))
-        self._listening = [self._watch_subscribers(self.outlets[0], most=MOST_PARTS)]
+        self._listening = [self._watch_subscribers(self.outlets[0], most=MOST_PIPELINE_CONNECTIONS)]
         self.tap = new_socket(context, zmq.PULL)
         self.tap.setsockopt(zmq.RCVHWM, OUTSIDER_HWM)
-        self._strangers: list[StrangeSubscribers] = []
+        self._untrusted: list[UntrustedSubscribers] = []
         self.network_ingress: zmq.Socket[bytes] | None = None
         self.clock: zmq.Socket[bytes] | None = None
         self._others: Connections | None = None
@@ -147,15 +147,15 @@ class Bus:
 
     def _open_to_the_network(self, context: Context, network: HubEndpoints) -> None:
         self.network_ingress = new_socket(context, zmq.XSUB)
-        are_parts = self._access.is_open_to_parts
+        is_open_to_pipeline = self._access.is_open_to_pipeline
         for option, value in KEEPALIVE.items():  # a machine that is gone must not own streams
             self.network_ingress.setsockopt(option, value)
-        most = MOST_PARTS if are_parts else MOST_CONNECTIONS
+        most = MOST_PIPELINE_CONNECTIONS if is_open_to_pipeline else MOST_CONNECTIONS
         self._others = self._watch(self.network_ingress, "the ingress", most, is_open=True)
-        if not are_parts:
+        if not is_open_to_pipeline:
             self.network_ingress.setsockopt(zmq.MAXMSGSIZE, MAX_GUEST_BYTES)
         self.network_ingress.setsockopt(zmq.RCVHWM, PEER_HWM)
-        outlet = StrangeSubscribers(context, OUTSIDER_HWM, self.refusals, self._access.narrow)
+        outlet = UntrustedSubscribers(context, OUTSIDER_HWM, self.refusals, self._access.narrow)
         self._listening.append(self._watch_subscribers(outlet, MOST_CONNECTIONS, is_open=True))
         self.clock = new_socket(context, zmq.ROUTER)
         self._asking = self._watch(self.clock, "the clock", MOST_CONNECTIONS, is_open=True)
@@ -163,20 +163,20 @@ class Bus:
         self._bind(outlet.socket, network.outlet)
         self._bind(self.clock, network.clock)
         self.outlets.append(outlet)
-        self._strangers = [outlet]
-        if self._access.is_open_to_parts:
-            consumers = StrangeSubscribers(
+        self._untrusted = [outlet]
+        if self._access.is_open_to_pipeline:
+            consumers = UntrustedSubscribers(
                 context, CONSUMER_HWM, self.refusals, self._access.narrow
             )
             self._add_consumers(consumers, is_open=True)
-            self._bind(consumers.socket, network.bus, for_parts=True)
-            self._strangers.append(consumers)
+            self._bind(consumers.socket, network.bus, for_pipeline=True)
+            self._untrusted.append(consumers)
 
     def _bind(
-        self, socket: zmq.Socket[bytes], endpoint: Endpoint, *, for_parts: bool = False
+        self, socket: zmq.Socket[bytes], endpoint: Endpoint, *, for_pipeline: bool = False
     ) -> None:
         if self._authenticator:
-            self._authenticator.bind(socket, endpoint, for_parts=for_parts)
+            self._authenticator.bind(socket, endpoint, for_pipeline=for_pipeline)
         else:
             bind(socket, endpoint)
 
@@ -190,8 +190,8 @@ class Bus:
             one.cut_user(None)
         for user in users:
             count = sum(one.cut_user(user) for one in self._by_network)
-            for strangers in self._strangers:
-                strangers.disconnect(user)
+            for untrusted in self._untrusted:
+                untrusted.disconnect(user)
             LOG.warning("the key of %s has changed; connections closed: %d", user, count)
 
     def _watch(
@@ -213,7 +213,7 @@ class Bus:
             is_open: Reachable over the network, where keys are required if the hub has any.
         """
         made = Connections(
-            peers, name, self.counters, most, may_wait, self._access.is_part,
+            peers, name, self.counters, most, may_wait, self._access.is_pipeline,
             has_keys=is_open and self._authenticator is not None,
         )  # fmt: skip
         self.connections.append(made)
@@ -235,7 +235,9 @@ class Bus:
             is_keeper = service.split("/")[0] in KEEPERS  # a command may have started a recorder
             return not self._named or service in self._named or is_keeper
 
-        made = self._watch(consumers.socket, "the bus", MOST_PARTS, may_wait, is_open=is_open)
+        made = self._watch(
+            consumers.socket, "the bus", MOST_PIPELINE_CONNECTIONS, may_wait, is_open=is_open
+        )
         consumers.on_message, consumers.serial_of = made.on_message, made.serial_of
         self._consumers.append((consumers, made))
 
@@ -322,7 +324,7 @@ class Bus:
         if not self._access.may_publish(user, parts):
             self.refusals.count(f"{kind}/", user, counter=f"refused_{kind}")
             return []
-        if self._access.is_part(user):
+        if self._access.is_pipeline(user):
             if number is not None and self._others is not None:
                 self._others.find(number, origin_of(first, is_local=False))
             return parts
@@ -367,11 +369,11 @@ class Bus:
 
     def tell_sensors(self, receipt: Kept) -> None:
         """Send each holder of a sensor's key the receipts for what it has published."""
-        for strangers in self._strangers[:1]:
+        for untrusted in self._untrusted[:1]:
             for topic, own in self._access.split_receipt(receipt):
-                if strangers.wants(topic.encode()):
+                if untrusted.wants(topic.encode()):
                     parts = [topic.encode(), *map(bytes, codec.encode(Packet(own)))]
-                    strangers.socket.send_multipart(parts, zmq.DONTWAIT)
+                    untrusted.socket.send_multipart(parts, zmq.DONTWAIT)
 
     def deliver(self, parts: Parts) -> bool:
         """Send a message to the consumers; False if one of them has no room yet.

@@ -30,7 +30,7 @@ from affectline.common.runtime.socket_events import parse_event
 
 MOST_CONNECTIONS: Final = 128
 """The most connections to one of the hub's ports at a time; any more are closed as they come."""
-MOST_PARTS: Final = 1024
+MOST_PIPELINE_CONNECTIONS: Final = 1024
 """The same where processes of the pipeline connect: on a cluster there may be hundreds."""
 MOST_WAITING: Final = 64
 """The most connections that have sent nothing yet, to a port that requires keys. Beyond that, the
@@ -48,7 +48,7 @@ MOST_UNREAD_BYTES: Final = 1 << 24
 MOST_UNREAD_TOGETHER: Final = 1 << 25
 """The same for all peers together that do not belong to the pipeline, or have not shown yet that
 they do: beyond that, the peer with the most is disconnected."""
-MOST_UNREAD_OF_A_PART: Final = 1 << 30
+MOST_UNREAD_OF_A_PROCESS: Final = 1 << 30
 """The same for a process of the pipeline: four message parts of the greatest length."""
 LOOK_MS: Final = 10
 """How often the hub checks how much TCP peers have sent: they can fill memory at 1 GB a second."""
@@ -123,7 +123,7 @@ class Connection:
     """When it was accepted, in s of the monotonic clock."""
     user: str | None = None
     """The name of its key, empty for none; None: it has sent nothing yet."""
-    is_part: bool = False
+    is_pipeline: bool = False
     """Whether a process of the pipeline is at the other end."""
     read: int = 0
     """Bytes of messages that the hub has received."""
@@ -164,7 +164,7 @@ class Connections:
         most: How many connections there may be.
         may_wait: Whether a service may read nothing for as long as it likes, because the settings
             name it; None: no service may.
-        is_part: Whether a user's processes belong to the pipeline; None: nobody's do.
+        is_pipeline: Whether a user's processes belong to the pipeline; None: nobody's do.
         has_keys: Whether the socket requires keys.
         clock: Seconds of a monotonic clock.
     """
@@ -176,7 +176,7 @@ class Connections:
         counters: Counter[str],
         most: int = MOST_CONNECTIONS,
         may_wait: Callable[[str], bool] | None = None,
-        is_part: Callable[[str], bool] | None = None,
+        is_pipeline: Callable[[str], bool] | None = None,
         *,
         has_keys: bool = False,
         clock: Callable[[], float] = monotonic,
@@ -188,7 +188,7 @@ class Connections:
         self._peers, self._name, self._counters, self._clock = peers, name, counters, clock
         self._most = most
         self._may_wait = may_wait or (lambda _: False)
-        self._has_keys, self._is_part = has_keys, is_part or (lambda _: False)
+        self._has_keys, self._is_pipeline = has_keys, is_pipeline or (lambda _: False)
         self._events = peers.get_monitor_socket(
             zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED | zmq.EVENT_MONITOR_STOPPED
         )
@@ -200,14 +200,14 @@ class Connections:
         self._lock = threading.RLock()
         """Guards the connections: one thread watches them while the hub's thread reads messages."""
         self._holders: dict[str, Holder] = {}
-        self.on_stranger: Callable[[], None] = lambda: None
+        self.on_tcp_peer: Callable[[], None] = lambda: None
         """Called when somebody has connected by TCP, by whichever thread notices it."""
 
     def __len__(self) -> int:
         return len(self._open)
 
     @property
-    def has_strangers(self) -> bool:
+    def has_tcp_peers(self) -> bool:
         """Whether any peer is connected by TCP."""
         with self._lock:
             return any(one.socket.family != socket.AF_UNIX for one in self._open.values())
@@ -272,7 +272,7 @@ class Connections:
             if one := self._open.get(number):
                 one.read += wire_bytes(sizes, has_keys=self._has_keys)
                 if one.user != user:
-                    one.user, one.is_part = user, self._is_part(user)
+                    one.user, one.is_pipeline = user, self._is_pipeline(user)
 
     def find(self, number: int, origin: str) -> Connection | None:
         """The connection with this descriptor, if messages of this origin come by it."""
@@ -292,7 +292,7 @@ class Connections:
         with self._lock:
             for number, one in self._open.items():
                 bytes_unread = _received(one.socket) - one.read
-                if not one.is_part or bytes_unread > MOST_UNREAD_OF_A_PART:
+                if not one.is_pipeline or bytes_unread > MOST_UNREAD_OF_A_PROCESS:
                     found[number] = bytes_unread
         return found
 
@@ -373,7 +373,7 @@ class Connections:
             if one is None:
                 continue
             holder = self._holder(one.host)
-            if holder.patience.is_whole:
+            if holder.patience.is_full:
                 holder.held_s = 0.0
             holder.held_s += seconds
             if not holder.patience.spend(seconds):
@@ -384,7 +384,7 @@ class Connections:
 
     def _holder(self, host: str) -> Holder:
         if host not in self._holders and len(self._holders) >= MOST_HOLDERS:
-            kept = {name: one for name, one in self._holders.items() if not one.patience.is_whole}
+            kept = {name: one for name, one in self._holders.items() if not one.patience.is_full}
             self._holders = kept if len(kept) < MOST_HOLDERS else {}
         return self._holders.setdefault(host, Holder(self._clock))
 
@@ -421,7 +421,7 @@ class Connections:
             copied, peer, self._accepted, since=now, taken_at=now, caught_up_at=now
         )
         if copied.family != socket.AF_UNIX:
-            self.on_stranger()
+            self.on_tcp_peer()
 
     def _cut(self, number: int) -> None:
         """End a connection as if its cable had been cut."""
@@ -455,7 +455,7 @@ class ConnectionWatch(threading.Thread):
         self._woken.setblocking(False)
         self._waker.setblocking(False)
         for one in self.watched:
-            one.on_stranger = self._wake
+            one.on_tcp_peer = self._wake
 
     def _wake(self) -> None:
         with contextlib.suppress(BlockingIOError):  # it has been woken often enough
@@ -466,8 +466,8 @@ class ConnectionWatch(threading.Thread):
         for descriptor in (self._woken.fileno(), *(one.descriptor for one in self.watched)):
             poller.register(descriptor, select.POLLIN)
         while not self._stopping.is_set():
-            has_strangers = any(one.has_strangers for one in self.watched)
-            poller.poll(LOOK_MS if has_strangers else IDLE_MS)
+            has_tcp_peers = any(one.has_tcp_peers for one in self.watched)
+            poller.poll(LOOK_MS if has_tcp_peers else IDLE_MS)
             if self._stopping.is_set():
                 return
             with contextlib.suppress(BlockingIOError):
@@ -487,7 +487,7 @@ class ConnectionWatch(threading.Thread):
         if self.is_alive():
             self.join()
         for one in self.watched:
-            one.on_stranger = lambda: None
+            one.on_tcp_peer = lambda: None
             one.close()
         self._woken.close()
         self._waker.close()
@@ -514,8 +514,8 @@ def _peer_of(connection: socket.socket) -> str:
     if connection.family == socket.AF_UNIX:
         if not hasattr(socket, "SO_PEERCRED"):
             return "a process of this user"
-        told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        return f"process {_CREDENTIALS.unpack(told)[0]}"
+        answer = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        return f"process {_CREDENTIALS.unpack(answer)[0]}"
     host, port, *_ = connection.getpeername()
     return f"{host}:{port}"
 
@@ -536,12 +536,12 @@ def _unsent(connection: socket.socket) -> int:
     """
     if not sys.platform.startswith("linux"):
         return 0
-    asked = termios.TIOCOUTQ if connection.family == socket.AF_UNIX else _SIOCOUTQNSD
+    request = termios.TIOCOUTQ if connection.family == socket.AF_UNIX else _SIOCOUTQNSD
     try:
-        told = fcntl.ioctl(connection.fileno(), asked, bytes(_UNSENT.size))
+        answer = fcntl.ioctl(connection.fileno(), request, bytes(_UNSENT.size))
     except GONE:
         return 0
-    unsent: int = _UNSENT.unpack(told)[0]
+    unsent: int = _UNSENT.unpack(answer)[0]
     return unsent
 
 
@@ -567,10 +567,10 @@ def _traffic(connection: socket.socket) -> Traffic:
         waiting: int = _UNSENT.unpack(unsent)[0]
         if connection.family == socket.AF_UNIX:
             return Traffic(0, -waiting, waiting)  # a change means that something was read
-        told = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, size)
+        answer = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, size)
     except GONE:
         return Traffic(0, 0, 0)
-    if len(told) < size:
+    if len(answer) < size:
         return Traffic(0, 0, 0)
-    acknowledged, received = _TRAFFIC.unpack_from(told, _TRAFFIC_AT)
+    acknowledged, received = _TRAFFIC.unpack_from(answer, _TRAFFIC_AT)
     return Traffic(received, acknowledged, waiting)

@@ -1,6 +1,6 @@
 """Subscribers: which topics each of them gets, and how many subscriptions it may have.
 
-The socket for strangers is an XPUB in manual mode (``ZMQ_XPUB_MANUAL``): a subscription takes
+The socket for untrusted peers is an XPUB in manual mode (``ZMQ_XPUB_MANUAL``): a subscription takes
 effect only once the hub grants it, and only for the connection that it came from.
 """
 
@@ -21,9 +21,9 @@ UNSUBSCRIBED: Final = b"\x00"
 """First byte of a message that an XPUB socket receives for a subscription; the topic follows."""
 EVENTS_AT_ONCE: Final = 256
 SUBSCRIPTIONS: Final = 64
-"""How many subscriptions one connection of a stranger may have."""
+"""How many subscriptions one connection of an untrusted peer may have."""
 LONGEST_TOPIC: Final = 256
-"""The most bytes of a stranger's subscription."""
+"""The most bytes of an untrusted peer's subscription."""
 
 Narrow = Callable[[str, str], tuple[str, ...]]
 """What a user gets for a subscription to a topic prefix: that prefix, narrower ones, or none."""
@@ -83,7 +83,7 @@ class Subscribers:
         return SubscriptionEvent(kind == SUBSCRIBED, topic, number)
 
 
-class StrangeSubscribers(Subscribers):
+class UntrustedSubscribers(Subscribers):
     """An XPUB socket for peers that get only what they are entitled to.
 
     It closes connections with too many subscriptions, and those that send anything but

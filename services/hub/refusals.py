@@ -1,4 +1,4 @@
-"""What strangers were refused: counted for the hub's health, and logged once."""
+"""What untrusted peers were refused: counted for the hub's health, and logged once."""
 
 from collections import Counter
 from typing import Final

@@ -134,7 +134,7 @@ class Hub:
             (*self._process.consumers, *settings.wait_for),
         )
         crops = self.bus.has_crop_subscribers
-        by_network = outside if access.is_open_to_parts else None
+        by_network = outside if access.is_open_to_pipeline else None
         guard = Guard(access, refusals.counters, self.authenticator)
         return WorkQueue(self.sockets, local, by_network, crops, guard)
 
@@ -172,8 +172,8 @@ class Hub:
                 ready = dict(poller.poll(min(pause, round(1000 * HEALTH_S))))
             bus.watch_connections(ready)
             if came := bus.forward_subscriptions(ready):
-                self._hand_over(self.markers.on_ready(came, monotonic()))
-            self._hand_over(self.markers.overdue(bus.ready, monotonic()))
+                self._resend(self.markers.on_ready(came, monotonic()))
+            self._resend(self.markers.overdue(bus.ready, monotonic()))
             bus.update_outsiders(ready)
             if self.authenticator:
                 self._authenticate(self.authenticator)
@@ -243,7 +243,7 @@ class Hub:
                 self.markers.on_kept(receipt)
                 self.bus.tell_sensors(receipt)
 
-    def _hand_over(self, missed: Iterable[tuple[str, Packet]]) -> None:
+    def _resend(self, missed: Iterable[tuple[str, Packet]]) -> None:
         """Send markers to consumers that may have missed them."""
         for service, packet in list(missed):
             self.bus.counters["sent_again"] += 1

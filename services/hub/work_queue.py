@@ -16,7 +16,11 @@ from affectline.common.runtime.tracing import TRACE
 from affectline.services.hub.access import AccessControl
 from affectline.services.hub.authenticator import REBIND_S, RETRY_S, Authenticator
 from affectline.services.hub.bus import OUTSIDER_HWM, TAP, Context, Parts, describe
-from affectline.services.hub.connections import MOST_PARTS, Connections, ConnectionWatch
+from affectline.services.hub.connections import (
+    MOST_PIPELINE_CONNECTIONS,
+    Connections,
+    ConnectionWatch,
+)
 from affectline.services.hub.outlet import connection_of, user_of
 
 LOOK_MS: Final = 500
@@ -37,9 +41,10 @@ class Guard(NamedTuple):
     def watch(self, peers: zmq.Socket[bytes]) -> Connections:
         """Secure a socket that is not bound yet, and watch its connections."""
         if self.authenticator:
-            self.authenticator.secure(peers, for_parts=True)
+            self.authenticator.secure(peers, for_pipeline=True)
         return Connections(
-            peers, "the work queue", self.counters, MOST_PARTS, is_part=self.access.is_part,
+            peers, "the work queue", self.counters, MOST_PIPELINE_CONNECTIONS,
+            is_pipeline=self.access.is_pipeline,
             has_keys=self.authenticator is not None,
         )  # fmt: skip
 
@@ -57,15 +62,15 @@ class QueueEnds:
     """
 
     def __init__(self, context: Context, place: HubEndpoints, guard: "Guard | None" = None) -> None:
-        self.entrance = new_socket(context, zmq.PULL)
-        self.way_out = new_socket(context, zmq.PUSH)
+        self.input = new_socket(context, zmq.PULL)
+        self.output = new_socket(context, zmq.PUSH)
         self._watch: ConnectionWatch | None = None
         if guard:
-            watched = [guard.watch(socket) for socket in (self.entrance, self.way_out)]
+            watched = [guard.watch(socket) for socket in (self.input, self.output)]
             self._bringing = watched[0]
             self._watch = ConnectionWatch(watched)
             self._watch.start()
-        for socket, endpoint in ((self.entrance, place.work_in), (self.way_out, place.work_out)):
+        for socket, endpoint in ((self.input, place.work_in), (self.output, place.work_out)):
             try:
                 bind(socket, endpoint)
             except AffectlineError:
@@ -75,8 +80,8 @@ class QueueEnds:
     def receive(self) -> Parts:
         """Receive one message from a detector."""
         if self._watch is None:
-            return self.entrance.recv_multipart()
-        frames = self.entrance.recv_multipart(copy=False)
+            return self.input.recv_multipart()
+        frames = self.input.recv_multipart(copy=False)
         number = connection_of(frames[0])
         if number is not None:
             self._bringing.on_message(number, [len(f) for f in frames], user_of(frames[0]))
@@ -86,8 +91,8 @@ class QueueEnds:
         """Close both sockets, and disconnect everybody."""
         if self._watch:
             self._watch.close()
-        self.entrance.close(linger=0)
-        self.way_out.close(linger=0)
+        self.input.close(linger=0)
+        self.output.close(linger=0)
 
 
 class WorkQueue(threading.Thread):
@@ -142,17 +147,17 @@ class WorkQueue(threading.Thread):
     def _work(self) -> None:
         """Forward what arrives, until the sockets have to be renewed."""
         arrivals, room = zmq.Poller(), zmq.Poller()
-        entrances = {ends.entrance: ends for ends in self._ends}
+        inputs = {ends.input: ends for ends in self._ends}
         for ends in self._ends:
-            arrivals.register(ends.entrance, zmq.POLLIN)
-            room.register(ends.way_out, zmq.POLLOUT)
+            arrivals.register(ends.input, zmq.POLLIN)
+            room.register(ends.output, zmq.POLLOUT)
         patience_ms = None if self._network is None else LOOK_MS
         while not self._renewal.is_set():
             with TRACE.span("poll"):
                 arrived = arrivals.poll(patience_ms)
-            for entrance, _ in arrived:
+            for ready, _ in arrived:
                 with TRACE.span("pass on") as span:
-                    parts = entrances[entrance].receive()
+                    parts = inputs[ready].receive()
                     if TRACE.on:
                         span.describe(*describe(parts))
                     if self._has_crop_subscribers.is_set():  # before their result is published
@@ -166,9 +171,9 @@ class WorkQueue(threading.Thread):
             with TRACE.span("wait for room"):
                 with_room = dict(room.poll(patience_ms))
             for ends in list(self._ends):
-                if ends.way_out in with_room:
+                if ends.output in with_room:
                     with contextlib.suppress(zmq.Again):
-                        ends.way_out.send_multipart(parts, zmq.DONTWAIT)
+                        ends.output.send_multipart(parts, zmq.DONTWAIT)
                         self._ends.remove(ends)
                         self._ends.append(ends)
                         return

@@ -108,13 +108,13 @@ class Attacker:
         kind: type[Message],
         topic: str | None = None,
         *,
-        is_part: bool = False,
+        is_pipeline: bool = False,
         **fields: Any,
     ) -> None:
         """Publish a message many times, valid or not."""
         header, parts = self.header(kind, **fields), list(kind.example_parts)
         name = topic or _topic(kind, header)
-        publisher = self.part() if is_part else self.publisher()
+        publisher = self.part() if is_pipeline else self.publisher()
         for _ in range(TIMES):
             publisher.send_multipart([name.encode(), msgpack.packb(header), *parts])
             self.sent += 1
@@ -131,11 +131,11 @@ class Attacker:
         self,
         make: Callable[[int], list[bytes]],
         *,
-        is_part: bool = False,
+        is_pipeline: bool = False,
         seconds: float = FLOOD_S,
     ) -> None:
         """Publish as fast as the hub accepts it."""
-        publisher = self.part() if is_part else self.publisher()
+        publisher = self.part() if is_pipeline else self.publisher()
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             with contextlib.suppress(zmq.Again):
@@ -340,7 +340,7 @@ def _flood_markers(attacker: Attacker) -> None:
     attacker.flood(lambda _: parts)
 
 
-def _flood_services(attacker: Attacker, *, is_part: bool = False) -> None:
+def _flood_services(attacker: Attacker, *, is_pipeline: bool = False) -> None:
     counters = {f"c{number}": number for number in range(60)}
     fields = attacker.header(Health, counters=counters)
 
@@ -348,7 +348,7 @@ def _flood_services(attacker: Attacker, *, is_part: bool = False) -> None:
         name = f"flood/n{number % MADE_UP}"
         return [f"health/{name}".encode(), msgpack.packb(fields | {"service": name})]
 
-    attacker.flood(make, is_part=is_part)
+    attacker.flood(make, is_pipeline=is_pipeline)
 
 
 def _flood_subjects(attacker: Attacker) -> None:
@@ -533,7 +533,7 @@ def misfits() -> Iterator[Attack]:
     )  # fmt: skip
     yield Attack(
         "services", f"health of {MADE_UP} invented services with 60 counters each",
-        partial(_flood_services, is_part=True), ("services_refused",),
+        partial(_flood_services, is_pipeline=True), ("services_refused",),
     )  # fmt: skip
     yield Attack(
         "streams", "`StreamStart` of 2000 invented streams", _misfit_streams,
@@ -557,7 +557,7 @@ def misfits() -> Iterator[Attack]:
 def _misfit_forgery(
     kind: type[Message], make: Callable[[Attacker], dict[str, Any]], attacker: Attacker
 ) -> None:
-    attacker.forge(kind, is_part=True, **make(attacker))
+    attacker.forge(kind, is_pipeline=True, **make(attacker))
 
 
 def _misfit_consumer(attacker: Attacker) -> None:

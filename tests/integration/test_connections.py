@@ -31,8 +31,8 @@ from affectline.services.hub.connections import (
 )
 from affectline.services.hub.outlet import (
     SUBSCRIPTIONS,
-    StrangeSubscribers,
     SubscriptionEvent,
+    UntrustedSubscribers,
 )
 from affectline.services.hub.refusals import Refusals
 from tests.attacks.raw_peer import RawPeer
@@ -83,7 +83,7 @@ def test_a_connection_that_another_thread_has_closed_has_no_traffic() -> None:
 def test_who_connects_again_does_not_inherit_subscriptions() -> None:
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     counters: Counter[str] = Counter()
-    outlet = StrangeSubscribers(context, 16, Refusals(counters), lambda _user, topic: (topic,))
+    outlet = UntrustedSubscribers(context, 16, Refusals(counters), lambda _user, topic: (topic,))
     watched = Connections(outlet.socket, "the outlet", counters)
     outlet.on_message, outlet.serial_of = watched.on_message, watched.serial_of
     port = outlet.socket.bind_to_random_port("tcp://127.0.0.1")

@@ -69,8 +69,10 @@ def test_the_limits_of_keys() -> None:
     assert f"{rates(sensor)}; {names}" in row("a `sensor`")
     assert f"{rates(operator)}; {operator.topics} sessions" in row("an `operator`")
     assert f"| {connections.MOST_WAITING};" in row("connections to a port that have sent nothing")
-    assert f"| {connections.MOST_UNREAD_OF_A_PART >> 30} GB," in row("unread data of a process")
-    assert f"({connections.MOST_PARTS} connections to" in PAGE.read_text(encoding="utf-8")
+    assert f"| {connections.MOST_UNREAD_OF_A_PROCESS >> 30} GB," in row("unread data of a process")
+    assert f"({connections.MOST_PIPELINE_CONNECTIONS} connections to" in PAGE.read_text(
+        encoding="utf-8"
+    )
     assert allowance.PACE == 4 / 5
 
 
