@@ -50,7 +50,7 @@ def test_the_command_has_a_name_beside_the_pipeline_s_own_recorder(
     monkeypatch.setattr(ServiceSpec, "run", run)
     for _ in range(2):
         with pytest.raises(typer.Exit):
-            record(tmp_path / folder)
+            record(tmp_path / folder, delivery="live")
     assert len(set(names)) == 1, "who goes on after it has the same name"
     said = make_health(names[0], "ready", "", Counter(), at=1)
     assert said.service.startswith("recorder/")
