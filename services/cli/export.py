@@ -100,12 +100,13 @@ def export(
         )
     sessions = _find_sessions(file, out)
     refused = []
+    damaged: list[str] = []
     for session in sessions:
         # A folder for each session, unless the exporter separates them itself, as BIDS does
         alone = len(sessions) == 1 or exporter.joins_sessions
         place = out if alone else out / session.relative_to(file)
         try:
-            written = _export_one(exporter, session, place)
+            written = _export_one(exporter, session, place, damaged)
         except AffectlineError as error:
             if len(sessions) == 1:
                 raise
@@ -118,6 +119,13 @@ def export(
         raise AffectlineError(
             f"{len(refused)} of {len(sessions)} sessions were not exported: {', '.join(refused)}",
             "the others were; see the lines above",
+        )
+    if damaged:
+        few = damaged[0] if len(sessions) == 1 else f"{len(damaged)} of {len(sessions)} sessions"
+        names = "" if len(sessions) == 1 else f": {', '.join(damaged)}"
+        raise AffectlineError(
+            f"{few} {'was' if len(sessions) == 1 else 'were'} not read completely{names}",
+            "what could be read was exported; see the lines above",
         )
 
 
@@ -141,12 +149,30 @@ def _find_sessions(path: Path, out: Path) -> list[Path]:
     return sorted(found) or [path]
 
 
-def _export_one(exporter: Exporter, session: Path, folder: Path) -> list[Path]:
-    """Export one session; return the files that were written."""
-    from affectline.services.sessions.edits import read_edits
-    from affectline.services.sessions.recording import open_recording, session_folder
+def _export_one(
+    exporter: Exporter, session: Path, folder: Path, damaged: list[str]
+) -> list[Path]:
+    """Export one session; return the files that were written.
 
-    recording = replace(open_recording(session), edits=read_edits(session_folder(session)))
+    Args:
+        exporter: The exporter.
+        session: The session.
+        folder: Folder for the files.
+        damaged: Gets the session's name if part of it cannot be read.
+    """
+    from affectline.services.sessions.edits import read_edits
+    from affectline.services.sessions.recording import (
+        open_recording,
+        print_problem,
+        session_folder,
+    )
+
+    def note(path: Path, problem: str) -> None:
+        print_problem(path, problem)
+        if session.name not in damaged:
+            damaged.append(session.name)
+
+    recording = replace(open_recording(session, note), edits=read_edits(session_folder(session)))
     is_new = not folder.exists()
     try:
         with file_access.as_the_session(folder):

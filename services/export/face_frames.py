@@ -13,6 +13,7 @@ from affectline.common import atomic_file
 from affectline.common.output_file import check_output_file
 from affectline.common.spreadsheet import row_writer
 from affectline.common.wire.messages import Emotion, FaceEmotion, Faces, Packet
+from affectline.services.export.owned_files import OwnedFiles
 from affectline.services.sessions.edits import SessionEdits
 from affectline.services.sessions.recording import Recording
 
@@ -86,7 +87,7 @@ def _read_landmarks(packet: Packet) -> list[NDArray[np.float32] | None]:
 def write_stream_tables(
     recording: Recording,
     folder: Path,
-    name: str,
+    exporter: str,
     header: Sequence[str],
     make_row: Callable[[FaceInFrame, float], Sequence[Any]],
 ) -> list[Path]:
@@ -95,18 +96,19 @@ def write_stream_tables(
     Args:
         recording: The session.
         folder: Folder for the files.
-        name: End of the file names, after the stream's name, such as ``-fex.csv``.
+        exporter: Name of the exporter; files are called ``<stream>-<exporter>.csv``.
         header: Names of the columns.
         make_row: Makes the cells from a face and the time in s since the session's start.
     """
     files: dict[str, tuple[Path, Any, Any]] = {}
-    zero = recording.session_start
+    zero, owned = recording.session_start, OwnedFiles(folder, recording, exporter)
     with ExitStack() as stack:
         for found in iterate_faces(recording.read(), recording.edits):
             emotion = found.emotion
             zero = emotion.captured_at if zero is None else zero
             if emotion.stream not in files:
-                path = folder / f"{emotion.stream}{name}"
+                path = folder / f"{emotion.stream}-{exporter}.csv"
+                owned.claim([path])
                 check_output_file("--out", path, "such a table", ",".join(header).encode())
                 partial = atomic_file.partial_path(path)
                 stack.callback(partial.unlink, missing_ok=True)
@@ -120,7 +122,9 @@ def write_stream_tables(
             file.flush()
             os.fsync(file.fileno())
             atomic_file.rename(atomic_file.partial_path(path), path)
-    return [path for path, *_ in files.values()]
+    paths = [path for path, *_ in files.values()]
+    owned.replace(paths)
+    return paths
 
 
 def flat_landmarks(landmarks: NDArray[np.float32] | None) -> list[float | None]:

@@ -12,6 +12,7 @@ from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import Samples, State
 from affectline.common.wire.messages import Emotion, Marker, Packet, StreamEnd, StreamStart
 from affectline.services.export.exporter import Exporter
+from affectline.services.export.owned_files import OwnedFiles
 from affectline.services.sessions.columns import (
     EMOTIONS,
     MARKERS,
@@ -144,22 +145,24 @@ class TableExporter(Exporter):
     """Writes a session as tables, one file each."""
 
     def export(self, recording: Recording, folder: Path) -> list[Path]:
+        owned = OwnedFiles(folder, recording, self.settings.exporter)
+        owned.claim(self._path(folder, table) for table in TABLES)  # all are of one session
         series, tables = SeriesBuilder(), TableBuilder(recording.session_start)
-        for packet in series.tap(recording.read()):
+        for packet in series.tap((recording.read_tables or recording.read)()):
             tables.add(packet.message)
         made = tables.build()
         if MARKERS.name in made:
             session, start = series.build(), tables.session_start or 0
             responses = marker_responses(session.markers, session.series.values())
             made |= responses_rows(responses, start)
-        return self.write(made, folder)
+        paths = self.write(made, folder)
+        owned.replace(paths)
+        return paths
 
     def write(self, tables: Rows, folder: Path) -> list[Path]:
         """Write each table as ``<name>.<name of the exporter>``, and return the files."""
         paths = {
-            table: folder / f"{table.name}.{self.settings.exporter}"
-            for table in TABLES
-            if table.name in tables
+            table: self._path(folder, table) for table in TABLES if table.name in tables
         }
         for table, path in paths.items():
             check_output_file("--out", path, f"a table of {table.name}", self.marker_of(table))
@@ -167,6 +170,9 @@ class TableExporter(Exporter):
             with atomic_write(path) as partial:
                 self.write_table(partial, table, tables[table.name])
         return list(paths.values())
+
+    def _path(self, folder: Path, table: SessionTable) -> Path:
+        return folder / f"{table.name}.{self.settings.exporter}"
 
     @abstractmethod
     def marker_of(self, table: SessionTable) -> bytes:

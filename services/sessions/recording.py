@@ -38,6 +38,8 @@ class Recording:
             the session's tables.
         edits: Edits made afterwards, if the caller needs them.
         read_frames: Yields only the frames, which is faster; None: `frames` filters all messages.
+        read_tables: Yields the messages of the session's tables, with edited markers, if it has
+            tables beside the recording; a damaged recording may lack some of them.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Recording:
     is_recorded: bool = True
     edits: SessionEdits = field(default_factory=SessionEdits)
     read_frames: Callable[[], Iterable[Packet]] | None = None
+    read_tables: Callable[[], Iterable[Packet]] | None = None
 
     def frames(self) -> Iterator[Packet]:
         """Yield the recorded frames; none if the recording was made without images."""
@@ -91,12 +94,24 @@ def open_recording(path: Path, on_problem: OnProblem = print_problem) -> Recordi
     return Recording(
         session_name(found), read, about, session_start=start,
         read_frames=lambda: read_packets(found, lambda *_: None, kind=Frame.__name__),
+        read_tables=_tables_beside(found, on_problem),
     )  # fmt: skip
 
 
 def is_in_tables(path: Path) -> bool:
     """Whether a session folder holds tables but no recording."""
     return path.is_dir() and not (path / FILE).exists() and (path / "emotions.csv").is_file()
+
+
+def _tables_beside(path: Path, on_problem: OnProblem) -> Callable[[], Iterable[Packet]] | None:
+    """Reads the tables beside a recording; None if its session has none of this version."""
+    folder = session_folder(path)
+    if path not in (folder, folder / FILE) or not (folder / "emotions.csv").is_file():
+        return None
+    try:
+        return _open_tables(folder, on_problem).read
+    except (AffectlineError, OSError):
+        return None
 
 
 def _open_tables(folder: Path, on_problem: OnProblem) -> Recording:

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from affectline.common import atomic_file
 from affectline.common.errors import AffectlineError
-from affectline.common.json_text import parse_json
 from affectline.common.labels import LABELS
 from affectline.common.logs import ServiceLogger
 from affectline.common.settings.study import STUDY_FIELDS, Label
 from affectline.common.wire.messages import Frame, Marker, Packet
 from affectline.services.export.exporter import Exporter, ExportSettings
+from affectline.services.export.owned_files import fingerprint, read_object
 from affectline.services.overlay.frame_film import FrameFilms
 from affectline.services.sessions.edits import Annotation
 from affectline.services.sessions.even_grid import BEAT_BY_BEAT, EvenGrid, put_on_grid
@@ -38,6 +38,7 @@ VERSION: Final = "1.11.0"
 MISSING: Final = "n/a"
 UNNAMED: Final = "unnamed"
 PARTICIPANT_ID: Final = "participant_id"
+DESCRIPTION: Final = "dataset_description.json"
 LOG: Final = ServiceLogger("export")
 
 DESCRIPTIONS: Final = {
@@ -84,13 +85,13 @@ class BidsExporter(Exporter):
 
         Raises:
             AffectlineError: The data set already has another session with the same entities, or
-                its participants cannot be read.
+                one of the files that describe it cannot be read.
         """
-        participants = Participants.read(folder)
+        participants, described = Participants.read(folder), read_object(folder / DESCRIPTION)
         builder = SeriesBuilder(recording.session_start)
         given = self.settings.model_dump(include=set(STUDY_FIELDS), exclude_none=True)
         place = Place.of(recording, folder, given)
-        place.check(recording.name)
+        place.check()
         place.check_participant()
         films = FrameFilms(place.source_stem) if self.settings.videos else None
         try:
@@ -104,8 +105,8 @@ class BidsExporter(Exporter):
         paths = films.close() if films else []
         place.beh.mkdir(parents=True, exist_ok=True)
         paths += list(_write_session(builder.build(), place, recording.edits.annotations))
-        place.mark_taken(recording.name, paths)
-        paths += _write_dataset(folder, recording, place, participants)
+        place.mark_taken(paths)
+        paths += _write_dataset(folder, recording, place, participants, described)
         return paths
 
 
@@ -123,6 +124,10 @@ class Place(NamedTuple):
     condition: str | None
     participant: str | None
     """The study's name for the subject."""
+    name: str
+    """Name of the session."""
+    fingerprint: str
+    """What tells it from other sessions of that name; see `fingerprint`."""
 
     @classmethod
     def of(cls, recording: Recording, folder: Path, given: Mapping[str, str]) -> "Place":
@@ -142,7 +147,7 @@ class Place(NamedTuple):
         # Sessions without a participant are distinguished by their names
         own = "" if found["participant"] else to_label(recording.name)
         is_number = found["run"].isdecimal()
-        return cls(
+        place = cls(
             folder,
             found["participant"] or UNNAMED,
             found["session"] or own or None,
@@ -151,6 +156,27 @@ class Place(NamedTuple):
             found["run"] if is_number else None,
             study.get("condition"),
             study.get("participant"),
+            recording.name,
+            fingerprint(recording),
+        )
+        return place._numbered(own) if own and not found["session"] else place
+
+    def _numbered(self, own: str) -> "Place":
+        """The place with its session's own label, numbered where others have that label."""
+        number = 1
+        label = own
+        while any(
+            self._is_of_another(read_object(mark))
+            for mark in self._mark.parent.glob(f"sub-{self.subject}_ses-{label}_task-*.json")
+        ):
+            number += 1
+            label = f"{own}{number}"
+        return self._replace(session=label)
+
+    def _is_of_another(self, mark: Mapping[str, Any]) -> bool:
+        """Whether another session has made a mark; marks of earlier versions have only names."""
+        return mark.get("Session", self.name) != self.name or (
+            mark.get("Fingerprint", self.fingerprint) != self.fingerprint
         )
 
     @property
@@ -196,22 +222,24 @@ class Place(NamedTuple):
         """The file that states which session has this place."""
         return self.folder / "sourcedata" / f"{self.entities}.json"
 
-    def check(self, name: str) -> None:
+    def check(self) -> None:
         """Check that the place is free, or belongs to this session from an earlier export.
 
         Raises:
             AffectlineError: Another session has the place.
         """
-        taken = _read_json(self._mark).get("Session")
-        if taken not in (None, name):
+        mark = read_object(self._mark)
+        if self._is_of_another(mark):
+            taken = mark.get("Session")
             raise AffectlineError(
-                f"--out {self.folder}: {self.entities} is session {taken} there, not {name}",
+                f"--out {self.folder}: {self.entities} is session {taken} there, "
+                + (f"not {self.name}" if taken != self.name else "another one of the same name"),
                 "export one of them with another --session or --run, or name another folder",
             )
         for other in self._mark.parent.glob(f"{'_'.join(self.parts)}_task-*.json"):
             if not _are_apart(other.stem, self.entities):
                 raise AffectlineError(
-                    f"--out {self.folder}: {other.stem} is there, and {self.entities} ({name})"
+                    f"--out {self.folder}: {other.stem} is there, and {self.entities} ({self.name})"
                     " cannot be added: one has a run, and the other has none",
                     "export both with --run, or with another --session",
                 )
@@ -223,7 +251,7 @@ class Place(NamedTuple):
             AffectlineError: Another participant has the label: it contains only letters and digits.
         """
         for other in sorted(self._mark.parent.glob(f"sub-{self.subject}_*.json")):
-            known = _read_json(other).get("Participant", self.participant)
+            known = read_object(other).get("Participant", self.participant)
             if known != self.participant:
                 raise AffectlineError(
                     f"--out {self.folder}: sub-{self.subject} is participant {known} there, not"
@@ -231,15 +259,15 @@ class Place(NamedTuple):
                     "export one of them with another --participant, of letters and digits",
                 )
 
-    def mark_taken(self, name: str, written: Sequence[Path]) -> None:
-        """Mark the place as taken by a session, and remove files of an earlier export.
+    def mark_taken(self, written: Sequence[Path]) -> None:
+        """Mark the place as taken by the session, and remove files of an earlier export.
 
         Args:
-            name: Name of the session.
             written: Its new files, which stay.
         """
         self._mark.parent.mkdir(exist_ok=True)
-        _write_json(self._mark, {"Session": name, "Participant": self.participant})
+        mark = {"Session": self.name, "Participant": self.participant}
+        _write_json(self._mark, mark | {"Fingerprint": self.fingerprint})
         for folder in (self.beh, self.source_stem.parent):
             for path in folder.glob(f"{self.entities}_*"):
                 # File names of the task's runs have the same prefix
@@ -262,28 +290,46 @@ def to_label(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9]", "", text)
 
 
+class Labels:
+    """Makes the labels of a session's recordings, numbered where two would be the same."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def make(self, text: str) -> str:
+        """A label that no other recording has, in the order of the calls."""
+        label, number = to_label(text), 1
+        while label.lower() in self._taken:  # some disks ignore the case of names
+            number += 1
+            label = f"{to_label(text)}{number}"
+        self._taken.add(label.lower())
+        return label
+
+
 def _write_session(
     series: SessionSeries, place: Place, annotations: Sequence[Annotation]
 ) -> Iterator[Path]:
-    zero = series.zero
+    zero, labels = series.zero, Labels()
     for name, one in series.series.items():
         subject, _, signal = name.partition(" ")
         if subject not in series.sampled or signal in STATE_FIGURES:
             continue
         seconds = (one.times - zero) / 1e9
-        label = to_label(signal) + (to_label(subject) if len(series.sampled) > 1 else "")
+        has_several = len(series.sampled) > 1
+        label = labels.make(f"{signal}{subject}" if has_several else signal)
+        of = {"Subject": subject} if has_several else {}
         column = _column(signal, one.unit, DESCRIPTIONS.get(signal, signal))
         factor = G if one.unit == "g" else 1.0
         if signal in BEAT_BY_BEAT:
-            yield from _write_beats(place, label, signal, seconds, one.values, column)
+            yield from _write_beats(place, label, signal, seconds, one.values, column, of)
         else:
             grid = put_on_grid(seconds, one.values[:, None] * factor)
-            yield from _write_physio(place, label, grid, [signal], {signal: column})
+            yield from _write_physio(place, label, grid, [signal], of | {signal: column})
     for stream, by_label in series.emotions.items():
         names, times, values = _face_rows(series, stream, by_label)
-        columns = {name: _face_column(name) for name in names}
+        columns = {"Stream": stream} | {name: _face_column(name) for name in names}
         grid = put_on_grid((times - zero) / 1e9, values)
-        yield from _write_physio(place, f"face{to_label(stream)}", grid, names, columns)
+        yield from _write_physio(place, labels.make(f"face{stream}"), grid, names, columns)
     events = [_marker_event(marker, zero) for marker in series.markers]
     events += [_annotation_event(one) for one in annotations]
     if events:
@@ -327,7 +373,7 @@ def _write_physio(
     label: str,
     grid: EvenGrid | None,
     names: Sequence[str],
-    columns: dict[str, dict[str, Any]],
+    columns: Mapping[str, Any],
 ) -> Iterator[Path]:
     """Write a signal at a fixed rate, without a header, and the description of its columns."""
     if grid is None:
@@ -355,6 +401,7 @@ def _write_beats(
     times: NDArray[np.float64],
     values: NDArray[np.float64],
     column: dict[str, Any],
+    of: Mapping[str, str],
 ) -> Iterator[Path]:
     """Write beat-by-beat values twice: interpolated at a fixed rate, and as events."""
     grid = put_on_grid(times, values[:, None], by_beat=True)
@@ -363,7 +410,7 @@ def _write_beats(
     stamps = grid.start_s + np.arange(len(grid.values)) / grid.rate
     stamped = grid._replace(values=np.column_stack([stamps, grid.values]))
     timestamp = {"Description": "Time since the start of the session", "Units": "s"}
-    columns = {"timestamp": timestamp, signal: column}
+    columns = {**of, "timestamp": timestamp, signal: column}
     yield from _write_physio(place, label, stamped, ["timestamp", signal], columns)
     path = place.path("physioevents.tsv.gz", label)
     duration = values / 1000 if signal == "rr_interval" else np.full(len(values), np.nan)
@@ -376,6 +423,7 @@ def _write_beats(
         + ("for each beat" if signal == "rr_interval" else "whenever it was measured"),
         "OnsetSource": "timestamp",
         **place.about,
+        **of,
         "onset": {"Description": "Begin, from the start of the session", "Units": "s"},
         "duration": {"Description": "Duration", "Units": "s"},
         signal: column,
@@ -431,11 +479,15 @@ def _write_events(place: Place, events: Iterable[TimedEvent]) -> Iterator[Path]:
 
 
 def _write_dataset(
-    folder: Path, recording: Recording, place: Place, participants: "Participants"
+    folder: Path,
+    recording: Recording,
+    place: Place,
+    participants: "Participants",
+    given: Mapping[str, Any],
 ) -> list[Path]:
     """Write the files that describe the whole data set; existing entries stay."""
     version = str(recording.about.get("affectline") or "unknown")
-    path = folder / "dataset_description.json"
+    path = folder / DESCRIPTION
     described: dict[str, Any] = {
         "Name": "Faces and signals",
         "BIDSVersion": VERSION,
@@ -446,7 +498,7 @@ def _write_dataset(
         "Version": version,
         "Description": "Emotions of faces from a neural network; signals as measured",
     }
-    described |= {"GeneratedBy": [made_by]} | _read_json(path)
+    described |= {"GeneratedBy": [made_by]} | given
     study: dict[str, str] = recording.about.get("study") or {}
     participants.add(place.subject, study)
     paths = [_write_json(path, described), participants.write()]
@@ -464,17 +516,26 @@ class Participants:
         path: The file.
         header: Names of its columns.
         rows: By participant's ID: cells by column.
+        described: Descriptions of the columns that ``participants.json`` has.
     """
 
-    def __init__(self, path: Path, header: list[str], rows: dict[str, dict[str, str]]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        header: list[str],
+        rows: dict[str, dict[str, str]],
+        described: Mapping[str, Any],
+    ) -> None:
         self._path, self._header, self._rows = path, header, rows
+        self._described = described
 
     @classmethod
     def read(cls, folder: Path) -> "Participants":
         """Read the file of a data set, which people may have edited; none has no rows.
 
         Raises:
-            AffectlineError: It is not text, or does not name its participants.
+            AffectlineError: It is not text, or does not name its participants, or the description
+                of its columns is not JSON.
         """
         path = folder / "participants.tsv"
         try:
@@ -499,7 +560,7 @@ class Participants:
                     "fill it in, or remove the line",
                 )
             rows[row[PARTICIPANT_ID]] = row
-        return cls(path, header, rows)
+        return cls(path, header, rows, read_object(path.with_suffix(".json")))
 
     def add(self, subject: str, study: Mapping[str, str]) -> None:
         """Add a participant; what the file says already stays, except for missing values."""
@@ -524,8 +585,7 @@ class Participants:
             if name != PARTICIPANT_ID
         }
         if described:
-            about = self._path.with_suffix(".json")
-            _write_json(about, described | _read_json(about))
+            _write_json(self._path.with_suffix(".json"), described | self._described)
         return self._path
 
 
@@ -541,15 +601,6 @@ def _write_table(path: Path, values: NDArray[np.float64]) -> None:
 def _write_json(path: Path, content: dict[str, Any]) -> Path:
     atomic_file.write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     return path
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    """The content of a JSON file; empty if it is missing or not an object."""
-    try:
-        content = parse_json(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 README: Final = """# Faces and signals

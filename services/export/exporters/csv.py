@@ -1,7 +1,10 @@
 """A session as CSV files, for spreadsheets and R."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BeforeValidator
 
 from affectline.common.spreadsheet import row_writer
 from affectline.services.export.exporter import ExportSettings
@@ -9,13 +12,28 @@ from affectline.services.export.tables import TableExporter
 from affectline.services.sessions.columns import format_cells
 from affectline.services.sessions.table_column import Row, SessionTable
 
+TAB: Final = "\t"
+
+
+def _read_delimiter(given: Any) -> Any:
+    """A tab may be written in words, because shells pass ``\\t`` on as two characters."""
+    return TAB if given in ("\\t", "tab") else given
+
 
 class CsvExportSettings(ExportSettings):
     """Settings of CSV exports."""
 
     exporter: Literal["csv"] = "csv"
-    delimiter: Literal[",", ";", "\t"] = ","
-    """Character between the cells of a row."""
+    delimiter: Annotated[Literal[",", ";", "\t"], BeforeValidator(_read_delimiter)] = ","
+    """Character between the cells of a row. A tab may be written ``tab``; with ``;``, files begin
+    with a byte order mark, as Excel expects."""
+    decimal: Literal[".", ","] | None = None
+    """Decimal separator of numbers; by default ``,`` with the delimiter ``;``, else ``.``."""
+
+    @property
+    def decimal_separator(self) -> str:
+        """The decimal separator, given or by default."""
+        return self.decimal or ("," if self.delimiter == ";" else ".")
 
 
 class CsvExporter(TableExporter):
@@ -30,7 +48,27 @@ class CsvExporter(TableExporter):
         return delimiter.join(table.header).encode()
 
     def write_table(self, path: Path, table: SessionTable, rows: list[Row]) -> None:
-        with path.open("w", newline="", encoding="utf-8") as stream:
+        format_row = format_cells(table)
+        if self.settings.decimal_separator == ",":
+            format_row = _with_commas(table, format_row)
+        encoding = "utf-8-sig" if self.settings.delimiter == ";" else "utf-8"
+        with path.open("w", newline="", encoding=encoding) as stream:
             writer = row_writer(stream, self.settings.delimiter)
             writer.writerow(table.header)
-            writer.writerows(map(format_cells(table), rows))
+            writer.writerows(map(format_row, rows))
+
+
+def _with_commas(
+    table: SessionTable, format_row: Callable[[Sequence[Any]], list[Any]]
+) -> Callable[[Sequence[Any]], list[Any]]:
+    """Format rows with decimal commas."""
+    places = [i for i, one in enumerate(table.columns) if one.kind in ("number", "seconds")]
+
+    def format_with_commas(row: Sequence[Any]) -> list[Any]:
+        cells = format_row(row)
+        for i in places:
+            if cells[i] is not None:
+                cells[i] = str(cells[i]).replace(".", ",")
+        return cells
+
+    return format_with_commas

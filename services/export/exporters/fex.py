@@ -42,10 +42,12 @@ class FexExporter(Exporter):
         source = _sources(recording.about.get("settings", {}))
 
         def make_row(found: FaceInFrame, time_s: float) -> Sequence[Any]:
-            stream = found.emotion.stream
+            stream, media_time = found.emotion.stream, found.emotion.media_time
+            if media_time is not None:  # a film may begin before or after the session
+                time_s = media_time / 1e9
             return _row(found, time_s, found.emotion.file or source.get(stream, stream))
 
-        return write_stream_tables(recording, folder, "-fex.csv", HEADER, make_row)
+        return write_stream_tables(recording, folder, "fex", HEADER, make_row)
 
 
 def _sources(settings: dict[str, Any]) -> dict[str, str]:
@@ -55,9 +57,15 @@ def _sources(settings: dict[str, Any]) -> dict[str, str]:
     return {str(one.get("name")): str(one["source"]) for one in named if "source" in one}
 
 
+def _minutes(time_s: float) -> str:
+    """A time as minutes and seconds, such as ``01:02.500``."""
+    ms = round(time_s * 1000)
+    minutes, rest = divmod(abs(ms), 60_000)
+    return f"{'-' if ms < 0 else ''}{minutes:02}:{rest / 1000:06.3f}"
+
+
 def _row(found: FaceInFrame, time_s: float, source: str) -> Sequence[Any]:
-    seq, minutes = found.emotion.seq, divmod(time_s, 60)
-    moment = (source, seq, f"{int(minutes[0]):02}:{minutes[1]:06.3f}")
+    moment = (source, found.emotion.seq, _minutes(time_s))
     face = found.face
     if face is None:
         return [None] * (len(HEADER) - 4) + [*moment, None]

@@ -19,6 +19,7 @@ from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import Samples, State, sample_times
 from affectline.common.wire.messages import Emotion, FaceEmotion, Frame, Marker, Packet, StreamStart
 from affectline.services.export.exporter import Exporter, ExportSettings
+from affectline.services.export.owned_files import OwnedFiles
 from affectline.services.sessions.edits import Annotation, SessionEdits
 from affectline.services.sessions.recording import Recording
 
@@ -102,6 +103,8 @@ class FoxgloveExporter(Exporter):
 
     def export(self, recording: Recording, folder: Path) -> list[Path]:
         path = folder / f"{recording.name}.foxglove.mcap"
+        owned = OwnedFiles(folder, recording, "foxglove")
+        owned.claim([path])
         check_output_file("--out", path, "an export of Affectline", LIBRARY.encode())
         with atomic_write(path) as partial, partial.open("wb") as file:
             writer = Writer(file)
@@ -118,7 +121,9 @@ class FoxgloveExporter(Exporter):
             writer.finish()  # type: ignore[no-untyped-call]
         if not messages.count:
             path.unlink()
-        return [path] if messages.count else []
+            return []
+        owned.add([path])
+        return [path]
 
 
 class _Messages:

@@ -9,6 +9,7 @@ from affectline.common.errors import AffectlineError
 from affectline.common.output_file import check_output_file
 from affectline.common.wire.messages import Emotion, Frame, StreamStart
 from affectline.services.export.exporter import Exporter, ExportSettings
+from affectline.services.export.owned_files import OwnedFiles
 from affectline.services.overlay.video_writer import (
     MARKER,
     AnnotatedVideoWriter,
@@ -48,12 +49,15 @@ class Mp4Exporter(Exporter):
                     f"cannot write to --out {folder}: {error.path.name} was cut off",
                     "make room, or name another folder",
                 ) from error
+            owned, films = OwnedFiles(folder, recording, "mp4"), sorted(Path(staging).glob("*.mp4"))
+            owned.claim(folder / film.name for film in films)
             paths = []
-            for film in sorted(Path(staging).glob("*.mp4")):
+            for film in films:
                 path = folder / film.name
                 check_output_file("--out", path, "an annotated film of Affectline", MARKER)
                 atomic_file.rename(film, path)
                 paths.append(path)
+            owned.replace(paths)
         return paths
 
 

@@ -38,7 +38,7 @@ class OpenFaceExporter(Exporter):
     files = "<stream>-openface.csv"
 
     def export(self, recording: Recording, folder: Path) -> list[Path]:
-        return write_stream_tables(recording, folder, "-openface.csv", HEADER, _row)
+        return write_stream_tables(recording, folder, "openface", HEADER, _row)
 
 
 def _row(found: FaceInFrame, time_s: float) -> Sequence[Any]:

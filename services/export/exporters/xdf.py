@@ -18,6 +18,7 @@ from affectline.common.atomic_file import atomic_write
 from affectline.common.labels import LABELS
 from affectline.common.output_file import check_output_file
 from affectline.services.export.exporter import Exporter, ExportSettings
+from affectline.services.export.owned_files import OwnedFiles
 from affectline.services.sessions.columns import marker_text
 from affectline.services.sessions.recording import Recording
 from affectline.services.sessions.sign_channels import (
@@ -78,8 +79,11 @@ class XdfExporter(Exporter):
         if not streams:
             return []
         path = folder / f"{recording.name}.xdf"
+        owned = OwnedFiles(folder, recording, "xdf")
+        owned.claim([path])
         check_output_file("--out", path, "an export of Affectline", OWN_HEADER.encode())
         write_xdf(streams, path)
+        owned.add([path])
         return [path]
 
 

@@ -40,7 +40,8 @@ def test_an_exporter_s_settings_are_set_by_name(session: Path, tmp_path: Path) -
     done = RUNNER.invoke(app, [*command, "--delimiter", ";"])
     assert done.exit_code == 0, done.output
     assert str(tmp_path / "markers.csv") in done.stdout
-    assert (tmp_path / "markers.csv").read_text().startswith("time_s;session;label")
+    text = (tmp_path / "markers.csv").read_text(encoding="utf-8-sig")
+    assert text.startswith("time_s;session;label")
 
 
 @pytest.mark.parametrize("to", ["csv", "parquet", "xdf", "foxglove", "fex", "openface"])
@@ -136,6 +137,24 @@ def test_one_session_that_cannot_be_exported_stops_no_other(session: Path, tmp_p
     first, second = done.stderr.splitlines()
     assert "sessions/b" in first
     assert "edits.json" in second
+
+
+def test_what_could_not_be_read_completely_is_exported_and_ends_with_1(
+    session: Path, tmp_path: Path
+) -> None:
+    sessions, out = tmp_path / "sessions", tmp_path / "out"
+    for name in ("a", "b"):
+        shutil.copytree(session, sessions / name)
+    path = sessions / "b/session.mcap"
+    path.write_bytes(path.read_bytes()[:-2000])
+    for place, words in ((sessions, "of 2 sessions were not"), (sessions / "b", "b was not")):
+        done = RUNNER.invoke(app, ["export", str(place), "--to", "csv", "--out", str(out)])
+        assert done.exit_code == 1
+        assert words in str(done.exception)
+        assert "read completely" in str(done.exception)
+        assert done.stderr.count("the rest was read") == 1
+        assert str(out / "markers.csv" if place == sessions / "b" else out / "a") in done.stdout
+        shutil.rmtree(out)
 
 
 def test_a_section_s_settings_are_set_by_name(session: Path, tmp_path: Path) -> None:

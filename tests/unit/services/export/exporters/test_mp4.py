@@ -8,6 +8,7 @@ import pytest
 from affectline.common.errors import AffectlineError
 from affectline.common.wire.messages import Marker, Packet, StreamStart
 from affectline.services.export.exporter import make_exporter
+from affectline.services.export.owned_files import LIST
 from affectline.services.sessions.recording import Recording
 from tests.recordings import SECOND, START, frame
 
@@ -85,7 +86,7 @@ def test_a_film_is_written_again_in_its_place(tmp_path: Path) -> None:
     messages = [packet for index in range(6) for packet in frame(index)]
     for _ in range(2):
         assert write_films(messages, tmp_path) == [tmp_path / "drive.mp4"]
-    assert list(tmp_path.iterdir()) == [tmp_path / "drive.mp4"]
+    assert {path.name for path in tmp_path.iterdir()} == {"drive.mp4", LIST}
 
 
 @pytest.mark.parametrize("small_disk", ["8k"], indirect=True)

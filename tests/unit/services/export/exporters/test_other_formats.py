@@ -204,6 +204,68 @@ def test_runs_of_a_task_do_not_remove_each_other(tmp_path: Path) -> None:
     assert validate(tmp_path) == []
 
 
+def test_another_session_of_the_same_name_is_another_session(tmp_path: Path) -> None:
+    exporter = make_exporter("bids", {"participant": "01", "task": "t"})
+    anna = session(measured(), "pre")
+    exporter.export(anna, tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    ben = replace(session(recording(), "pre"), session_start=START + SECOND)
+    with pytest.raises(AffectlineError, match="is session pre there, another one of the same name"):
+        exporter.export(ben, tmp_path)
+    exporter.export(anna, tmp_path)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_sessions_of_nobody_with_the_same_name_are_numbered(tmp_path: Path) -> None:
+    anna = session(measured(), "pre")
+    ben = replace(session(measured(), "pre"), session_start=START + SECOND)
+    for one in (anna, ben, anna, ben):
+        make_exporter("bids").export(one, tmp_path)
+    assert {path.name for path in (tmp_path / "sub-unnamed").iterdir()} == {"ses-pre", "ses-pre2"}
+    assert len(list(tmp_path.rglob("*facedrive_physio.tsv.gz"))) == 2
+    assert validate(tmp_path) == []
+
+
+def test_streams_and_people_with_the_same_label_are_numbered(tmp_path: Path) -> None:
+    packets = []
+    for name in ("cam-1", "cam_1", "CAM1"):
+        for index in range(6):
+            for packet in frame(index):
+                message = packet.message.model_copy(update={"stream": name})
+                packets.append(Packet(message, packet.parts))
+    for subject in ("anna", "an-na"):
+        for signal in ("heart_rate", "rr_interval"):
+            values = tuple(800.0 + i for i in range(8))
+            packets.append(Packet(Samples(
+                subject=subject, signal=signal, unit="ms", epoch=1, seq=0, at=START, rate=1.0,
+                values=values,
+            )))  # fmt: skip
+    make_exporter("bids").export(session(packets, participant="07", task="x"), tmp_path)
+    found = {}
+    for path in tmp_path.rglob("*_physio.json"):
+        about = json.loads(path.read_text())
+        label = path.name.split("_recording-")[1].removesuffix("_physio.json")
+        found[label] = about.get("Stream") or about["Subject"]
+    assert found == {
+        "facecam1": "cam-1", "facecam12": "cam_1", "faceCAM13": "CAM1",
+        "heartrateanna": "anna", "heartrateanna2": "an-na",
+        "rrintervalanna": "anna", "rrintervalanna2": "an-na",
+    }  # fmt: skip
+    assert validate(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["dataset_description.json", "participants.json"])
+def test_a_description_that_cannot_be_read_is_never_overwritten(name: str, tmp_path: Path) -> None:
+    exporter = make_exporter("bids")
+    exporter.export(session(measured(), participant="07", task="x", age="34"), tmp_path)
+    path = tmp_path / name
+    path.write_text('{"Name": "Mine", "Authors": ["Ann"],}')
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(AffectlineError, match=rf"{name}: is not JSON \(.*line 1"):
+        exporter.export(session(measured(), "b", participant="08", task="x", age="40"), tmp_path)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
 def test_sessions_of_nobody_are_told_apart_and_can_be_given_a_place(tmp_path: Path) -> None:
     for name in ("first drive", "second drive"):
         make_exporter("bids").export(session(measured(), name), tmp_path)
@@ -322,6 +384,23 @@ def test_fex_is_read_by_py_feat_s_conventions(tmp_path: Path) -> None:
     assert table[[f"y_{i}" for i in range(68)]].iloc[1].tolist() == [1000 - i for i in MESH_TO_68]
     assert table["approx_time"][3] == "00:03.000"
     assert table["Identity"][1] == "Person_1"
+
+
+@pytest.mark.parametrize(
+    ("time_s", "media_time", "expected"),
+    [
+        (-1.5, None, "-00:01.500"), (-1.5, 0, "00:00.000"), (59.9996, None, "01:00.000"),
+        (3.0, 62_500_000_000, "01:02.500"), (-0.0001, None, "00:00.000"),
+    ],
+)  # fmt: skip
+def test_fex_has_the_time_in_the_film_and_no_sixty_seconds(
+    time_s: float, media_time: int | None, expected: str, tmp_path: Path
+) -> None:
+    _, answer = frame(1)
+    at = {"captured_at": START + round(time_s * SECOND), "media_time": media_time}
+    message = answer.message.model_copy(update=at)
+    (path,) = make_exporter("fex").export(session([Packet(message)]), tmp_path)
+    assert pd.read_csv(path, dtype=str)["approx_time"].tolist() == [expected]
 
 
 def test_fex_is_read_by_py_feat_itself(tmp_path: Path) -> None:
