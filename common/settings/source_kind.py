@@ -25,8 +25,8 @@ STDIN: Final = ("-", "/dev/stdin")
 PROBE_S: Final = 3.0
 """Seconds that a web server may take to answer what an address is."""
 FILM_SUFFIXES: Final = frozenset({
-    ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts",
-    ".webm", ".wmv",
+    ".3gp", ".avi", ".dv", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpe", ".mpeg", ".mpg",
+    ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv",
 })  # fmt: skip
 """An ``http`` address with one of these suffixes is a film; its server is not asked."""
 PICTURE_SUFFIXES: Final = frozenset({

@@ -123,6 +123,14 @@ class SourceSettings(Settings):
         """Whether it never ends by itself, as a camera or a network stream."""
         return self.kind in ("camera", "stream")
 
+    def with_whole_path(self) -> Self:
+        """A copy whose file or folder, if it is there, has its absolute path."""
+        path = source_path(self.source)
+        is_address = "://" in self.source and not os.path.lexists(self.source)
+        if path is None or self.source in STDIN or is_address or not path.exists():
+            return self
+        return self.model_copy(update={"source": as_text(str(path.absolute()))})
+
     def without_secrets(self) -> Self:
         """A copy that may be shown and stored."""
         shown = {"source": redact(self.source), "user": None, "password_file": None}

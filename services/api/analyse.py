@@ -11,15 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectline.common.errors import AffectlineError
+from affectline.common.identifiers import free_name
 from affectline.common.settings.pipeline import PipelineSettings, load
-from affectline.common.settings.source_kind import FILM_SUFFIXES, kind_of
+from affectline.common.settings.source_kind import kind_of
 from affectline.common.settings.sources import SourceSettings, as_text, name_sources
 from affectline.services.analysis.direct_run import DirectRun
 from affectline.services.api.array_source import ArraySource, check_array
 from affectline.services.api.data_frames import read_table, require_pandas
 from affectline.services.archive.archive import Archive
 from affectline.services.archive.engine import FilmProgress
-from affectline.services.archive.film_list import ListedFilm
+from affectline.services.archive.film_list import (
+    ListedFilm,
+    describe_left_out,
+    find_films,
+    name_films,
+)
 from affectline.services.archive.film_task import FilmResult
 from affectline.services.archive.frame_count import FrameCount
 from affectline.services.archive.local_engine import LocalEngine
@@ -62,7 +68,12 @@ def analyse(
         A row for each face of each frame, and one for each frame without a face: the columns of
         ``emotions.csv`` (docs/tables.md). ``time_s`` is in seconds, boxes are in pixels, the seven
         probabilities are from 0 to 1, valence and arousal from -1 to 1, angles in degrees. With
-        several films, the first column, ``film``, names the film.
+        several films, the first column, ``film``, is a name for each film, and the second,
+        ``source``, its path as given or found; it is empty for frames in memory.
+
+    Warns:
+        RuntimeWarning: Of several films, one could not be analysed; files of a folder were left
+            out, because they are not films by their names.
 
     Raises:
         AffectlineError: A source cannot be read, or the results cannot be written.
@@ -88,14 +99,21 @@ def analyse(
         if len(listed) == 1:
             return _analyse_one(listed[0], settings, folder, rate, is_watched)
         films = [os.fspath(one) for one in listed if not isinstance(one, np.ndarray)]
+        names = _names(listed)
         if len(films) == len(listed) and all(kind_of(film) == "film" for film in films):
             frames = _analyse_films(films, settings, folder, is_watched)
         else:
             frames = {
                 name: _analyse_one(one, settings, folder / name, rate, is_watched)
-                for name, one in zip(_names(listed), listed, strict=True)
+                for name, one in zip(names, listed, strict=True)
             }
-        return pd.concat(frames, names=["film"]).reset_index(level="film").reset_index(drop=True)
+        found = pd.concat(frames, names=["film"]).reset_index(level="film").reset_index(drop=True)
+        sources = {
+            name: None if isinstance(one, np.ndarray) else as_text(os.fspath(one))
+            for name, one in zip(names, listed, strict=True)
+        }
+        found.insert(1, "source", found["film"].map(sources).astype("string"))
+        return found
 
 
 def _list_sources(source: Analysable | Iterable[Analysable]) -> list[Analysable]:
@@ -103,12 +121,7 @@ def _list_sources(source: Analysable | Iterable[Analysable]) -> list[Analysable]
     if isinstance(source, np.ndarray):
         return [source]
     if isinstance(source, str | os.PathLike):
-        folder = Path(source)
-        films = sorted(
-            path for path in (folder.rglob("*") if folder.is_dir() else ())
-            if path.suffix.lower() in FILM_SUFFIXES and path.is_file()
-        )  # fmt: skip
-        return list(films) or [source]
+        return _films_below(Path(source)) or [source]
     if isinstance(source, int):
         raise AffectlineError(
             f"{source}: a camera, which never ends", f"use affectline.watch({source})"
@@ -132,10 +145,31 @@ def _list_sources(source: Analysable | Iterable[Analysable]) -> list[Analysable]
     return kept
 
 
+def _films_below(folder: Path) -> list[Analysable]:
+    """The films below a folder; none if it has no films, or is not a folder."""
+    if not folder.is_dir():
+        return []
+    try:
+        films, others = find_films(folder)
+    except AffectlineError as error:  # a call has no argument PATH
+        raise AffectlineError(error.problem.removeprefix("PATH "), error.fix) from error
+    left_out = describe_left_out(others) if films else ""
+    if left_out:
+        text = f"{folder}: {left_out}; name a film itself to analyse it"
+        warnings.warn(text, RuntimeWarning, stacklevel=4)
+    return list(films)
+
+
 def _names(sources: list[Analysable]) -> list[str]:
-    """A name for each source: its file's name, made unique if two are the same."""
-    texts = ["array" if isinstance(one, np.ndarray) else os.fspath(one) for one in sources]
-    return [named.name for named in name_sources([Path(text).name for text in texts])]
+    """A name for each source, as in an archive; frames in memory are ``array``."""
+    paths = [as_text(os.fspath(one)) for one in sources if not isinstance(one, np.ndarray)]
+    names = name_films([ListedFilm(path) for path in paths], {})
+    found: list[str] = []
+    for one in sources:
+        name = "array" if isinstance(one, np.ndarray) else names[as_text(os.fspath(one))]
+        taken = {*found, *(names.values() if isinstance(one, np.ndarray) else ())}
+        found.append(free_name(name, taken.__contains__))
+    return found
 
 
 def _analyse_one(

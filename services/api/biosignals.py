@@ -38,6 +38,7 @@ class Biosignal:
         events: The session's markers during the signal, in the form of NeuroKit2's
             ``events_find``: ``onset`` in samples, ``duration`` in samples, ``label`` and
             ``condition``.
+        event_times_s: The exact time of each of these markers, in seconds from the session's start.
 
     Example:
         >>> skin = Biosignal("skin_conductance", ("skin_conductance",), "uS",
@@ -55,6 +56,7 @@ class Biosignal:
     start_s: float
     is_interpolated: bool
     events: dict[str, Any] = field(default_factory=dict)
+    event_times_s: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
     @property
     def times_s(self) -> NDArray[np.float64]:
@@ -112,8 +114,10 @@ def to_raw(signal: Biosignal, session_start: int) -> "mne.io.RawArray":
     raw.set_meas_date(datetime.fromtimestamp(begin_us // 10**6, UTC).replace(
         microsecond=begin_us % 10**6
     ))  # fmt: skip
-    onsets = np.asarray(signal.events["onset"]) / signal.sampling_rate
-    durations = np.asarray(signal.events["duration"]) / signal.sampling_rate
+    end_s = len(signal.values) / signal.sampling_rate
+    # Within half a sample of the ends, which MNE would cut off
+    onsets = np.clip(signal.event_times_s - signal.start_s, 0, end_s)
+    durations = np.minimum(1 / signal.sampling_rate, end_s - onsets)
     raw.set_annotations(mne.Annotations(onsets, durations, signal.events["condition"]))
     return raw
 
@@ -135,19 +139,24 @@ def _even(
     if grid is None:
         return None
     made = grid.values[:, 0] if len(columns) == 1 else grid.values
-    events = _events(markers, grid.start_s, grid.rate, len(made))
+    events, times = _events(markers, grid.start_s, grid.rate, len(made))
     return Biosignal(
-        name, channels, unit, made, grid.rate, grid.start_s, grid.is_interpolated, events
+        name, channels, unit, made, grid.rate, grid.start_s, grid.is_interpolated, events, times
     )
 
 
-def _events(markers: "pd.DataFrame", start_s: float, rate: float, samples: int) -> dict[str, Any]:
-    onsets = np.round((markers["time_s"].to_numpy(np.float64) - start_s) * rate).astype(int)
+def _events(
+    markers: "pd.DataFrame", start_s: float, rate: float, samples: int
+) -> tuple[dict[str, Any], NDArray[np.float64]]:
+    """The markers during a signal for NeuroKit2, and their exact times."""
+    times = markers["time_s"].to_numpy(np.float64)
+    onsets = np.round((times - start_s) * rate).astype(int)
     inside = (onsets >= 0) & (onsets < samples)
     labels = [str(label) for label in markers["label"][inside]]
-    return {
+    events = {
         "onset": onsets[inside],
         "duration": np.ones(int(inside.sum()), int),
         "label": [str(number) for number in range(1, len(labels) + 1)],
         "condition": labels,
     }
+    return events, times[inside]

@@ -1,6 +1,7 @@
 """Tables of sessions as pandas data frames, with the types that the tables declare."""
 
 import csv
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -8,10 +9,11 @@ from affectline.common.errors import AffectlineError
 from affectline.common.extras import require_extra
 from affectline.common.spreadsheet import unescape_text
 from affectline.services.export.tables import Rows
-from affectline.services.sessions.columns import MARKERS, marker_row
+from affectline.services.sessions.columns import MARKERS, marker_row, parse_cell
 from affectline.services.sessions.edits import SessionEdits
 from affectline.services.sessions.marker_edits import new_markers
 from affectline.services.sessions.table_column import Kind, SessionTable, TableColumn
+from affectline.services.sessions.table_reader import rows_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,6 +44,9 @@ def read_table(path: Path, table: SessionTable) -> "pd.DataFrame":
         path: The CSV file. Without a file the table is empty.
         table: Definition of the table.
 
+    Warns:
+        RuntimeWarning: Rows were left out, because they are cut off or were edited.
+
     Raises:
         AffectlineError: The columns are from another version.
     """
@@ -50,8 +55,24 @@ def read_table(path: Path, table: SessionTable) -> "pd.DataFrame":
     if not path.is_file():
         return from_rows([], table)
     columns = _columns_of(path, table)
+    rows, unreadable = _whole_rows(path, len(columns))
     # Read text first: a marker may be labelled "None", and numbers must keep their last digit
-    texts = pd.read_csv(path, dtype="string", keep_default_na=False, na_values=[""])
+    texts = pd.DataFrame(rows, columns=[column.name for column in columns], dtype="string")
+    try:
+        frame = _convert(texts.replace("", pd.NA), columns)
+    except (ValueError, TypeError):  # some cell was edited: leave its row out
+        readable = [_is_readable(row, columns) for row in rows]
+        unreadable += readable.count(False)
+        frame = _convert(texts[readable].reset_index(drop=True).replace("", pd.NA), columns)
+    if unreadable:
+        count = "1 row" if unreadable == 1 else f"{unreadable} rows"
+        text = f"{path}: {count} cannot be read, cut off or edited; the rest was read"
+        warnings.warn(text, RuntimeWarning, stacklevel=3)
+    return frame.reindex(columns=list(table.header))
+
+
+def _convert(texts: "pd.DataFrame", columns: tuple[TableColumn, ...]) -> "pd.DataFrame":
+    """Convert cells to the types of their columns."""
     for column in columns:
         if column.kind == "boolean":
             texts[column.name] = texts[column.name] == "true"
@@ -60,7 +81,30 @@ def read_table(path: Path, table: SessionTable) -> "pd.DataFrame":
         if column.kind == "text" and frame[column.name].str.startswith("'").any():
             frame[column.name] = frame[column.name].map(unescape_text, na_action="ignore")
             frame = frame.astype({column.name: "string"})
-    return frame.reindex(columns=list(table.header))
+    return frame
+
+
+def _whole_rows(path: Path, width: int) -> tuple[list[list[str]], int]:
+    """The rows of a table that have all of their cells, and how many others there are."""
+    rows = []
+    unreadable = 0
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        next(rows_of(file), ())  # the header
+        for row in rows_of(file):
+            if len(row) == width:
+                rows.append(list(row))
+            else:
+                unreadable += 1
+    return rows, unreadable
+
+
+def _is_readable(row: list[str], columns: tuple[TableColumn, ...]) -> bool:
+    try:
+        for text, column in zip(row, columns, strict=True):
+            parse_cell(text, column.kind)
+    except ValueError:
+        return False
+    return True
 
 
 def from_rows(rows: Rows | list[tuple[object, ...]], table: SessionTable) -> "pd.DataFrame":

@@ -5,6 +5,7 @@ import queue
 import re
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -21,7 +22,15 @@ from affectline.common.settings.hub import HubSettings, parse_hub
 from affectline.common.settings.pipeline import PipelineSettings, load
 from affectline.common.settings.recording import Privacy
 from affectline.common.settings.sources import name_sources
-from affectline.common.wire.messages import Emotion, Marker, Packet
+from affectline.common.wire.base import Message
+from affectline.common.wire.messages import (
+    Emotion,
+    Marker,
+    Packet,
+    StreamDone,
+    StreamEnd,
+    StreamStart,
+)
 from affectline.services.supervisor.plan import complete
 from affectline.services.supervisor.supervisor import Supervisor
 
@@ -31,6 +40,8 @@ WAITING_RESULTS: Final = 300
 """Maximum of results queued for a slow reader; then the oldest is dropped."""
 NOTHING_NOTED: Final = "none noted: recording started by a program"
 POLL_S: Final = 0.1
+GONE_S: Final = 10.0
+"""How long a hub may be away, in s: one that dies or hangs is replaced in this time."""
 
 
 def watch(
@@ -41,11 +52,13 @@ def watch(
     """Yield results as they arrive, from a camera or from a running pipeline.
 
     A camera, network stream or film starts its own pipeline, which other tools can subscribe to and
-    which `mark` and `record` can reach; it ends with the loop. Only `record` writes files.
+    which `mark` and `record` can reach; it ends with the loop. Only `record` writes files. The loop
+    over a running pipeline ends with that pipeline.
 
     Args:
         source: A camera's number, a film, an RTSP or HTTP address; or the address of a running
-            hub, such as ``tcp://127.0.0.1:5556`` or ``192.168.1.20:5556``.
+            hub, such as ``tcp://127.0.0.1:5555`` or ``192.168.1.20``: its first port, as for
+            `mark`, or its second, which other tools subscribe to.
         config: A settings file, as for ``affectline up``.
 
     Yields:
@@ -55,7 +68,8 @@ def watch(
         than the frames, the oldest queued results are dropped.
 
     Raises:
-        AffectlineError: The camera or the hub is not available, or a process failed permanently.
+        AffectlineError: The camera or the hub is not available, the hub went away before its
+            streams had ended, or a process failed permanently.
 
     Example:
         >>> for emotion in watch(0):  # doctest: +SKIP
@@ -64,7 +78,7 @@ def watch(
     """
     text = str(source) if isinstance(source, int) else os.fspath(source)
     if HUB.fullmatch(text) and not os.path.lexists(text):
-        yield from _watch_hub(_hub_of_outlet(text))
+        yield from _watch_hub(_find_hub(text))
         return
     settings = load(Path(config)) if config is not None else PipelineSettings()
     with tempfile.TemporaryDirectory(prefix="affectline-") as scratch:
@@ -108,13 +122,56 @@ def _watch_pipeline(settings: PipelineSettings) -> Iterator[Emotion]:
 
 
 def _watch_hub(hub: HubSettings) -> Iterator[Emotion]:
-    with _Listener(hub, ("emotion/",)) as outlet:
-        _require_hub(outlet, hub)
+    with _Listener(hub, ("emotion/", "stream/")) as outlet:
+        if not connect(outlet):
+            raise _no_hub(f"{hub.host}:{hub.port}")
+        streams, lost_at = _StreamEnds(), None
         while True:
-            outlet.wait()
+            outlet.wait(timeout_s=POLL_S)
             for packet in outlet.receive():
+                streams.add(packet.message)
                 if isinstance(packet.message, Emotion):
                     yield packet.message
+            if outlet.is_connected:
+                lost_at = None
+                continue
+            if streams.are_done:
+                return
+            lost_at = lost_at or time.monotonic()
+            if time.monotonic() - lost_at > GONE_S:
+                raise AffectlineError(
+                    f"the hub on {hub.outlet} is gone, before its streams had ended",
+                    "see affectline's log on its machine, start it again, and watch it again",
+                )
+
+
+class _StreamEnds:
+    """Which streams of a hub have ended, with all of their results."""
+
+    def __init__(self) -> None:
+        self._done: dict[str, bool] = {}
+        self._last_seq: dict[str, int] = {}
+        """By stream that has ended: its last frame."""
+
+    @property
+    def are_done(self) -> bool:
+        """Whether there was a stream, and all have ended."""
+        return bool(self._done) and all(self._done.values())
+
+    def add(self, message: Message) -> None:
+        match message:
+            case StreamStart():
+                self._done[message.stream] = False
+                self._last_seq.pop(message.stream, None)
+            case StreamEnd():
+                self._last_seq[message.stream] = message.last_seq
+                self._done.setdefault(message.stream, False)
+            case StreamDone():
+                self._done[message.stream] = True
+            case Emotion():
+                last_seq = self._last_seq.get(message.stream)
+                is_last = last_seq is not None and message.seq >= last_seq
+                self._done[message.stream] = self._done.get(message.stream, False) or is_last
 
 
 def mark(label: str, *, hub: str | None = None, **fields: JsonValue) -> str:
@@ -219,15 +276,22 @@ class _Listener:
         self._outlet.close()
 
 
-def _require_hub(outlet: OutletSubscriber, hub: HubSettings) -> None:
-    if not connect(outlet):
-        raise AffectlineError(
-            f"no hub on {hub.outlet}", "start affectline up, or affectline.watch, first"
-        )
+def _find_hub(address: str) -> HubSettings:
+    """The running hub with an address: that of its first port, or of its outlet, the second one.
 
-
-def _hub_of_outlet(address: str) -> HubSettings:
-    """The hub whose outlet, which other tools subscribe to, has this address."""
+    Raises:
+        AffectlineError: There is none.
+    """
     hub = parse_hub(address)
     has_port = ":" in address.removeprefix("tcp://")
-    return hub.model_copy(update={"port": hub.port - 1}) if has_port else hub
+    ports = (hub.port - 1, hub.port) if has_port and hub.port > 1 else (hub.port,)
+    for port in ports:
+        found = hub.model_copy(update={"port": port})
+        with _Listener(found, ()) as outlet:
+            if connect(outlet):
+                return found
+    raise _no_hub(address.removeprefix("tcp://"))
+
+
+def _no_hub(where: str) -> AffectlineError:
+    return AffectlineError(f"no hub on {where}", "start affectline up, or affectline.watch, first")

@@ -153,23 +153,39 @@ class Session:
         Args:
             at: A time, or several in any order, in seconds from the session's start; you get the
                 last frame that has begun by then. None: all frames, one by one.
-            stream: Only frames of this stream; None: of all.
+            stream: Only frames of this stream; None: of all. With `at`, a session of several
+                streams needs it.
 
         Returns:
             ``(H, W, 3) uint8`` RGB for one time; a list of these for several; without ``at`` an
             iterator of `SessionFrame` (``time_s``, ``stream``, ``image``).
 
         Raises:
-            AffectlineError: There are no images, or none at that time.
+            AffectlineError: There are no images, or none at that time; the film is another one by
+                now; there are several streams, and `at` is given without one of them.
         """
         if at is not None and not np.isfinite(np.asarray(at, dtype=np.float64)).all():
             raise AffectlineError(f"at {at}: not a time", "times are seconds, such as 12.5")
-        found = read_frames(self.folder, self.info, self.start, stream)
+        if at is not None or stream is not None:
+            self._check_stream(at, stream)
+        found = read_frames(self.folder, self.info, self.start, lambda: self.emotions, stream)
         if at is None:
             return found
         if isinstance(at, Sequence | np.ndarray):
             return pick(found, list(at))
         return pick(found, [at])[0]
+
+    def _check_stream(self, at: float | Sequence[float] | None, stream: str | None) -> None:
+        there = sorted(str(name) for name in self.emotions["stream"].dropna().unique())
+        if stream is None and len(there) > 1:
+            raise AffectlineError(
+                f"at {at}: session {self.name} has several streams ({', '.join(there)})",
+                f"name one of them, for example stream={there[0]!r}",
+            )
+        if stream is not None and there and stream not in there:
+            raise AffectlineError(
+                f"stream {stream!r}: session {self.name} has {', '.join(there)}", "name one of them"
+            )
 
     def to_neurokit(self) -> "dict[str, Biosignal]":
         """Signals for NeuroKit2, each at its own rate, with the session's markers as events.

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from affectline.common.address import is_stored
 from affectline.common.errors import AffectlineError
 from affectline.common.identifiers import free_name, to_name
+from affectline.common.logs import ServiceLogger
 from affectline.common.model.calibration import read_calibration
 from affectline.common.settings.biometrics import SIGNALS, BiometricsSettings
 from affectline.common.settings.model import explain
@@ -38,6 +39,14 @@ OWN_COLUMNS: Final = (START, SENSORS, CALIBRATION)
 """Columns about the run of a film."""
 TIME_COLUMNS: Final = ("time_s", "time", "timestamp")
 """Possible names of the time column, in s, of a table of sensors, if the settings give none."""
+
+BESIDE_FILMS: Final = frozenset({
+    ".csv", ".edf", ".gz", ".html", ".ini", ".json", ".jsonl", ".log", ".mcap", ".md", ".ods",
+    ".parquet", ".pdf", ".srt", ".tsv", ".txt", ".vtt", ".xdf", ".xls", ".xlsx", ".xml", ".yaml",
+    ".yml", ".zip",
+})  # fmt: skip
+"""Suffixes of files beside films, such as tables and results, that cannot be meant as films."""
+LOG: Final = ServiceLogger("analyse")
 
 LONGEST_HEADER: Final = 65_536
 """Maximum characters of the first line of a table of sensors."""
@@ -122,6 +131,7 @@ def _in_store(address: str) -> Iterator[ListedFilm]:
     films = [
         one for one in found if one == address or PurePosixPath(one).suffix.lower() in FILM_SUFFIXES
     ]
+    _log_left_out(address, set(found).difference(films))
     if not films:
         raise AffectlineError(
             f"PATH {address}: no film there (none ends in {', '.join(sorted(FILM_SUFFIXES))})",
@@ -132,15 +142,9 @@ def _in_store(address: str) -> Iterator[ListedFilm]:
 
 
 def _in_folder(folder: Path) -> Iterator[ListedFilm]:
-    """The films below a folder, without hidden files and folders."""
-    films = []
-    for place, folders, files in os.walk(folder, onerror=_refuse_folder, followlinks=False):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        films += [
-            Path(place) / name
-            for name in sorted(files)
-            if Path(name).suffix.lower() in FILM_SUFFIXES and not name.startswith(".")
-        ]
+    """The films below a folder."""
+    films, others = find_films(folder)
+    _log_left_out(str(folder), others)
     if not films:
         has_pictures = any(is_picture(p) for p in sorted(folder.iterdir())[:50] if p.is_file())
         raise AffectlineError(
@@ -150,7 +154,45 @@ def _in_folder(folder: Path) -> Iterator[ListedFilm]:
             else "name a folder with films",
         )
     for film in films:
-        yield ListedFilm(str(film))
+        yield ListedFilm(film)
+
+
+def find_films(folder: Path) -> tuple[list[str], list[str]]:
+    """The films below a folder, and the other files there, without hidden files and folders.
+
+    Raises:
+        AffectlineError: A folder cannot be read.
+    """
+    films: list[str] = []
+    others: list[str] = []
+    for place, folders, files in os.walk(folder, onerror=_refuse_folder, followlinks=False):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(name for name in files if not name.startswith(".")):
+            is_film = Path(name).suffix.lower() in FILM_SUFFIXES
+            (films if is_film else others).append(str(Path(place) / name))
+    return films, others
+
+
+def describe_left_out(others: Iterable[str]) -> str:
+    """Say which files of a folder are left out; empty if none of them could be meant as a film.
+
+    Example:
+        >>> describe_left_out(["a.png", "b.PNG", "c.xyz", "notes.txt"])
+        'left out: 3 files (.png, .xyz), which are not films by their names'
+    """
+    suffixes = [PurePosixPath(name).suffix.lower() for name in others]
+    meant = [suffix or "without a suffix" for suffix in suffixes if suffix not in BESIDE_FILMS]
+    if not meant:
+        return ""
+    count = "1 file" if len(meant) == 1 else f"{len(meant)} files"
+    return (
+        f"left out: {count} ({', '.join(sorted(set(meant)))}), which are not films by their names"
+    )
+
+
+def _log_left_out(place: str, others: Iterable[str]) -> None:
+    if text := describe_left_out(others):
+        LOG.warning("%s: %s; name a film itself to analyse it", place, text)
 
 
 def _refuse_folder(error: OSError) -> None:

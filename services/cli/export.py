@@ -149,9 +149,7 @@ def _find_sessions(path: Path, out: Path) -> list[Path]:
     return sorted(found) or [path]
 
 
-def _export_one(
-    exporter: Exporter, session: Path, folder: Path, damaged: list[str]
-) -> list[Path]:
+def _export_one(exporter: Exporter, session: Path, folder: Path, damaged: list[str]) -> list[Path]:
     """Export one session; return the files that were written.
 
     Args:

@@ -161,9 +161,7 @@ class TableExporter(Exporter):
 
     def write(self, tables: Rows, folder: Path) -> list[Path]:
         """Write each table as ``<name>.<name of the exporter>``, and return the files."""
-        paths = {
-            table: self._path(folder, table) for table in TABLES if table.name in tables
-        }
+        paths = {table: self._path(folder, table) for table in TABLES if table.name in tables}
         for table, path in paths.items():
             check_output_file("--out", path, f"a table of {table.name}", self.marker_of(table))
         for table, path in paths.items():

@@ -11,7 +11,7 @@ from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, TextIO
 
 from pydantic import ValidationError
 
@@ -44,9 +44,6 @@ from affectline.services.sessions.run_summary import read_session
 from affectline.services.sessions.sign_columns import read_signs
 from affectline.services.sessions.stream_stats import StreamSummary
 from affectline.services.sessions.table_column import Cells, SessionTable
-
-if TYPE_CHECKING:
-    import _csv
 
 MEDIA_TIME_NS: Final = 1_000_000_000
 
@@ -137,15 +134,14 @@ class TableReader:
         if not self._path(table).is_file():
             return
         with self._path(table).open(newline="", encoding="utf-8", errors="replace") as file:
-            reader = csv.reader(file)
-            columns = table.columns_of(next(_rows_of(reader), ()))
+            columns = table.columns_of(next(rows_of(file), ()))
             if columns is None:
-                self.unreadable += sum(1 for _ in _rows_of(reader))
+                self.unreadable += sum(1 for _ in rows_of(file))
                 return
             if self._skip.get(table.name):
                 file.seek(self._skip[table.name])
             lacking = dict.fromkeys(table.header)
-            for texts in _rows_of(reader):
+            for texts in rows_of(file):
                 try:
                     yield lacking | {
                         column.name: parse_cell(text, column.kind)
@@ -209,15 +205,31 @@ def _end(name: str, summary: StreamSummary) -> StreamEnd | None:
     )  # fmt: skip
 
 
-def _rows_of(reader: "_csv.Reader") -> Iterator[Sequence[str]]:
-    """The rows of a table; invalid CSV, such as an unterminated cell, gives an empty row."""
+def rows_of(file: TextIO) -> Iterator[Sequence[str]]:
+    """The rows of a table, from the file's position on.
+
+    Invalid CSV, and a last row without a line end, which was cut off, give an empty row.
+
+    Args:
+        file: A file opened with ``newline=""``.
+    """
+    is_cut = False
+
+    def lines() -> Iterator[str]:
+        nonlocal is_cut
+        for line in file:
+            is_cut = not line.endswith(("\n", "\r"))
+            yield line
+
+    reader = csv.reader(lines())
     while True:
         try:
-            yield next(reader)
+            row = next(reader)
         except StopIteration:
             return
         except csv.Error:
-            yield ()
+            row = []
+        yield () if is_cut else row
 
 
 def _read_streams(session: dict[str, Any]) -> dict[str, StreamSummary]:

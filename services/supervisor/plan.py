@@ -100,7 +100,8 @@ def complete(settings: PipelineSettings) -> PipelineSettings:
     Raises:
         AffectlineError: The session folder exists and is not empty.
     """
-    sources = settings.sources or name_sources(["sample"])
+    given = settings.sources or name_sources(["sample"])
+    sources = tuple(one.with_whole_path() for one in given)  # to be found again from elsewhere
     live = any(source.is_live for source in sources)
     delivery: Delivery = settings.delivery or ("live" if live else "lossless")
     watched = settings.sink.display in ("window", "browser")

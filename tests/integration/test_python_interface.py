@@ -4,9 +4,12 @@ import doctest
 import importlib
 import json
 import shutil
+import socket
 import subprocess
 import sys
 import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -104,8 +107,48 @@ def test_several_films_and_folders_are_one_table(tmp_path: Path) -> None:
         affectline.analyse([tmp_path / "bad.mkv", tmp_path / "worse.mkv"], progress=False)
     once = affectline.analyse([tmp_path / "a/film.mp4", tmp_path / "a"], progress=False)
     assert len(once) == 3  # a film that is named twice is analysed once
-    both = affectline.analyse([tmp_path / "a/film.mp4", picture(1)[:, :, ::-1]], progress=False)
-    assert both["film"].tolist() == ["film"] * 3 + ["array"]
+    images = [picture(1)[:, :, ::-1]] * 2
+    both = affectline.analyse([tmp_path / "a/film.mp4", *images], progress=False)
+    assert both["film"].tolist() == ["film"] * 3 + ["array", "array-2"]
+    assert both["source"].tolist() == [str(tmp_path / "a/film.mp4")] * 3 + [pd.NA] * 2
+
+
+def test_films_are_told_apart_by_their_paths_whatever_their_names(tmp_path: Path) -> None:
+    names = [f"{tmp_path}/cjk/日本.mp4", f"{tmp_path}/cjk/中国.mp4", f"{tmp_path}/a/clip.mp4",
+             f"{tmp_path}/b/clip.mp4"]  # fmt: skip
+    for count, name in enumerate(names, start=3):
+        Path(name).parent.mkdir(exist_ok=True)
+        film(Path(name), count)
+    frames = affectline.analyse(names, progress=False)
+    assert list(frames.columns[:2]) == ["film", "source"]
+    assert frames.groupby("source").size().to_dict() == dict(zip(names, (3, 4, 5, 6), strict=True))
+    assert frames.groupby("film").size().to_dict().keys() > {"a-clip", "b-clip"}
+    cv2.imwrite(str(tmp_path / "face.png"), picture(1))
+    mixed = affectline.analyse([*names, tmp_path / "face.png"], progress=False)
+    alike = mixed[["film", "source"]].drop_duplicates().set_index("source")["film"]
+    assert alike[:4].equals(
+        frames[["film", "source"]].drop_duplicates().set_index("source")["film"]
+    )
+    assert alike[str(tmp_path / "face.png")] == "face"
+
+
+def test_a_folder_is_analysed_as_the_command_does_it(tmp_path: Path) -> None:
+    for name in ("clip.mp4", "y.3gp", "._clip.mp4", ".Trash-1000/files/old.mp4", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        film(tmp_path / "clip.mp4", 3)
+        if name != "clip.mp4":
+            shutil.copy(tmp_path / "clip.mp4", tmp_path / name)
+    frames = affectline.analyse(tmp_path, progress=False)
+    assert sorted(frames["source"].unique()) == [f"{tmp_path}/clip.mp4", f"{tmp_path}/y.3gp"]
+    for name in ("1.png", "2.PNG", "old.rm"):
+        shutil.copy(tmp_path / "notes.txt", tmp_path / name)
+    text = r"left out: 3 files \(\.png, \.rm\), which are not films"
+    with pytest.warns(RuntimeWarning, match=text):
+        again = affectline.analyse(tmp_path, progress=False)
+    assert len(again) == len(frames) == 6
+    done = run("analyse", str(tmp_path), "--out", str(tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    assert "left out: 3 files (.png, .rm), which are not films by their names" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -192,6 +235,66 @@ def test_pictures_come_from_the_recording_or_else_from_the_film(tmp_path: Path) 
         plain.frames(at=0.0)
 
 
+def test_pictures_are_never_those_of_another_film(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    film(tmp_path / "here/a film.mp4", 20)
+    affectline.analyse("a film.mp4", out=tmp_path / "session", progress=False)
+    session = affectline.open_session(tmp_path / "session")
+    expected = session.frames(at=0.5)
+    monkeypatch.chdir(tmp_path / "there")
+    film(tmp_path / "there/a film.mp4", 30)
+    again = affectline.open_session(tmp_path / "session")
+    assert (again.frames(at=0.5) == expected).all()
+    source = tmp_path / "here/a film.mp4"
+    for count, size, why in (
+        (20, (80, 60), r"its frames are 80x60, and were 64x48"),
+        (200, (64, 48), r"it is 8\.0 s long, and its last frame was at 0\.8 s"),
+    ):
+        film(source, count, size=size)
+        with pytest.raises(affectline.AffectlineError, match=f"is not the film of .*: {why}"):
+            affectline.open_session(tmp_path / "session").frames(at=0.5)
+    film(source, 15)
+    with pytest.raises(affectline.AffectlineError, match=r"has no frame at 0\.6 s"):
+        list(affectline.open_session(tmp_path / "session").frames())
+
+
+def test_pictures_end_with_the_session_and_have_the_size_that_was_analysed(tmp_path: Path) -> None:
+    source = film(tmp_path / "film.mp4", 30)
+    config = tmp_path / "short.yaml"
+    config.write_text("capture: {width: 32, rate: 5}")
+    done = up("--source", str(source), "--config", str(config), "--duration", "1",
+              "--pace", "realtime", "--out", str(tmp_path / "out"))  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    session = affectline.open_session(tmp_path / "out")
+    times = session.emotions["time_s"].tolist()
+    assert 0 < len(times) < 15
+    frames = list(session.frames())
+    assert [frame.time_s for frame in frames] == pytest.approx(times)
+    assert {frame.image.shape for frame in frames} == {(24, 32, 3)}
+
+
+def test_a_time_in_a_session_of_several_streams_needs_one_of_them(tmp_path: Path) -> None:
+    for name in ("front", "rear"):
+        film(tmp_path / f"{name}.mp4", 10)
+    config = tmp_path / "record.yaml"
+    config.write_text("recording: {record: true}")
+    for more in ((), ("--config", str(config))):
+        out = tmp_path / f"out{len(more)}"
+        sources = [f"--source={tmp_path / name}.mp4" for name in ("front", "rear")]
+        done = up(*sources, *more, "--out", str(out))
+        assert done.returncode == 0, done.stderr
+        session = affectline.open_session(out)
+        with pytest.raises(affectline.AffectlineError, match=r"several streams \(front, rear\)"):
+            session.frames(at=0.5)
+        with pytest.raises(affectline.AffectlineError, match=r"'side': session out\d has front, r"):
+            session.frames(at=0.5, stream="side")
+        assert session.frames(at=0.5, stream="rear").shape == (48, 64, 3)
+
+
 def test_a_recording_alone_is_a_session_too(tmp_path: Path) -> None:
     session = affectline.open_session(write_recording(tmp_path / "drive", frames=8))
     assert session.emotions["status"].tolist() == ["no_face", *["face"] * 3] * 2
@@ -231,6 +334,48 @@ def test_a_running_pipeline_is_watched_marked_and_recorded(
     assert session.info["study"] == {"participant": "07"}
     assert len(session.emotions) >= 3
     assert not [t for t in threading.enumerate() if t.name == "pipeline"]
+
+
+def test_a_watched_pipeline_ends_the_loop_when_it_ends(tmp_path: Path) -> None:
+    port = free_port()
+    source = film(tmp_path / "film.mp4", 100)
+    command = [sys.executable, "-m", "affectline", "up", "--source", str(source), "--bind",
+               str(port), "--pace", "realtime", "--out", str(tmp_path / "out")]  # fmt: skip
+    for address in (f"127.0.0.1:{port}", f"tcp://127.0.0.1:{port + 1}"):
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
+        with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as up_:
+            seen: list[int] = []
+            deadline = time.monotonic() + 60
+            while not seen and time.monotonic() < deadline:
+                with suppress(affectline.AffectlineError):  # it is not there yet
+                    seen += [emotion.seq for emotion in affectline.watch(address)]
+        assert seen[-1] == 99
+        assert up_.returncode == 0
+
+
+def wait_for_port(port: int) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.1)
+    raise TimeoutError(port)
+
+
+def test_a_hub_that_is_gone_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("affectline.services.api.live.GONE_S", 1.0)
+    port = free_port()
+    command = [sys.executable, "-m", "affectline", "hub", "--bind", f"127.0.0.1:{port}"]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as hub:
+        try:
+            wait_for_port(port)
+            killing = threading.Timer(5, hub.kill)
+            killing.start()
+            with pytest.raises(affectline.AffectlineError, match="is gone, before its streams had"):
+                list(affectline.watch(f"tcp://127.0.0.1:{port + 1}"))
+            killing.join()
+        finally:
+            hub.kill()
 
 
 def test_what_is_not_there_is_said_in_one_line(tmp_path: Path) -> None:

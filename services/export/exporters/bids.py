@@ -175,9 +175,8 @@ class Place(NamedTuple):
 
     def _is_of_another(self, mark: Mapping[str, Any]) -> bool:
         """Whether another session has made a mark; marks of earlier versions have only names."""
-        return mark.get("Session", self.name) != self.name or (
-            mark.get("Fingerprint", self.fingerprint) != self.fingerprint
-        )
+        own = {"Session": self.name, "Fingerprint": self.fingerprint}
+        return any(mark.get(name, text) != text for name, text in own.items())
 
     @property
     def entities(self) -> str:
@@ -483,7 +482,7 @@ def _write_dataset(
     recording: Recording,
     place: Place,
     participants: "Participants",
-    given: Mapping[str, Any],
+    given: dict[str, Any],
 ) -> list[Path]:
     """Write the files that describe the whole data set; existing entries stay."""
     version = str(recording.about.get("affectline") or "unknown")
@@ -524,7 +523,7 @@ class Participants:
         path: Path,
         header: list[str],
         rows: dict[str, dict[str, str]],
-        described: Mapping[str, Any],
+        described: dict[str, Any],
     ) -> None:
         self._path, self._header, self._rows = path, header, rows
         self._described = described

@@ -92,6 +92,17 @@ def test_mne_has_the_same_in_its_units_with_the_markers_in_their_places() -> Non
     assert to_raw(skin["skin_conductance"], 0).get_data()[0] == pytest.approx([1e-6, 2e-6, 3e-6])
 
 
+def test_mne_has_the_markers_at_their_own_times_not_at_those_of_samples() -> None:
+    table = samples("skin_conductance", [2 + i / 4 for i in range(40)], [1.0] * 40)
+    at = (1.9, 2.0, 3.12, 5.6049, 11.8)
+    (made,) = make_biosignals(table, NO_FACES, markers(*((one, f"m{one}") for one in at))).values()
+    annotations = to_raw(made, START).annotations
+    assert annotations.onset.tolist() == pytest.approx([0, 0, 1.12, 3.6049, 9.8])
+    assert annotations.description.tolist() == [f"m{one}" for one in at]
+    assert (annotations.onset + annotations.duration).max() <= 10
+    assert made.events["onset"].tolist() == [0, 0, 4, 14, 39]
+
+
 def test_neurokit_takes_signal_and_events_as_they_are() -> None:
     times = [i / 50 for i in range(50 * 40)]
     values = neurokit2.eda_simulate(duration=40, sampling_rate=50, scr_number=4, random_state=1)

@@ -45,6 +45,24 @@ def test_a_table_that_is_not_there_is_empty_with_its_types(tmp_path: Path) -> No
         assert list(frame.columns) == list(table.header)
 
 
+def test_a_row_that_was_cut_off_or_edited_is_left_out_with_a_warning(tmp_path: Path) -> None:
+    path = tmp_path / "emotions.csv"
+    CsvExporter(CsvExportSettings()).write(make_tables(recording()[:10], START), tmp_path)
+    whole = path.read_bytes()
+    before = read_table(path, EMOTIONS)
+    last_row = whole.rstrip(b"\n").rfind(b"\n") + 1
+    for end in (len(whole) - 1, len(whole) - 3, len(whole) - 30, last_row + 1):
+        path.write_bytes(whole[:end])
+        with pytest.warns(RuntimeWarning, match="1 row cannot be read, cut off or edited"):
+            found = read_table(path, EMOTIONS)
+        pd.testing.assert_frame_equal(found, before[before["seq"] < 4])
+    lines = whole.splitlines(keepends=True)
+    for bad in (b"x," * (len(EMOTIONS.header) - 1) + b"x\n", b"1,2\n"):
+        path.write_bytes(b"".join([*lines[:2], bad, *lines[2:]]))
+        with pytest.warns(RuntimeWarning, match="1 row cannot be read"):
+            pd.testing.assert_frame_equal(read_table(path, EMOTIONS), before)
+
+
 def test_columns_of_another_version_are_refused(tmp_path: Path) -> None:
     (tmp_path / "states.csv").write_text("time_s,calm\n0,1\n")
     with pytest.raises(AffectlineError, match=r"states\.csv: its columns"):

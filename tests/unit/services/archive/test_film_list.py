@@ -38,6 +38,19 @@ def test_a_folder_that_cannot_be_looked_into_is_not_passed_over(
         list_films([str(tmp_path)])
 
 
+def test_what_a_folder_holds_beside_films_is_said_unless_it_cannot_be_meant(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("a.mp4", "b.3gp", "c.MXF", "d.vob", "e.dv", "f.mpe", "notes.txt", ".g.xyz"):
+        (tmp_path / name).touch()
+    assert len(list_films([str(tmp_path)])) == 6
+    assert caplog.text == ""
+    for name in ("1.png", "2.PNG", "h.rm", "raw"):
+        (tmp_path / name).touch()
+    assert len(list_films([str(tmp_path)])) == 6
+    assert f"{tmp_path}: left out: 4 files (.png, .rm, without a suffix), which are" in caplog.text
+
+
 def test_columns_that_would_have_the_same_name_are_numbered(tmp_path: Path) -> None:
     table = tmp_path / "films.csv"
     table.write_text("film,年齢,性別,a b,a-b,Größe\na.mp4,34,f,1,2,180\nb.mp4,,m,,3,\n", "utf-8")
