@@ -72,10 +72,11 @@ def test_numbers_stay_numbers_and_no_text_is_a_formula(tmp_path: Path, to: str) 
         exporter.export(open_recording(tmp_path), folder)
     cells: dict[str, list[dict[str, str]]] = {}
     for name in ("emotions", "markers"):
-        with (folder / f"{name}.csv").open(newline="", encoding="utf-8") as file:
+        with (folder / f"{name}.csv").open(newline="", encoding="utf-8-sig") as file:
             cells[name] = list(csv.DictReader(file, delimiter=delimiter))
     (row,) = cells["emotions"]
-    assert (row["valence"], row["file"]) == ("-0.25", "'-photo.png")
+    valence = "-0,25" if to == ";" else "-0.25"
+    assert (row["valence"], row["file"]) == (valence, "'-photo.png")
     assert [row["label"] for row in cells["markers"]] == [
         label if label == "plain" else f"'{label}" for label in labels
     ]
