@@ -163,14 +163,17 @@ def _export_one(exporter: Exporter, session: Path, folder: Path, damaged: list[s
         open_recording,
         print_problem,
         session_folder,
+        session_name,
     )
 
-    def note(path: Path, problem: str) -> None:
+    def report_damage(path: Path, problem: str) -> None:
         print_problem(path, problem)
-        if session.name not in damaged:
-            damaged.append(session.name)
+        if (name := session_name(session)) not in damaged:
+            damaged.append(name)
 
-    recording = replace(open_recording(session, note), edits=read_edits(session_folder(session)))
+    recording = replace(
+        open_recording(session, report_damage), edits=read_edits(session_folder(session))
+    )
     is_new = not folder.exists()
     try:
         with file_access.as_the_session(folder):
