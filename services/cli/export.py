@@ -83,7 +83,7 @@ def export(
 
     Example: affectline export sessions/drive --to parquet
     """
-    from affectline.services.sessions.recording import session_folder
+    from affectline.services.sessions.recording import session_folder, session_name
 
     if to not in EXPORTERS.names():
         names = ", ".join(map(repr, EXPORTERS.names()))
@@ -100,7 +100,7 @@ def export(
         )
     sessions = _find_sessions(file, out)
     refused = []
-    damaged: list[str] = []
+    damaged: list[Path] = []
     for session in sessions:
         # A folder for each session, unless the exporter separates them itself, as BIDS does
         alone = len(sessions) == 1 or exporter.joins_sessions
@@ -121,8 +121,9 @@ def export(
             "the others were; see the lines above",
         )
     if damaged:
-        few = damaged[0] if len(sessions) == 1 else f"{len(damaged)} of {len(sessions)} sessions"
-        names = "" if len(sessions) == 1 else f": {', '.join(damaged)}"
+        all_names = [session_name(one) for one in damaged]
+        few = all_names[0] if len(sessions) == 1 else f"{len(damaged)} of {len(sessions)} sessions"
+        names = "" if len(sessions) == 1 else f": {', '.join(all_names)}"
         raise AffectlineError(
             f"{few} {'was' if len(sessions) == 1 else 'were'} not read completely{names}",
             "what could be read was exported; see the lines above",
@@ -149,27 +150,26 @@ def _find_sessions(path: Path, out: Path) -> list[Path]:
     return sorted(found) or [path]
 
 
-def _export_one(exporter: Exporter, session: Path, folder: Path, damaged: list[str]) -> list[Path]:
+def _export_one(exporter: Exporter, session: Path, folder: Path, damaged: list[Path]) -> list[Path]:
     """Export one session; return the files that were written.
 
     Args:
         exporter: The exporter.
         session: The session.
         folder: Folder for the files.
-        damaged: Gets the session's name if part of it cannot be read.
+        damaged: Gets the session if part of it cannot be read.
     """
     from affectline.services.sessions.edits import read_edits
     from affectline.services.sessions.recording import (
         open_recording,
         print_problem,
         session_folder,
-        session_name,
     )
 
     def report_damage(path: Path, problem: str) -> None:
         print_problem(path, problem)
-        if (name := session_name(session)) not in damaged:
-            damaged.append(name)
+        if session not in damaged:  # it may be read more than once
+            damaged.append(session)
 
     recording = replace(
         open_recording(session, report_damage), edits=read_edits(session_folder(session))
