@@ -15,6 +15,7 @@ class LslClock:
     its beginning; from there on, the distances are those of event times. At pace ``realtime`` a
     frame's LSL time is when it was read; at other paces it is when it would have been read. The
     first message of a replay places it on LSL's clock, and so does the first one after a jump.
+    Each run is placed by itself.
 
     Args:
         now: Nanoseconds since the Unix epoch.
@@ -26,8 +27,10 @@ class LslClock:
         self._offset: int | None = None
         """Event time minus LSL time in ns; None: that of the two clocks, measured each time."""
         self._is_replay = False
-        self._epochs: dict[str, int] = {}
-        """The newest epoch of each stream of a replay."""
+        self._starts: dict[str, tuple[int, int]] = {}
+        """Epoch and beginning of the newest start of each stream of the run."""
+        self._run: tuple[int, bool] | None = None
+        """Which run the offset belongs to: its session's start, and whether it is a replay."""
 
     def observe(self, message: FrameMessage | StreamStart) -> None:
         """Observe a stream or a frame, which shows whether times come from a recording."""
@@ -37,12 +40,16 @@ class LslClock:
             self._fix(message.captured_at, message.received_at)
 
     def _observe_start(self, start: StreamStart) -> None:
-        if start.replay:
-            if self._epochs.get(start.stream, start.epoch) < start.epoch:
-                self._offset = None  # it has jumped, or started again
-            self._epochs[start.stream] = start.epoch
-            self._is_replay = True
-        elif start.kind in ("film", "pictures"):
+        run = start.session_start, start.replay
+        epoch, started_at = self._starts.get(start.stream, (start.epoch, 0))
+        from_beginning = start.first_seq == 0 and start.started_at == started_at
+        if run != self._run:
+            self._run, self._offset, self._is_replay = run, None, start.replay
+            self._starts.clear()
+        elif start.epoch > epoch and (start.replay or from_beginning):
+            self._offset = None  # a replay has jumped, or a film with a date is read again
+        self._starts[start.stream] = start.epoch, start.started_at
+        if not start.replay and start.kind in ("film", "pictures"):
             self._fix(start.started_at, start.received_at)
 
     def _fix(self, at: int, clock: int) -> None:

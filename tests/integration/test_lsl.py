@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from affectline.common.clock import monotonic, now_ns
+from affectline.common.errors import AffectlineError
 from affectline.common.runtime.sockets import publish_once
 from affectline.common.wire.biometrics import Samples
 from affectline.common.wire.messages import Marker, Packet
@@ -28,10 +29,10 @@ os.environ["LSLAPICFG"] = LSL_SETTINGS  # read once, when the library is loaded
 S = 1_000_000_000
 
 
-def make_outlet(name: str, rate: float) -> Any:
+def make_outlet(name: str, rate: float, source: str = "") -> Any:
     from mne_lsl.lsl import StreamInfo, StreamOutlet
 
-    info = StreamInfo(name, "Physiology", 2, rate, "float32", f"{name}-source")
+    info = StreamInfo(name, "Physiology", 2, rate, "float32", source or f"{name}-source")
     info.set_channel_names(["EDA", "ECG"])
     info.set_channel_types("misc")
     info.set_channel_units(["microsiemens", "microvolts"])
@@ -105,6 +106,34 @@ def test_an_lsl_stream_that_is_lost_is_found_again() -> None:
     assert inlet.counters["lost"] == 1
     inlet.close()
     del outlet
+    gc.collect()
+
+
+def test_one_of_two_devices_with_one_name_never_stands_for_the_other() -> None:
+    from affectline.services.biometrics.drivers.lsl import LslDriver
+
+    outlets = {who: make_outlet("affectline-twin", 0.0, f"device-{who}") for who in ("anna", "ben")}
+    with pytest.raises(AffectlineError, match=r"source ID device-anna\), .*source ID device-ben"):
+        LslDriver(settings("lsl", name="affectline-twin"), real_clock()).open()
+    inlet = LslDriver(
+        settings("lsl", name="affectline-twin", source_id="device-anna"), real_clock()
+    )
+    feed = DriverThread(inlet, threading.Event(), lambda: None)
+    feed.step()
+    outlets["anna"].push_sample(ROWS[2])
+    skin, _ = step_until(feed, feed.next_batch).readings
+    assert skin.values == (2.0,)
+    del outlets["anna"]
+    gc.collect()
+    step_until(feed, lambda: "with source ID device-anna was not found" in feed.problem)
+    outlets["ben"].push_sample(ROWS[9])
+    outlets["anna"] = make_outlet("affectline-twin", 0.0, "device-anna")
+    step_until(feed, lambda: feed.step() == 0)  # open again
+    outlets["anna"].push_sample(ROWS[3])
+    skin, _ = step_until(feed, feed.next_batch).readings
+    assert skin.values == (3.0,)
+    inlet.close()
+    outlets.clear()
     gc.collect()
 
 

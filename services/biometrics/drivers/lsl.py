@@ -4,7 +4,7 @@ import contextlib
 import itertools
 import re
 from collections.abc import Sequence
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field, JsonValue
@@ -34,6 +34,8 @@ from affectline.services.biometrics.file_playback import (
 from affectline.services.biometrics.validation import NS
 
 SEARCH_S: Final = 1.0
+MOST_STREAMS: Final = 1000
+"""A search for this many streams does not end at the first one: others may answer later."""
 OPEN_S: Final = 5.0
 MAX_CHUNK: Final = 4096
 SILENT_S: Final = 10.0
@@ -82,7 +84,7 @@ def load_lsl() -> Any:
 
 
 class LslSettings(BiometricsSettings):
-    """One stream; without name and type the only one available.
+    """One stream; without name, type and source ID the only one available.
 
     A stream of numbers becomes a signal. A stream of texts, or of whole numbers with the type
     ``Markers`` (as from PsychoPy, OpenSesame and E-Prime), becomes markers.
@@ -93,14 +95,39 @@ class LslSettings(BiometricsSettings):
     """Name of the stream."""
     stream_type: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     """Type of the stream, such as ``ECG``."""
+    source_id: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    """Source ID of the stream, where several have the same name."""
     columns: Columns = Field(default_factory=dict, examples=["0=ecg:uV"])
     """Signal and unit by channel label or by channel number from 0; by default all channels."""
 
     @property
     def service(self) -> str:
         # By its name, so that one subject may have several streams
-        named = to_name(self.name or self.stream_type or "")
+        named = to_name(self.name or self.stream_type or self.source_id or "")
         return f"biometrics/{f'{self.subject[:24]}-lsl-{named}'[:64]}" if named else super().service
+
+
+class Wanted(NamedTuple):
+    """Which stream to search for; None: any."""
+
+    name: str | None = None
+    stream_type: str | None = None
+    source_id: str | None = None
+
+    def most_specific(self) -> tuple[str | None, str | None, str | None]:
+        """One property to search by: a search by several divides its time among them."""
+        if self.name:
+            return self.name, None, None
+        return None, None if self.source_id else self.stream_type, self.source_id
+
+    def fits(self, info: Any) -> bool:
+        """Whether a stream is the one that is wanted."""
+        of_stream = info.name, info.stype, info.source_id
+        return all(mine in (None, theirs) for mine, theirs in zip(self, of_stream, strict=True))
+
+    def __str__(self) -> str:
+        words = " of type ".join(filter(None, (self.name or "a stream", self.stream_type)))
+        return f"{words} with source ID {self.source_id}" if self.source_id else words
 
 
 class LslDriver(Driver):
@@ -123,7 +150,8 @@ class LslDriver(Driver):
     def __init__(self, settings: LslSettings, clock: Clock, lsl: Any = None) -> None:
         super().__init__(settings, clock)
         self._lsl = lsl or load_lsl()
-        self._wanted = settings.name, settings.stream_type
+        self._wanted = Wanted(settings.name, settings.stream_type, settings.source_id)
+        self._was_open = False
         self._inlet: Any = None
         self._uid = ""
         """ID of the outlet: a reopened outlet has a different one."""
@@ -142,7 +170,9 @@ class LslDriver(Driver):
             raise DeviceGone(f"LSL: {found.name} does not answer: {error}") from error
         where = f"LSL {info.name} ({info.stype}) at {info.hostname}"
         self.device = " ".join(where.split())[:LONGEST_NAME]
-        self._wanted = info.name or None, info.stype or None  # to search for after a loss
+        # After a loss only this device: another one of the same name measures somebody else
+        self._wanted = Wanted(info.name or None, info.stype or None, info.source_id or None)
+        self._was_open = True
         self._rate, self._uid = float(info.sfreq), str(found.uid)
         if not RATE_RANGE[0] <= self._rate <= RATE_RANGE[1]:  # NaN is not
             self._rate = 0.0  # each sample has its own time
@@ -193,8 +223,9 @@ class LslDriver(Driver):
         if not self._says:
             raise DeviceGone(f"{self.device} has been silent for {limit_s:g} s")
         # An experiment may be silent for an hour: check for this very stream, not one of its name
-        found = self._lsl.resolve_streams(SEARCH_S, *self._wanted)
-        if self._uid not in {one.uid for one in found}:
+        if not any(
+            one.uid == self._uid for least in (1, MOST_STREAMS) for one in self._find(least)
+        ):
             raise DeviceGone(f"{self.device} is gone")
         self._last_data = self._clock.monotonic()
 
@@ -230,18 +261,25 @@ class LslDriver(Driver):
         inlet, self._inlet = self._inlet, None
         del inlet  # dropping the last reference closes it
 
-    def _resolve(self) -> Any:
+    def _find(self, least: int = MOST_STREAMS) -> list[Any]:
+        """The streams that are wanted; the search ends early once it has found ``least``."""
         wanted = self._wanted
-        found = self._lsl.resolve_streams(SEARCH_S, *wanted)
-        if wanted == (None, None):  # the streams of affectline lsl-outlet are not sensors
-            found = [one for one in found if not one.name.startswith(OWN_PREFIX)]
+        found = self._lsl.resolve_streams(SEARCH_S, *wanted.most_specific(), least)
+        if wanted == Wanted():  # the streams of affectline lsl-outlet are not sensors
+            return [one for one in found if not one.name.startswith(OWN_PREFIX)]
+        return [one for one in found if wanted.fits(one)]
+
+    def _resolve(self) -> Any:
+        found = self._find()
         if not found:
-            words = " of type ".join(filter(None, (wanted[0] or "a stream", wanted[1])))
-            raise DeviceGone(f"LSL: {words} was not found")
-        if len(found) > 1 and wanted == (None, None):
-            names = ", ".join(sorted(f"{one.name} ({one.stype})" for one in found))
+            raise DeviceGone(f"LSL: {self._wanted} was not found")
+        if len(found) > 1:
+            names = ", ".join(sorted(_describe(one) for one in found))
+            if self._was_open:  # a recording goes on without it
+                raise DeviceGone(f"LSL: found several streams: {names}")
             raise AffectlineError(
-                f"--driver lsl: found several streams: {names}", "choose one with --name"
+                f"--driver lsl: found several streams: {names}",
+                "choose one with --name, --stream-type or --source-id",
             )
         return found[0]
 
@@ -262,6 +300,11 @@ class LslDriver(Driver):
                 )
                 found.append(recorded.slice(0, stop - start))
         return found
+
+
+def _describe(info: Any) -> str:
+    source = f", source ID {info.source_id}" if info.source_id else ""
+    return f"{info.name} ({info.stype}{source})"
 
 
 def is_said(dtype: object, stream_type: str) -> bool:

@@ -96,13 +96,21 @@ class Network:
     def local_clock(self) -> float:
         return 5000.0 + self.time.seconds
 
-    def resolve_streams(self, timeout: float, name: str | None, kind: str | None) -> list[Any]:
-        return [self.info(n) for n in self.names if name in (None, n)]
+    def resolve_streams(
+        self, timeout: float, name: str | None, kind: str | None, source: str | None, least: int
+    ) -> list[Any]:
+        found = [
+            self.info(n) for n in self.names
+            if name in (None, self.info(n).name) and source in (None, self.info(n).source_id)
+        ]  # fmt: skip
+        return found[:least]
 
     def info(self, name: str) -> Any:
+        name, _, source = name.partition("@")
         return SimpleNamespace(
+            source_id=source,
             name=name, stype="EDA", dtype=self.dtype, sfreq=self.rate, hostname="host",
-            n_channels=self.channels, uid=f"{name} {self.opened}",
+            n_channels=self.channels, uid=f"{name} {source} {self.opened}",
             get_channel_names=lambda: None, get_channel_units=lambda: None,
         )  # fmt: skip
 
@@ -203,6 +211,40 @@ def test_which_stream_must_be_clear() -> None:
     beside_ours.dtype = "string"
     with pytest.raises(AffectlineError, match="own markers, which would loop back"):
         LslDriver(settings("lsl", name="affectline-markers"), time.clock, beside_ours).open()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, "string"])
+def test_streams_of_one_name_are_told_apart_by_their_source_ids(dtype: Any) -> None:
+    time = FakeTime()
+    network = Network(time, rate=0.0, names=("OpenSignals@anna", "OpenSignals@ben"))
+    network.dtype = dtype
+    with pytest.raises(
+        AffectlineError, match=r"EDA, source ID anna\), .*EDA, source ID ben"
+    ) as told:
+        LslDriver(settings("lsl", name="OpenSignals"), time.clock, network).open()
+    assert "--source-id" in str(told.value)
+    for chosen in ({"name": "OpenSignals", "source_id": "ben"}, {"source_id": "ben"}):
+        inlet = LslDriver(settings("lsl", **chosen), time.clock, network)
+        inlet.open()
+        inlet.close()
+    network.names = ("OpenSignals@anna",)
+    with pytest.raises(
+        DeviceGone, match="OpenSignals of type EDA with source ID ben was not found"
+    ):
+        inlet.open()
+    network.names = ("OpenSignals@anna", "OpenSignals@ben")
+    inlet.open()
+
+
+def test_a_recording_goes_on_when_a_lost_stream_can_no_longer_be_told_apart() -> None:
+    time = FakeTime()
+    network = Network(time)
+    inlet = LslDriver(settings("lsl", name="A"), time.clock, network)
+    inlet.open()
+    inlet.close()
+    network.names = ("A@", "A@x")
+    with pytest.raises(DeviceGone, match="several streams"):
+        inlet.open()
 
 
 @pytest.mark.parametrize(
