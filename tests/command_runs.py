@@ -90,7 +90,8 @@ for name, kind, channels, kind_of_value in (
     ("Amp", "EEG", ["1", "Left hand"], "float32"),
     ("PsychoPyMarkers", "Markers", ["label"], "string"),
 ):
-    info = StreamInfo(name, kind, len(channels), 0.0, kind_of_value, name)
+    source = {"OpenSignals": "00:07:80:3B:46:61"}.get(name, name)
+    info = StreamInfo(name, kind, len(channels), 0.0, kind_of_value, source)
     info.set_channel_names(channels)
     outlets.append(StreamOutlet(info))
 print("up", flush=True)

@@ -2,8 +2,9 @@
 
 These figures cover whole stretches and are computed afterwards; the live estimates are in
 `services.fusion`. Heart rate variability follows Task Force of the ESC and the NASPE (1996), Heart
-rate variability, Circulation 93. Skin conductance is decomposed with NeuroKit2's default method
-(a high-pass filter at 0.05 Hz; Makowski et al. 2021, Behavior Research Methods 53).
+rate variability, Circulation 93. Skin conductance is cleaned and decomposed with NeuroKit2's
+default methods (a low-pass filter at 3 Hz from 7 Hz on, a high-pass filter at 0.05 Hz; Makowski et
+al. 2021, Behavior Research Methods 53).
 """
 
 import math
@@ -279,7 +280,9 @@ def _skin(skin: TimedValues) -> dict[str, float | None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         rate = grid.rate
-        parts = nk.eda_phasic(longest, sampling_rate=rate)
+        # NeuroKit2's peaks are where the wave turns: without its low-pass filter, noise turns it
+        cleaned = nk.eda_clean(longest, sampling_rate=rate)
+        parts = nk.eda_phasic(cleaned, sampling_rate=rate)
         tonic, phasic = parts["EDA_Tonic"].to_numpy(), parts["EDA_Phasic"].to_numpy()
         peaks = _find_responses(phasic, rate)
     minutes = np.arange(len(tonic)) / rate / 60

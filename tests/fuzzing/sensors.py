@@ -195,7 +195,8 @@ def decode_lsl(data: bytes) -> None:
     time = FakeTime()
     info = SimpleNamespace(
         name=name, stype=kind, dtype=dtype, sfreq=RATES[head[0] % len(RATES)], hostname="host",
-        n_channels=width, uid="1", source_id="", get_channel_names=lambda: labels.split("\n") if labels else None,
+        n_channels=width, uid="1", source_id="",
+        get_channel_names=lambda: labels.split("\n") if labels else None,
         get_channel_units=lambda: units.split("\n") if units else None,
     )  # fmt: skip
     inlet = SimpleNamespace(

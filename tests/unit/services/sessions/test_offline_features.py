@@ -167,6 +167,18 @@ def test_responses_of_the_skin_are_counted_at_every_rate(rate: int) -> None:
     assert found["eda_tonic_us"] == pytest.approx(values.mean(), abs=0.1)
 
 
+@pytest.mark.parametrize("rate", [4, 16, 32, 128])
+def test_noise_of_a_fast_sensor_hides_no_response(rate: int) -> None:
+    at = np.arange(0, 300, 1 / rate)
+    values = 5 + np.random.default_rng(3).normal(0, 0.0005, len(at))
+    for onset in range(10, 280, 15):  # 18, of 0.3 uS, with the shape of Bach et al. (2010)
+        after = np.maximum(at - onset, 0)
+        values += 0.3 / 0.535 * (np.exp(-after / 3) - np.exp(-after / 0.75))
+    found = offline_features({"skin_conductance": TimedValues(at, values)})
+    assert found["scr_per_min"] == pytest.approx(18 / 5, abs=0.21)
+    assert found["scr_amplitude_us"] == pytest.approx(0.28, abs=0.04)
+
+
 def in_messages(count: int, rate: float, drift: float) -> NDArray[np.float64]:
     """Times of samples in messages of 13, whose clock differs from ours by a share."""
     number = np.arange(count)
