@@ -1,5 +1,6 @@
 """Names that are valid in topics and file names."""
 
+import hashlib
 import re
 import unicodedata
 from collections.abc import Callable
@@ -17,6 +18,27 @@ def to_name(text: str) -> str:
     """Make a `Name` from any text; empty if no character of it is allowed."""
     kept = (c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in text)
     return "".join(kept).strip("._-")[:64]
+
+
+def shorten(name: str, most: int) -> str:
+    """The name if it fits, else its beginning and six digits that tell it from similar names.
+
+    Args:
+        name: A `Name`.
+        most: The most characters, at least 8.
+    """
+    if len(name) <= most:
+        return name
+    return f"{name[: most - 7]}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
+
+
+MOST_OF_SUBJECT: Final = 48
+"""The most characters of a subject in the name of a sensor's process."""
+
+
+def sensor_service(subject: str, sensor: str = "") -> str:
+    """Service name of the process that reads a sensor of a subject; without it their beginning."""
+    return f"biometrics/{shorten(subject, MOST_OF_SUBJECT)}-{sensor}"
 
 
 MOST_TYPED: Final = 200

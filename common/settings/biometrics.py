@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from affectline.common.identifiers import Name
+from affectline.common.identifiers import Name, sensor_service
 from affectline.common.registry import FamilySettings, Registry
 
 
@@ -170,7 +170,7 @@ class BiometricsSettings(FamilySettings):
     @property
     def service(self) -> str:
         """The service name of the process that reads this sensor."""
-        return f"biometrics/{self.subject[:48]}-{self.driver}"
+        return sensor_service(self.subject, self.driver)
 
     @property
     def is_recording(self) -> bool:

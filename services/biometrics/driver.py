@@ -18,6 +18,8 @@ from affectline.common.settings.biometrics import BiometricsSettings
 WAIT_S: Final = 0.1
 """How long `Driver.read` may wait for data: this limits the delay of a batch, and the time until a
 stop of the process is noticed."""
+LONGEST_PAUSE_S: Final = 8.0
+"""The usual longest pause between attempts to open a device."""
 
 
 class Event(NamedTuple):
@@ -107,6 +109,10 @@ class Driver:
     """True if nobody is measured."""
     can_wait: bool = False
     """True if reading later loses nothing, as with a file."""
+    only_events: bool = False
+    """True if the open device sends events alone, so that silence is not a problem."""
+    longest_pause_s: float = LONGEST_PAUSE_S
+    """The pause between attempts to open the device doubles up to this."""
     ended: bool = False
     """True when no more data will ever come, as at the end of a file."""
     complete_until: int | None = None

@@ -13,8 +13,7 @@ BATCHES: Final = 64
 """How many batches may wait for the stage. Beyond that the driver blocks; meanwhile a device fills
 its library's own buffer: those of LSL and BrainFlow hold minutes."""
 FIRST_PAUSE_S: Final = 0.5
-LONGEST_PAUSE_S: Final = 8.0
-"""The pause between attempts to open a device doubles up to this."""
+"""The first pause between attempts to open a device; it doubles."""
 
 
 class Batch(NamedTuple):
@@ -43,6 +42,8 @@ class DriverThread(threading.Thread):
         self._complete_until: int | None = None
         self.problem = ""
         """Why no data arrives, in words; empty while all is well."""
+        self.was_open = False
+        """Whether the device has been opened before."""
         self.failure: AffectlineError | None = None
         self.ended = False
 
@@ -61,7 +62,10 @@ class DriverThread(threading.Thread):
         try:
             if not self._is_open:
                 self._driver.open()
-                self._is_open = True
+                self._is_open = self.was_open = True
+                if self._driver.only_events:  # it may be silent for long
+                    self._on_well()
+                self._wake()
             readings = self._driver.read()
         except AffectlineError:
             raise
@@ -71,7 +75,7 @@ class DriverThread(threading.Thread):
             self._driver.counters["failures"] += 1
             return self._on_lost(f"{type(error).__name__}: {error}")
         if readings:
-            self.problem, self._pause_s = "", FIRST_PAUSE_S
+            self._on_well()
         if readings or self._driver.complete_until != self._complete_until:
             self._complete_until = self._driver.complete_until
             self._put(Batch(readings, self._complete_until))
@@ -89,13 +93,16 @@ class DriverThread(threading.Thread):
         """True when the driver has ended and all batches were fetched."""
         return self.ended and self._batches.empty()
 
+    def _on_well(self) -> None:
+        self.problem, self._pause_s = "", FIRST_PAUSE_S
+
     def _on_lost(self, reason: str) -> float:
         if self._is_open:
             self._driver.counters["lost"] += 1
         self._is_open = False
         self._close()
         pause_s = self._pause_s
-        self._pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+        self._pause_s = min(2 * pause_s, self._driver.longest_pause_s)
         self.problem = f"{reason}; trying again in {pause_s:g} s"
         self._wake()
         return pause_s

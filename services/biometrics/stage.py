@@ -102,6 +102,7 @@ class Biometrics(Stage):
         )
         self._thread = DriverThread(self._driver, self._stopping, self.context.wake)
         self._last_reading_s = monotonic()
+        self.context.detail = self._searching(self._thread)
 
     def _now(self) -> int:
         """The hub's time, which becomes known only after `setup`."""
@@ -216,7 +217,7 @@ class Biometrics(Stage):
         if missing:
             self.context.detail = f"waiting for {', '.join(sorted(missing))}"
             return False
-        self.context.detail = ""
+        self.context.detail = self._searching(thread)
         thread.start()
         return True
 
@@ -302,7 +303,8 @@ class Biometrics(Stage):
             {k: v - self.context.counters[k] for k, v in list(self._driver.counters.items())}
         )
         problem, silent_s = thread.problem, monotonic() - self._last_reading_s
-        is_silent = silent_s > SILENCE_S and not self._driver.can_wait
+        may_be_silent = self._driver.can_wait or self._driver.only_events
+        is_silent = silent_s > SILENCE_S and not may_be_silent
         if not problem and not thread.ended and is_silent:
             where = self._driver.device or self._settings.driver
             problem = f"nothing from {where} for {silent_s:.0f} s"
@@ -311,4 +313,9 @@ class Biometrics(Stage):
             # Somebody who has just put on a strap looks here first
             text = problem or f"reading {self._driver.device or self._settings.driver} again"
             self.context.log.warning("%s", text)
-        self.context.state, self.context.detail = state, problem
+        self.context.state, self.context.detail = state, problem or self._searching(thread)
+
+    def _searching(self, thread: DriverThread) -> str:
+        """Health's detail until the device is open for the first time."""
+        is_waited_for = not (self._driver.can_wait or thread.was_open or thread.ended)
+        return "searching" if is_waited_for else ""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from affectline.common.errors import InvalidMessage
+from affectline.common.identifiers import sensor_service
 from affectline.common.runtime.keeping import KEEPERS
 from affectline.common.runtime.keys import KeyHolder, KeyRole
 from affectline.common.settings.hub import NetworkAccess
@@ -144,7 +145,7 @@ def _sensor_topics(holder: KeyHolder) -> tuple[bytes, ...]:
         return b"bio/", MARKERS, b"health/biometrics/", b"watermark/biometrics/"
     topics = [MARKERS]
     for subject in holder.subjects:
-        service = f"biometrics/{subject[:48]}-"
+        service = sensor_service(subject)
         topics += [f"bio/{subject}/".encode()]
         topics += [f"{kind}/{service}".encode() for kind in ("health", "watermark")]
     return tuple(topics)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
+from affectline.common.identifiers import shorten, to_name
 from affectline.common.wire.biometrics import Samples
 from affectline.common.wire.health import Health
 from affectline.common.wire.messages import Emotion, Packet
@@ -40,8 +41,11 @@ class StreamPresence:
                 self._seen[emotion.stream] = now_s
             case Samples() as samples:
                 self._seen[f"{samples.subject}/{samples.signal}"] = now_s
-            case Health() as health if health.state == "ready" and "-lsl-" in health.service:
-                self._seen[health.service.partition("-lsl-")[2]] = now_s
+            case Health() as health if health.state == "ready" and not health.detail:
+                _, _, stream = health.service.partition("-lsl-")
+                # The service's name has what is left of a stream's
+                same = [n for n in self._required if shorten(to_name(n), len(stream)) == stream]
+                self._seen |= dict.fromkeys(same if stream else (), now_s)
 
     def missing(self, now_s: float) -> list[str]:
         """Names of required streams that are missing."""

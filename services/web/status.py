@@ -6,6 +6,7 @@ from functools import singledispatchmethod
 from typing import Any, Final
 
 from affectline.common.clock import monotonic
+from affectline.common.identifiers import sensor_service
 from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import USABLE_QUALITY, Samples
 from affectline.common.wire.health import Health
@@ -240,7 +241,7 @@ class StatusTracker:
 
     def _has_sensor_ended(self, subject: str) -> bool:
         """Whether a person's sensors have announced that nothing follows."""
-        prefix = f"biometrics/{subject}-"
+        prefix = sensor_service(subject)
         own = [one for name, one in self._services.items() if name.startswith(prefix)]
         return bool(own) and all(one.has_ended for one in own)
 

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field, JsonValue
 
 from affectline.common.errors import AffectlineError
-from affectline.common.identifiers import to_name
+from affectline.common.identifiers import sensor_service, shorten, to_name
 from affectline.common.lsl_time import measure_lsl_offset
 from affectline.common.settings.biometrics import SIGNALS, BiometricsSettings, Column, Columns
 from affectline.common.wire.biometrics import MOST_RATE
@@ -38,6 +38,8 @@ MOST_STREAMS: Final = 1000
 """A search for this many streams does not end at the first one: others may answer later."""
 OPEN_S: Final = 5.0
 MAX_CHUNK: Final = 4096
+SEARCH_PAUSE_S: Final = 0.5
+"""The pause between searches: what a program sends before it is found is lost."""
 SILENT_S: Final = 10.0
 IRREGULAR_SILENT_S: Final = 60.0
 """A stream that sends nothing for this long is searched for again: nothing else reveals a lost
@@ -104,7 +106,10 @@ class LslSettings(BiometricsSettings):
     def service(self) -> str:
         # By its name, so that one subject may have several streams
         named = to_name(self.name or self.stream_type or self.source_id or "")
-        return f"biometrics/{f'{self.subject[:24]}-lsl-{named}'[:64]}" if named else super().service
+        if not named:
+            return super().service
+        before = sensor_service(self.subject, "lsl-")
+        return before + shorten(named, len("biometrics/") + 64 - len(before))
 
 
 class Wanted(NamedTuple):
@@ -145,6 +150,7 @@ class LslDriver(Driver):
     """
 
     settings_model = LslSettings
+    longest_pause_s = SEARCH_PAUSE_S
     _settings: LslSettings
 
     def __init__(self, settings: LslSettings, clock: Clock, lsl: Any = None) -> None:
@@ -177,9 +183,9 @@ class LslDriver(Driver):
         if not RATE_RANGE[0] <= self._rate <= RATE_RANGE[1]:  # NaN is not
             self._rate = 0.0  # each sample has its own time
         self._last_data = self._clock.monotonic()
-        self._says = is_said(info.dtype, info.stype)
+        self.only_events = is_said(info.dtype, info.stype)
         self._labels = _one_each(info.get_channel_names(), info.n_channels)
-        if self._says:
+        if self.only_events:
             if info.name.startswith(OWN_PREFIX):
                 raise AffectlineError(
                     f"--driver lsl: {info.name} contains Affectline's own markers, which would "
@@ -210,17 +216,17 @@ class LslDriver(Driver):
         valid = np.abs(local) < LATEST_PLAYED / NS  # NaN is not
         self.counters["invalid"] += int((~valid).sum())
         times = np.round(local[valid] * NS).astype(np.int64) + offset_ns
-        if self._says:
+        if self.only_events:
             return self._read_events(
                 times, [row for row, is_good in zip(values, valid, strict=True) if is_good]
             )
         return self._readings(times, np.array(values[valid], np.float64))
 
     def _check_silence(self) -> None:
-        limit_s = SILENT_S if self._rate or self._says else IRREGULAR_SILENT_S
+        limit_s = SILENT_S if self._rate or self.only_events else IRREGULAR_SILENT_S
         if self._clock.monotonic() - self._last_data <= limit_s:
             return
-        if not self._says:
+        if not self.only_events:
             raise DeviceGone(f"{self.device} has been silent for {limit_s:g} s")
         # An experiment may be silent for an hour: check for this very stream, not one of its name
         if not any(

@@ -65,6 +65,12 @@ class Script(Driver):
         return step
 
 
+class Markers(Script):
+    """As `Script`, of a program that sends markers: it may be silent for long."""
+
+    only_events = True
+
+
 def beat(at: int, value: float = 800.0) -> Reading:
     return Reading("rr_interval", "ms", at, (value,), offsets=(0,))
 

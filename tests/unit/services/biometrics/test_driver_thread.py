@@ -1,13 +1,8 @@
 import threading
 
-from affectline.services.biometrics.driver import DeviceGone, Driver, Reading
-from affectline.services.biometrics.driver_thread import (
-    BATCHES,
-    LONGEST_PAUSE_S,
-    Batch,
-    DriverThread,
-)
-from tests.unit.services.biometrics.fakes import START, Script, Step, beat
+from affectline.services.biometrics.driver import LONGEST_PAUSE_S, DeviceGone, Driver, Reading
+from affectline.services.biometrics.driver_thread import BATCHES, Batch, DriverThread
+from tests.unit.services.biometrics.fakes import START, Markers, Script, Step, beat
 
 GONE = DeviceGone("the strap was taken off")
 
@@ -28,6 +23,21 @@ def test_a_device_that_is_gone_is_opened_again_after_growing_pauses() -> None:
     assert (feed.step(), feed.problem) == (0, "")
     assert feed.step() == 0.5
     assert driver.counters["lost"] == 2  # once, and once; what failed to open was not lost again
+
+
+def test_a_program_that_sends_markers_is_back_when_it_is_open_again() -> None:
+    feed = make(Markers(["open", [], GONE, GONE, "open", [], []]))
+    assert (feed.was_open, feed.step(), feed.was_open) == (False, 0, True)
+    assert [feed.step() for _ in range(2)] == [0.5, 1]
+    assert (feed.step(), feed.problem) == (0, "")
+    assert feed._pause_s == 0.5
+
+
+def test_a_driver_may_limit_the_pauses() -> None:
+    driver = Script([GONE] * 4)
+    driver.longest_pause_s = 0.5
+    feed = make(driver)
+    assert [feed.step() for _ in range(4)] == [0.5] * 4
 
 
 def test_whatever_a_library_raises_is_reported_and_tried_again() -> None:

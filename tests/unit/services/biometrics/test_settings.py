@@ -71,6 +71,7 @@ def test_wrong_settings_say_what_is_wrong(given: dict[str, Any], words: str) -> 
 def test_the_name_on_the_bus_can_be_one() -> None:
     settings = SyntheticSettings(subject="x" * 64)
     assert len(settings.service) == len("biometrics/") + 48 + len("-synthetic")
+    assert settings.service != SyntheticSettings(subject="x" * 63).service
 
 
 def test_options_become_settings() -> None:

@@ -29,7 +29,7 @@ from affectline.services.biometrics.file_playback import (
 )
 from affectline.services.biometrics.spec import BiometricsProcess
 from affectline.services.biometrics.stage import MAX_UNSENT, Biometrics
-from tests.unit.services.biometrics.fakes import START, Script, Step, beat, settings
+from tests.unit.services.biometrics.fakes import START, Markers, Script, Step, beat, settings
 
 Started = Callable[..., Biometrics]
 
@@ -166,6 +166,42 @@ def test_health_reports_that_a_device_is_lost_and_back(
         "affectline: biometrics/person-ble: out of reach; trying again in 0.5 s\n"
         "affectline: biometrics/person-ble: reading scripted again\n"
     )
+
+
+def test_a_sensor_is_searched_for_until_it_is_open(bench: Callable[..., Bench]) -> None:
+    opening, opened = threading.Event(), threading.Event()
+
+    class Slow(Markers):
+        def open(self) -> None:
+            opening.set()
+            assert opened.wait(10)
+            super().open()
+
+    b = bench(Slow(["open", [], [beat(START)]]))
+    context = b.stage.context
+    assert (context.state, context.detail) == ("ready", "searching")
+    b.tick()
+    assert opening.wait(10)
+    b.tick()
+    assert (context.state, context.detail) == ("ready", "searching")
+    opened.set()
+    b.run_until(lambda: b.stage.done)
+    b.tick()
+    assert (context.state, context.detail) == ("ready", "")
+
+
+@pytest.mark.parametrize(("kind", "is_reported"), [(Script, True), (Markers, False)])
+def test_only_sensors_are_reported_as_silent(
+    bench: Callable[..., Bench], kind: type[Script], is_reported: bool
+) -> None:
+    b = bench(kind([]))
+    thread = b.stage._thread
+    assert thread
+    thread.was_open = True
+    b.stage._last_reading_s -= 60
+    b.stage._report_health(thread)
+    assert (b.stage.context.state == "degraded") == is_reported
+    assert b.stage.context.detail.startswith("nothing from scripted for 60 s") == is_reported
 
 
 def test_live_delivery_keeps_what_the_hub_missed_in_order(bench: Callable[..., Bench]) -> None:

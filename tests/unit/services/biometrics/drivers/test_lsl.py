@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from affectline.common.errors import AffectlineError
+from affectline.common.identifiers import ServiceName
 from affectline.common.lsl_time import measure_lsl_offset
 from affectline.services.biometrics.driver import DeviceGone
 from affectline.services.biometrics.drivers.lsl import (
@@ -262,6 +264,36 @@ def test_a_subject_may_have_several_streams() -> None:
     names = {settings("lsl", name=name).service for name in ("PsychoPy Markers", "ECG amp")}
     assert names == {"biometrics/person-lsl-PsychoPy-Markers", "biometrics/person-lsl-ECG-amp"}
     assert PLAIN.service == "biometrics/person-lsl"
+
+
+@pytest.mark.parametrize(
+    "differ",
+    [
+        {"subject": "participant-2026-11-30-A-"}, {"subject": "x" * 56}, {"name": "n" * 56},
+        {"subject": "y" * 60, "name": "My very long name "},
+    ],
+)  # fmt: skip
+def test_no_two_sensors_have_the_same_service(differ: dict[str, str]) -> None:
+    of_one = {"subject": "anna", "name": "OpenSignals"}
+    last = list(differ)[-1]
+    names = {
+        settings("lsl", **of_one | differ | {last: differ[last] + end}).service
+        for end in ("left", "right", "leftmost")
+    }
+    assert len(names) == 3
+    for name in names:
+        TypeAdapter(ServiceName).validate_python(name)
+
+
+def test_a_stream_of_markers_is_searched_for_often_and_may_be_silent() -> None:
+    network = Network(FakeTime())
+    inlet = LslDriver(PLAIN, network.time.clock, network)
+    assert inlet.longest_pause_s == 0.5
+    inlet.open()
+    assert not inlet.only_events
+    network.dtype = "string"
+    inlet.open()
+    assert inlet.only_events
 
 
 @pytest.mark.parametrize("rate", [np.nan, np.inf, -1.0, 1e-300, 1e9])
