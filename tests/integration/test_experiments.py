@@ -62,6 +62,34 @@ def test_a_page_marks_when_things_happen_in_it(
     assert 0.35e9 < now.at - key.at < 0.6e9
 
 
+def test_markers_wait_for_a_connection_that_was_lost(
+    remote: Remote,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    with _open(remote, PAGE, tmp_path) as page:
+        told = page.evaluate(
+            """async ([address, token]) => {
+                const a = await Affectline.connect(address, token);
+                await a.record("lost", { participant: "10" });
+                a.mark("before");
+                const closed = new Promise((done) => a.socket.addEventListener("close", done));
+                a.socket.close();
+                a.mark("while it closes");
+                await closed;
+                for (const ago of [0, 100, 300]) a.mark(`${ago} ms ago`, {}, Affectline.now() - ago);
+                await a.stop();
+                a.mark("once more");
+                await a.stored();
+                return { left: a.unanswered.length, errors: a.errors };
+            }""",
+            [f"http://127.0.0.1:{remote.port}", remote.token],
+        )
+    assert told == {"left": 0, "errors": ["the connection was lost: markers are kept"]}
+    at = {one.label: one.at for one in remote.markers("lost")}
+    assert {"before", "while it closes", "0 ms ago", "100 ms ago", "300 ms ago"} <= at.keys()
+    assert at["0 ms ago"] - at["300 ms ago"] == pytest.approx(0.3e9, abs=0.05e9)
+
+
 def test_jspsych_marks_stimulus_and_response(
     remote: Remote,  # noqa: F811
     tmp_path: Path,
