@@ -7,10 +7,10 @@ the folder can undo or finish it.
 
 import os
 import threading
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from affectline.common import atomic_file, file_access
 from affectline.common.clock import now_ns
@@ -40,6 +40,16 @@ from affectline.services.collect.samples import (
 )
 
 
+class Person(NamedTuple):
+    """Somebody about whom a collection stores something."""
+
+    name: str
+    agreed_at: str = ""
+    """When they last agreed, in ISO 8601; empty if that is unknown."""
+    problem: str = ""
+    """Why the consent cannot be read; empty if it can, or if there is none."""
+
+
 class Collection:
     """The samples below one folder, with exclusive use of it.
 
@@ -55,6 +65,8 @@ class Collection:
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
         self._mutex = threading.RLock()
+        self._deleting = threading.Lock()
+        """Held while a person is deleted; taken before the mutex."""
         self._lock = layout.open_folder(self.folder)
         try:
             self.form: ConsentText = read_form(self.folder)
@@ -90,10 +102,20 @@ class Collection:
         with self._mutex:
             return tuple(self._rejected)
 
-    def consents(self) -> list[ConsentRecord]:
-        """The consent records of all people."""
-        folders = sorted((self.folder / layout.PEOPLE).iterdir())
-        return [found for folder in folders if (found := read_consent(folder / RECORD_FILE))]
+    def people(self) -> list[Person]:
+        """Everybody about whom something is stored, also with a damaged consent or without one."""
+        folders = {folder.name for folder in (self.folder / layout.PEOPLE).iterdir()}
+        with self._mutex:
+            rows = [*self._samples, *self._rejected]
+        names = {row.person for row in rows} | set(filter(layout.is_name, folders))
+        return [self._describe(name) for name in sorted(names)]
+
+    def _describe(self, name: str) -> Person:
+        try:
+            consent = self.consent(name)
+        except AffectlineError as error:
+            return Person(name, problem=str(error))
+        return Person(name, consent.agreed[-1].time if consent else "")
 
     def consent(self, person: str) -> ConsentRecord | None:
         """What a person has agreed to; None if nothing yet."""
@@ -169,12 +191,18 @@ class Collection:
 
     def delete_person(self, person: str) -> list[str]:
         """Delete everything about a person; return the names of the exports deleted with it."""
-        with self._mutex:
+        with self._deleting, self._mutex:
             layout.check_name(person, "a person")
             self._record_change(PendingChange(doing="delete person", person=person))
             exports = self._delete_person(person)
             self._clear_change()
             return exports
+
+    @contextmanager
+    def with_everybody(self) -> Iterator[None]:
+        """Nobody is deleted meanwhile, so that an export cannot contain them afterwards."""
+        with self._deleting:
+            yield
 
     def find(self, file: str) -> Sample:
         """The sample with an image.

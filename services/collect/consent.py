@@ -113,5 +113,5 @@ def read_consent(path: Path) -> ConsentRecord | None:
         return ConsentRecord.model_validate_json(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except ValidationError as error:
+    except (ValidationError, OSError) as error:
         raise AffectlineError(f"{path} is damaged", "restore it, or delete the person") from error

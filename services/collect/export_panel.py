@@ -12,6 +12,7 @@ from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
 from affectline.services.collect import layout
 from affectline.services.collect.actions import BoothActions
+from affectline.services.collect.collection import Person
 from affectline.services.collect.collector import Collector
 from affectline.services.collect.exporting import ExportFormat
 from affectline.services.web import components
@@ -84,23 +85,21 @@ class ExportPanel:
                 numbers = [counts[person, label] for label in LABELS]
                 add_row(person, *numbers, sum(numbers))
         self._people.clear()
-        try:
-            consents = self._collection.consents()
-        except AffectlineError as error:
-            components.notify_error(error)
-            return
+        known = self._collection.people()
         with self._people:
-            if not consents:
+            if not known:
                 ui.label("Nobody has given consent yet.")
-            for consent in consents:
-                self._add_person(consent.person, consent.agreed[-1].time)
+            for person in known:
+                self._add_person(person)
 
-    def _add_person(self, person: str, time: str) -> None:
+    def _add_person(self, someone: Person) -> None:
+        person = someone.name
         count = sum(sample.person == person for sample in self._collection.samples)
+        agreed = f"agreed on {someone.agreed_at[:10]}" if someone.agreed_at else "no consent"
         line = ui.element("div").classes("co-person")
         with line.props(f'role="listitem" data-person="{person}"'):
             ui.label(person).classes("co-name")
-            ui.label(f"{count} samples; agreed on {time[:10]}").classes("co-about")
+            ui.label(f"{count} samples; {someone.problem or agreed}").classes("co-about")
             button = ui.button("Delete", on_click=partial(self._confirm_delete, person))
             button.props(f'flat dense no-caps aria-label="Delete everything about {person}"')
 

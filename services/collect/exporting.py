@@ -52,8 +52,13 @@ def export(collection: Collection, file_format: ExportFormat, *, only_kept: bool
         only_kept: Leave out samples that have not been reviewed.
 
     Raises:
-        AffectlineError: There are no samples, or the disk is full.
+        AffectlineError: There are no samples, an image is damaged or missing, or the disk is full.
     """
+    with collection.with_everybody():
+        return _export(collection, file_format, only_kept=only_kept)
+
+
+def _export(collection: Collection, file_format: ExportFormat, *, only_kept: bool) -> ExportResult:
     samples = [sample for sample in collection.samples if sample.status == "kept" or not only_kept]
     if not samples:
         raise AffectlineError(
@@ -74,9 +79,11 @@ def export(collection: Collection, file_format: ExportFormat, *, only_kept: bool
         else:
             atomic_file.create(part / "faces.csv", fer2013(collection, samples, usages))
         atomic_file.rename(part, folder)
-    except OSError as error:
-        atomic_file.remove_folder(part)
-        raise layout.disk_error(f"{folder} could not be written", error) from error
+    except Exception as error:
+        atomic_file.remove_folder(part)  # it has names and faces
+        if isinstance(error, OSError):
+            raise layout.disk_error(f"{folder} could not be written", error) from error
+        raise
     return ExportResult(folder, len(samples), division)
 
 
@@ -147,9 +154,19 @@ def _write_folder(
     for sample, usage in zip(samples, usages, strict=True):
         name = f"{sample.person}/{sample.id}.png"
         file_access.make_folder(part / sample.person, file_access.OWNER)
-        atomic_file.create(part / name, collection.picture(sample.file).read_bytes())
+        atomic_file.create(part / name, _read(collection.picture(sample.file)))
         writer.writerow((name, sample.label, sample.person, usage))
     atomic_file.create(part / layout.MANIFEST, text.getvalue().encode())
+
+
+def _read(picture: Path) -> bytes:
+    try:
+        return picture.read_bytes()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise AffectlineError(
+            f"{picture} cannot be read ({reason})", "delete that sample"
+        ) from error
 
 
 def _about(file_format: ExportFormat, samples: Sequence[Sample], division: str) -> bytes:

@@ -82,6 +82,14 @@ def check_name(name: str, what: str) -> str:
         ) from error
 
 
+def is_name(name: str) -> bool:
+    """Whether a name is valid for a folder."""
+    try:
+        return bool(NAMES.validate_python(name))
+    except ValidationError:
+        return False
+
+
 def path_below(folder: Path, *parts: str) -> Path:
     """A path below a folder.
 

@@ -76,7 +76,8 @@ def test_markers_wait_for_a_connection_that_was_lost(
                 a.socket.close();
                 a.mark("while it closes");
                 await closed;
-                for (const ago of [0, 100, 300]) a.mark(`${ago} ms ago`, {}, Affectline.now() - ago);
+                const now = Affectline.now();
+                for (const ago of [0, 100, 300]) a.mark(`${ago} ms ago`, {}, now - ago);
                 await a.stop();
                 a.mark("once more");
                 await a.stored();

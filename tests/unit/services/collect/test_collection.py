@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 import stat
 from pathlib import Path
 
@@ -67,7 +68,7 @@ def test_what_was_captured_is_there_next_time(folder: Path) -> None:
     fill(folder, "anna")
     with Collection(folder) as collection:
         assert [sample.label for sample in collection.samples] == ["happy", "sad"]
-        assert [consent.person for consent in collection.consents()] == ["anna"]
+        assert [person.name for person in collection.people()] == ["anna"]
 
 
 def test_nobody_is_collected_without_consent(folder: Path) -> None:
@@ -187,13 +188,37 @@ def test_of_a_deleted_person_nothing_remains(folder: Path) -> None:
         collection.delete(collection.samples[0].file)
         before = (folder / "people/ben/consent.json").read_bytes()
         collection.delete_person("anna")
-        assert [consent.person for consent in collection.consents()] == ["ben"]
+        assert [person.name for person in collection.people()] == ["ben"]
     for path in folder.rglob("*"):
         assert "anna" not in path.name
         assert path.is_dir() or b"anna" not in path.read_bytes()
     assert {row["person"] for row in rows(folder)} == {"ben"}
     assert len(list(folder.rglob("*.png"))) == 6
     assert (folder / "people/ben/consent.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("damaged", [b"", b"\xff\xfe", b"{}", None])
+def test_everybody_is_listed_and_can_be_deleted_whatever_their_consent(
+    folder: Path, damaged: bytes | None
+) -> None:
+    fill(folder, "anna", "ben")
+    record = folder / "people/ben/consent.json"
+    record.unlink()
+    if damaged is None:
+        record.mkdir()
+    else:
+        record.write_bytes(damaged)
+    shutil.rmtree(folder / "people/anna")  # only the manifest knows
+    (folder / "people/.DS_Store").touch()
+    with Collection(folder) as collection:
+        anna, ben = collection.people()
+        assert (anna.name, anna.agreed_at, anna.problem) == ("anna", "", "")
+        assert (ben.name, ben.agreed_at) == ("ben", "")
+        assert "people/ben/consent.json is damaged" in ben.problem
+        for person in (anna, ben):
+            collection.delete_person(person.name)
+        assert collection.people() == []
+    assert not any(path.name == "ben" for path in folder.rglob("*"))
 
 
 def test_faces_are_not_for_everybody_on_the_machine(folder: Path) -> None:

@@ -1,6 +1,9 @@
 import csv
 import json
+import threading
 from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -9,9 +12,10 @@ import pytest
 
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
+from affectline.services.collect import exporting
 from affectline.services.collect.collection import Collection
 from affectline.services.collect.exporting import ALONE, BY_PERSON, TWO, divide, export
-from affectline.services.collect.samples import make_sample
+from affectline.services.collect.samples import Sample, make_sample
 from affectline.training.data import dataset
 from tests.unit.services.collect.faces import face_crop
 from tests.unit.services.collect.test_collection import fill
@@ -51,6 +55,40 @@ def test_a_file_like_fer2013(folder: Path) -> None:
         assert np.array_equal(kept, pixels)
         assert LABELS[emotion] == sample.label
     assert set(faces.usages) == {"Training", "PublicTest", "PrivateTest"}
+
+
+def test_an_export_that_fails_leaves_nobody_behind(folder: Path) -> None:
+    with Collection(folder) as collection:
+        sample = collection.samples[-1]
+        (folder / sample.file_48).write_bytes(b"x")
+        with pytest.raises(AffectlineError, match=f"{sample.file_48} is damaged"):
+            export(collection, "fer2013", only_kept=False)
+        (folder / sample.file).unlink()
+        with pytest.raises(AffectlineError, match=f"{sample.file} cannot be read") as told:
+            export(collection, "folder", only_kept=False)
+        assert "delete that sample" in str(told.value)
+    assert list((folder / "exports").iterdir()) == []
+
+
+def test_nobody_is_deleted_during_an_export(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Collection(folder) as collection, ThreadPoolExecutor() as pool:
+        begun, deletions = threading.Event(), list[Future[list[str]]]()
+
+        def delete() -> list[str]:
+            begun.set()
+            return collection.delete_person("anna")
+
+        def divide_later(samples: Sequence[Sample]) -> tuple[list[str], str]:
+            deletions.append(pool.submit(delete))
+            assert begun.wait(10)
+            with pytest.raises(TimeoutError):
+                deletions[0].result(0.2)
+            return divide(samples)
+
+        monkeypatch.setattr(exporting, "divide", divide_later)
+        exported = export(collection, "folder", only_kept=False)
+        assert exported.samples == 12
+        assert deletions[0].result(10) == [exported.folder.name], "it contained her"
 
 
 @pytest.mark.parametrize("count", [3, 4, 10, 25])
