@@ -20,6 +20,8 @@ TICKS_PER_S: Final = 1024
 MAX_DELAY_NS: Final = 1_500_000_000
 """Straps notify once a second, so a beat is at most about that old. If a chain of beats ends longer
 than this before the notification, beats were lost."""
+LONGEST_PAUSE_NS: Final = 1_600_000_000
+"""If more lies between two notifications, one was lost, and the beats in it."""
 
 
 @dataclass(frozen=True)
@@ -71,19 +73,25 @@ class RRTimeline:
     their intervals, which are exact to a 1024th of a second, so that radio jitter does not show. A
     chain can only be late, never early: if it would end after the arrival of its message, it is
     moved back to that. So the error, at first up to about a second, shrinks with time to the
-    shortest delay that the strap ever had. Lost beats break the chain.
+    shortest delay since then. A lost notification breaks the chain. If a notification has come
+    without the intervals of its beats, the chain may be early by as much, up to `MAX_DELAY_NS`.
     """
 
     def __init__(self) -> None:
         self._last: int | None = None
+        self._arrived = 0
 
     def timestamp(self, arrived: int, intervals_ms: tuple[float, ...]) -> list[int]:
         """Return the times of the beats that end the intervals, in ns; they never decrease.
 
         Args:
-            arrived: Arrival of the notification, in ns since the Unix epoch.
+            arrived: Arrival of the notification, in ns since the Unix epoch; of each one, also
+                without intervals.
             intervals_ms: As in `HeartRateMeasurement`.
         """
+        if arrived - self._arrived > LONGEST_PAUSE_NS:
+            self._last = None
+        self._arrived = arrived
         steps = [round(interval * NS / 1000) for interval in intervals_ms]
         if not steps:
             return []

@@ -35,6 +35,7 @@ import numpy as np
 
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
+from affectline.common.runtime.event_time import RepeatFilter
 from affectline.common.runtime.stage import Stage, on
 from affectline.common.wire.biometrics import Samples, State, sample_times
 from affectline.common.wire.messages import Emotion, FaceEmotion, Marker, Packet, StreamStart
@@ -81,6 +82,7 @@ class LslOutlet(Stage):
         self._outlets: dict[str, Any] = {}
         self._last_frame: dict[str, tuple[int, int]] = {}
         """Epoch and number of the last frame of each video stream."""
+        self._repeats = RepeatFilter()
 
     def setup(self) -> None:
         try:
@@ -144,6 +146,8 @@ class LslOutlet(Stage):
     def on_samples(self, packet: Packet[Samples]) -> Iterable[Packet]:
         """Publish the samples of a signal, each at its own time."""
         samples = packet.message
+        if self._repeats.is_repeated(samples):
+            return ()
         name = f"affectline-{samples.signal}-{samples.subject}"
         kind = SIGNAL_TYPES.get(samples.signal, "Signal")
         note = "simulated: no person was measured" if samples.synthetic else ""
@@ -156,6 +160,8 @@ class LslOutlet(Stage):
     @on(Marker)
     def on_marker(self, packet: Packet[Marker]) -> Iterable[Packet]:
         """Publish a marker."""
+        if self._repeats.is_repeated(packet.message):
+            return ()
         outlet = self._outlet(MARKERS, "Markers", ("label",))
         self._push_sample(outlet, [marker_text(packet.message)], packet.message.at)
         return ()

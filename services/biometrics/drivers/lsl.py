@@ -322,12 +322,21 @@ def is_said(dtype: object, stream_type: str) -> bool:
 def split_at_gaps(times: Times, rate: float) -> list[tuple[int, int]]:
     """Split evenly sampled times (ns) at gaps; return the start and end (excluded) of each part.
 
-    A gap is a step that is off by more than half a period.
+    A gap is a step that is off by more than half a period. A stream that is faster or slower than
+    it declares is split where its times would be off by as much.
     """
     period = NS / rate
     breaks = np.flatnonzero(np.abs(np.diff(times) - period) > period / 2) + 1
-    edges = [0, *breaks.tolist(), len(times)]
-    return list(itertools.pairwise(edges))
+    parts = []
+    for start, stop in itertools.pairwise([0, *breaks.tolist(), len(times)]):
+        begin = start
+        while begin < stop:
+            off = times[begin:stop] - times[begin] - np.arange(stop - begin) * period
+            drifted = np.flatnonzero(np.abs(off) > period / 2)
+            end = begin + int(drifted[0]) if len(drifted) else stop
+            parts.append((begin, end))
+            begin = end
+    return parts
 
 
 def map_channels(

@@ -113,6 +113,21 @@ def test_a_lost_beat_breaks_the_chain() -> None:
     assert beats.timestamp(13 * S, (1000.0,)) == [13 * S]
 
 
+def test_a_lost_notification_does_not_make_beats_early() -> None:
+    beats = RRTimeline()
+    for second in range(10, 20):
+        beats.timestamp(second * S, (1000.0,))
+    assert beats.timestamp(21 * S, (1000.0,)) == [21 * S], "not one interval after 19 s"
+    assert beats.timestamp(22 * S, (1000.0,)) == [22 * S]
+
+
+def test_a_notification_without_a_beat_does_not_break_the_chain() -> None:
+    beats = RRTimeline()
+    assert beats.timestamp(10 * S, (1500.0,)) == [10 * S]
+    beats.timestamp(11 * S, ())
+    assert beats.timestamp(12 * S, (1500.0,)) == [11_500_000_000]
+
+
 def test_the_strap_clock_set_back_breaks_the_chain() -> None:
     beats = RRTimeline()
     beats.timestamp(1000 * S, (1000.0,))

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 import pytest
 from pydantic import JsonValue
 
-from affectline.common.wire.biometrics import OffRoad, State
+from affectline.common.wire.biometrics import OffRoad, Samples, State
 from affectline.common.wire.face_signs import DOUBTS, FaceSigns
 from affectline.common.wire.messages import Emotion, Marker, Packet
 from affectline.services.lsl.lsl_clock import LslClock
@@ -49,13 +49,25 @@ def test_a_result_that_is_published_again_is_offered_once(monkeypatch: pytest.Mo
     assert offered == [17] * 3 + [18] * 3 + [20] * 3, "its emotion, faces and signs"
 
 
+def test_what_a_sensor_sends_again_is_offered_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage, offered = LslOutlet(LslProcess()), list[int]()
+    monkeypatch.setattr(stage, "_outlet", lambda *_: None)
+    monkeypatch.setattr(stage, "_push_sample", lambda _outlet, _row, at: offered.append(at))
+    samples = Samples.example()
+    given = [samples.model_copy(update={"seq": n, "at": AT + n * 10**9}) for n in range(3)]
+    marker = Marker(session="s1", at=AT, label="turn")
+    for message in (*given[:2], marker, *given, marker):  # a new process reads the table again
+        list(stage.handle(Packet(message)))
+    assert len(offered) == 3 * len(samples.values) + 1
+
+
 def test_extra_fields_follow_a_markers_label(monkeypatch: pytest.MonkeyPatch) -> None:
     stage, offered = LslOutlet(LslProcess()), list[list[str]]()
     monkeypatch.setattr(stage, "_outlet", lambda *_: None)
     monkeypatch.setattr(stage, "_push_sample", lambda _outlet, row, _at: offered.append(row))
     told: dict[str, JsonValue] = {"km/h": 63.5, "wo": "Köln", "lanes": [1, 2]}
-    for extra in (dict[str, JsonValue](), told):
-        list(stage.handle(Packet(Marker(session="s1", at=AT, label="turn", extra=extra))))
+    for at, extra in enumerate((dict[str, JsonValue](), told)):
+        list(stage.handle(Packet(Marker(session="s1", at=AT + at, label="turn", extra=extra))))
     assert offered == [["turn"], ['turn {"km/h": 63.5, "wo": "Köln", "lanes": [1, 2]}']]
     assert json.loads(offered[1][0].removeprefix("turn ")) == told
 

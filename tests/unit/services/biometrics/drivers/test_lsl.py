@@ -72,6 +72,18 @@ def test_gaps_cut_even_times() -> None:
     assert split_at_gaps(times, 10.0) == [(0, 3), (3, 5), (5, 6)]
 
 
+def test_a_stream_that_is_faster_than_it_says_stays_at_its_times() -> None:
+    for rate, actual in ((100.0, 101.0), (100.0, 120.0), (1000.0, 1005.0), (256.0, 250.0)):
+        times = np.round(np.arange(2000) * S / actual).astype(np.int64)
+        parts = split_at_gaps(times, rate)
+        for start, stop in parts:
+            even = times[start] + np.arange(stop - start) * S / rate
+            assert np.abs(even - times[start:stop]).max() <= S / rate / 2, (rate, actual)
+    jitter = np.random.default_rng(0).normal(0, 0.001, 2000) * S
+    jittery = np.round(np.arange(2000) * S / 100 + jitter).astype(np.int64)
+    assert len(split_at_gaps(jittery, 100.0)) == 1
+
+
 @given(st.lists(st.integers(0, 10**15), min_size=1, max_size=40), st.floats(0.1, 1000))
 def test_runs_hold_every_sample_once(raw: list[int], rate: float) -> None:
     runs = split_at_gaps(np.array(raw, np.int64), rate)
