@@ -61,7 +61,7 @@ PPG: Final = WaveformKind((0.5, 8.0), 0.111, 0.667, 0.02, positive_only=True)
 ECG: Final = WaveformKind((8.0, 20.0), 0.097, 0.611, 0.08, positive_only=False)
 
 
-def detect_beats(wave: NDArray[np.float64], rate: float, kind: WaveformKind) -> NDArray[np.int64]:
+def detect_beats(wave: NDArray[np.float64], rate: float, kind: WaveformKind) -> list[float]:
     """Detect the beats in a segment of a wave.
 
     Args:
@@ -70,7 +70,7 @@ def detect_beats(wave: NDArray[np.float64], rate: float, kind: WaveformKind) -> 
         kind: Pulse wave or electrocardiogram.
 
     Returns:
-        Indices of the peaks, ascending.
+        Positions of the peaks in samples, ascending.
     """
     # A slow import that only waves need: most devices find the beats themselves
     from scipy.ndimage import uniform_filter1d
@@ -94,7 +94,8 @@ def detect_beats(wave: NDArray[np.float64], rate: float, kind: WaveformKind) -> 
         peak = int(start + np.argmax(strength))
         if not peaks or peak - peaks[-1] > REFRACTORY_S * rate:
             peaks.append(peak)
-    return np.array(peaks, dtype=np.int64)
+    # A pulse is so flat at its peak that noise of the raw wave would move it
+    return [_interpolate_peak(filtered, peak) for peak in peaks]
 
 
 class BeatDetector:
@@ -135,8 +136,7 @@ class BeatDetector:
             return []
         start_s = at_s - (len(wave) - 1) / self.rate
         times = [
-            start_s + _interpolate_peak(wave, int(i)) / self.rate
-            for i in detect_beats(wave, self.rate, self._kind)
+            start_s + place / self.rate for place in detect_beats(wave, self.rate, self._kind)
         ]
         certain = [t for t in times if self._last_beat_s + REFRACTORY_S < t <= at_s - MARGIN_S]
         if certain:

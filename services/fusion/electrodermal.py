@@ -7,6 +7,7 @@ Electrodermal Activity, and the Society for Psychophysiological Research's recom
 import math
 import statistics
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -84,8 +85,9 @@ class ResponseDetector:
 
     def __init__(self) -> None:
         self._bin = -1
-        self._bin_values: list[float] = []
-        self._smooth: deque[float] = deque(maxlen=3)
+        self._bin_samples: list[tuple[float, float]] = []
+        self._smooth: deque[tuple[float, float]] = deque(maxlen=3)
+        """Time and value of the newest bins."""
         self._recent: deque[tuple[float, float]] = deque()
         """Time and value of the last `RISE_S`, the candidates for an onset."""
         self._onset: tuple[float, float] | None = None
@@ -99,15 +101,15 @@ class ResponseDetector:
         if not is_valid(value):
             return
         number = int(at_s / BIN_S)
-        if number != self._bin and self._bin_values:
-            self._add_bin((self._bin + 0.5) * BIN_S, statistics.fmean(self._bin_values))
-            self._bin_values.clear()
+        if number != self._bin and self._bin_samples:
+            self._add_bin(*_mean(self._bin_samples))
+            self._bin_samples.clear()
         if number > self._bin + RISE_S / BIN_S:  # after a gap, earlier values are not onsets
             self._recent.clear()
             self._smooth.clear()
             self._onset = None
         self._bin = number
-        self._bin_values.append(value)
+        self._bin_samples.append((at_s, value))
 
     def rate(self, now_s: float, window_s: float = 60.0) -> float:
         """Responses a minute, of those that peaked in the last ``window_s`` seconds."""
@@ -115,9 +117,8 @@ class ResponseDetector:
         return count * 60.0 / window_s
 
     def _add_bin(self, at_s: float, value: float) -> None:
-        self._smooth.append(value)
-        # A mean of three bins lags by one
-        smooth, at_s = statistics.fmean(self._smooth), at_s - BIN_S * (len(self._smooth) - 1) / 2
+        self._smooth.append((at_s, value))
+        at_s, smooth = _mean(self._smooth)  # bins of slow signals are further apart
         self._detect_half_recovery(at_s, smooth)
         if self._onset is None:
             self._detect_onset(at_s, smooth)
@@ -158,3 +159,9 @@ class ResponseDetector:
             and value <= self._half_recovery_us
         ):
             self.responses[-1] = replace(self.responses[-1], half_recovery_s=at_s)
+
+
+def _mean(samples: Collection[tuple[float, float]]) -> tuple[float, float]:
+    """Mean time and mean value."""
+    times, values = zip(*samples, strict=True)
+    return statistics.fmean(times), statistics.fmean(values)

@@ -35,6 +35,15 @@ def test_onset_amplitude_and_recovery() -> None:
     assert recoveries == pytest.approx([16, 41], abs=0.7)
 
 
+@pytest.mark.parametrize("rate", [1, 2, 4, 8, 32])
+def test_a_peak_has_its_time_at_every_rate(rate: int) -> None:
+    t = np.arange(0, 60, 1 / rate)
+    since = np.maximum(t - 20, 0)
+    wave = np.exp(-since / 4) - np.exp(-since / 0.75)
+    (found,) = detect(3 + wave, rate).responses
+    assert found.peak_s == pytest.approx(t[wave.argmax()], abs=0.5 / rate + 0.1)
+
+
 @pytest.mark.parametrize("count", [3, 6, 10])
 def test_responses_match_neurokit(count: int) -> None:
     nk, rate = neurokit(), 32

@@ -125,6 +125,22 @@ def test_beats_of_a_wave_match_neurokit(rate_bpm: int, kind: WaveformKind, sampl
     assert heart.rate(40.0) == pytest.approx(60 / np.diff(expected).mean(), rel=0.01)
 
 
+def test_noise_of_a_pulse_wave_hardly_shows_in_the_variability() -> None:
+    chance = np.random.default_rng(1)
+    beats = np.cumsum(60 / 110 * (1 + 0.05 * np.sin(np.arange(300) / 2)))
+    at = np.arange(0, 120, 1 / 50)
+    wave = sum(
+        height * np.exp(-(((at[:, None] - beats - delay) / width) ** 2) / 2).sum(axis=1)
+        for height, delay, width in ((1, 0.18, 0.09), (0.4, 0.45, 0.12))
+    )
+    heart = WaveformSource(BeatDetector(PPG, 50))
+    for at_s, value in zip(at, wave + chance.normal(0, 0.02, len(at)), strict=True):
+        heart.add(float(at_s), float(value))
+    inside = np.diff(beats[(beats > 59) & (beats < 119)]) * 1000
+    expected = np.sqrt(np.mean(np.diff(inside) ** 2))
+    assert heart.rmssd(120) == pytest.approx(expected, abs=4)
+
+
 def test_a_flat_or_broken_wave_has_no_beats() -> None:
     finder = BeatDetector(PPG, 64)
     assert not [t for i in range(640) for t in finder.add(i / 64, 0.5)]
