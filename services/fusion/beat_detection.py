@@ -135,9 +135,7 @@ class BeatDetector:
         if np.ptp(wave) == 0:
             return []
         start_s = at_s - (len(wave) - 1) / self.rate
-        times = [
-            start_s + place / self.rate for place in detect_beats(wave, self.rate, self._kind)
-        ]
+        times = [start_s + place / self.rate for place in detect_beats(wave, self.rate, self._kind)]
         certain = [t for t in times if self._last_beat_s + REFRACTORY_S < t <= at_s - MARGIN_S]
         if certain:
             self._last_beat_s = certain[-1]

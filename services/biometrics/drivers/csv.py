@@ -42,6 +42,8 @@ from affectline.services.biometrics.validation import NS
 OPTION: Final = "--file"
 GRID_TOLERANCE: Final = 0.05
 """Times are evenly spaced if none is further from a grid than this share of its step."""
+LONGEST_STEP_DAYS: Final = 366
+"""No session pauses for longer: one of the two times is wrong."""
 GRID_MIN_SAMPLES: Final = 8
 """With fewer samples no rate is inferred."""
 
@@ -182,18 +184,39 @@ class CsvDriver(FilePlayback):
                 self.counters["invalid"] += 1
             else:
                 known.append((time, row))
-        times, falls = make_monotonic(np.array([time for time, _ in known], np.int64))
+        own = np.array([time for time, _ in known], np.int64)
+        times, falls = make_monotonic(own)
+        timed = _TimedRows(times, [row for _, row in known])
         self.counters["reanchored"] += falls
-        self._remark_on_times(reader, falls)
-        return _TimedRows(times, [row for _, row in known])
+        self._check_steps(timed)
+        self._remark_on_moved(timed, own)
+        self._remark_on_times(reader)
+        return timed
 
-    def _remark_on_times(self, reader: TimeReader, falls: int) -> None:
+    def _check_steps(self, timed: _TimedRows) -> None:
+        steps = np.diff(timed.times)
+        place = int(steps.argmax()) if len(steps) else 0
+        if len(steps) and (days := steps[place] / NS / 86_400) > LONGEST_STEP_DAYS:
+            before, after = timed.rows[place], timed.rows[place + 1]
+            raise AffectlineError(
+                f"--file {self._settings.file}: {days:.0f} days lie between the times of line "
+                f"{before.line} and line {after.line}",
+                "correct the wrong one, or remove its row",
+            )
+
+    def _remark_on_moved(self, timed: _TimedRows, own: Times) -> None:
+        moved = np.flatnonzero(timed.times != own)
+        if len(moved):
+            most = float(np.abs(timed.times - own).max() / NS)
+            self.remarks.append(
+                f"{self._settings.file.name}: {len(moved)} of {len(own)} times were moved, by up "
+                f"to {most:g} s, because times go back (first moved: line "
+                f"{timed.rows[moved[0]].line})"
+            )
+
+    def _remark_on_times(self, reader: TimeReader) -> None:
         settings, name = self._settings, self._settings.file.name
         zone = settings.time_zone or DEFAULT_TIME_ZONE
-        if falls:
-            self.remarks.append(
-                f"{name}: {falls} times earlier than the row above were moved after it"
-            )
         if reader.without_offset and settings.keep_times:
             self.remarks.append(f"{name}: times without an offset from UTC are taken as {zone}")
         if reader.skipped_by_clocks:

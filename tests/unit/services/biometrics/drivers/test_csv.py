@@ -95,6 +95,25 @@ def test_a_clock_that_jumps_back_loses_nothing(tmp_path: Path) -> None:
     assert driver.counters["reanchored"] == 1
 
 
+@pytest.mark.parametrize("times", [(0, 1.7e9, 1.7e9 + 1), (1.7e9, 1.7e9 + 1, 1.7e9 + 1e9)])
+def test_two_times_that_no_session_can_have_are_named(
+    tmp_path: Path, times: tuple[float, ...]
+) -> None:
+    text = "time,hr\n\n" + "".join(f"{t:.0f},60\n" for t in times)
+    words = r"table\.csv: \d+ days lie between the times of line (3 and line 4|4 and line 5)"
+    with pytest.raises(AffectlineError, match=words):
+        read(tmp_path, text)
+
+
+def test_how_many_times_were_moved_and_how_far_is_said(tmp_path: Path) -> None:
+    times = [1000, 101, 102, 103]
+    driver, _ = read(tmp_path, "time,hr\n" + "".join(f"{t},60\n" for t in times))
+    assert driver.remarks == [
+        "table.csv: 3 of 4 times were moved, by up to 900 s, because times go back "
+        "(first moved: line 3)"
+    ]
+
+
 def test_other_signs_between_cells_and_a_byte_order_mark(tmp_path: Path) -> None:
     _, readings = read(tmp_path, "\ufefftime; hr \n\n100;60\n", delimiter=";")
     assert samples(readings) == [(100, 60)]
