@@ -36,6 +36,8 @@ class BiometricsProcess(ProcessSettings):
     recorded sources have ended."""
     duration: float | None = None
     """Seconds of the session's time line after which playing a recording stops."""
+    films_have_own_times: bool = False
+    """The run has films alone, whose times are not the clock's: markers by the clock miss them."""
 
     @property
     def process_name(self) -> str:
@@ -84,6 +86,8 @@ def planned(run: Run) -> Iterator[BiometricsProcess]:
         *(f"capture/{film.name}" for film in films if not film.loop),
         *(sensor.service for sensor in sensors if not sensor.is_endless),
     )
+    have_own_times = bool(films) and not any(film.is_live for film in films)
+    have_own_times &= run.settings.pace == "fast" or any(film.start for film in films)
     for sensor in sensors:
         yield BiometricsProcess(
             epoch=now_ns() // 1_000_000 if sensor.is_recording else None,
@@ -92,6 +96,7 @@ def planned(run: Run) -> Iterator[BiometricsProcess]:
             rate=run.settings.rate,
             ends_with=finite if sensor.is_endless and sensor.is_recording else (),
             duration=run.settings.duration,
+            films_have_own_times=have_own_times,
         )
 
 

@@ -70,6 +70,7 @@ class Biometrics(Stage):
         self._next_seq: Counter[str] = Counter()
         self._send_failed = self._has_ended = self._is_left = False
         self._remarks_said = 0
+        self._is_warned = False
 
     def topic(self, kind: type[Message]) -> str | None:
         if kind is Watermark:
@@ -290,6 +291,13 @@ class Biometrics(Stage):
         for remark in self._driver.remarks[self._remarks_said :]:
             self._remarks_said += 1
             self.context.log.warning("%s", remark)
+        if self._driver.only_events and self._process.films_have_own_times and not self._is_warned:
+            self._is_warned = True
+            text = (
+                "markers of %s have the clock's times, and the films have others: they do not meet"
+                " (set markers by HTTP, or play films without a start at pace realtime)"
+            )
+            self.context.log.warning(text, self._driver.device)
 
     def _drop_oldest(self) -> None:
         while len(self._unsent) > MAX_UNSENT:

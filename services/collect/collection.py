@@ -106,8 +106,8 @@ class Collection:
         """Everybody about whom something is stored, also with a damaged consent or without one."""
         folders = {folder.name for folder in (self.folder / layout.PEOPLE).iterdir()}
         with self._mutex:
-            rows = [*self._samples, *self._rejected]
-        names = {row.person for row in rows} | set(filter(layout.is_name, folders))
+            listed = {row.person for row in self._samples} | {row.person for row in self._rejected}
+        names = listed | set(filter(layout.is_name, folders))
         return [self._describe(name) for name in sorted(names)]
 
     def _describe(self, name: str) -> Person:

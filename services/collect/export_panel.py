@@ -89,8 +89,8 @@ class ExportPanel:
         with self._people:
             if not known:
                 ui.label("Nobody has given consent yet.")
-            for person in known:
-                self._add_person(person)
+            for someone in known:
+                self._add_person(someone)
 
     def _add_person(self, someone: Person) -> None:
         person = someone.name

@@ -80,6 +80,26 @@ def test_what_does_not_end_by_itself_ends_with_what_does(tmp_path: Path) -> None
     assert ends == [("capture/front", "biometrics/ben-csv"), (), ()]
 
 
+@pytest.mark.parametrize(
+    ("sources", "pace", "own"),
+    [
+        ([{"name": "a", "source": "a.mp4"}], "realtime", False),
+        ([{"name": "a", "source": "a.mp4"}], "fast", True),
+        ([{"name": "a", "source": "a.mp4", "start": "2026-11-28T10:15:00Z"}], "realtime", True),
+        ([{"name": "a", "source": "a.mp4"}, {"name": "b", "source": "0"}], "fast", False),
+        ([], "fast", False),
+    ],
+)
+def test_films_by_the_clock_are_told_from_others(
+    sources: list[dict[str, str]], pace: str, own: bool
+) -> None:
+    settings = PipelineSettings.model_validate(
+        {"sources": sources, "pace": pace, "biometrics": [{"driver": "lsl"}]}
+    )
+    (sensor,) = planned(Run(settings))
+    assert sensor.films_have_own_times == own
+
+
 def test_it_is_sent_to_its_process_as_json(tmp_path: Path) -> None:
     sent = table(tmp_path, start="2020-09-13T14:26:40+02:00", speed="max", time_zone="UTC")
     assert BiometricsProcess.model_validate_json(sent.model_dump_json()) == sent

@@ -204,6 +204,23 @@ def test_only_sensors_are_reported_as_silent(
     assert b.stage.context.detail.startswith("nothing from scripted for 60 s") == is_reported
 
 
+@pytest.mark.parametrize(("kind", "is_said"), [(Markers, True), (Script, False)])
+def test_markers_by_the_clock_beside_films_with_other_times_are_warned_about(
+    kind: type[Script], is_said: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs.configure()
+    process = BiometricsProcess(settings=settings("ble"), films_have_own_times=True)
+    stage = Biometrics(process, lambda *_: kind([]))
+    stage.context = StageContext("biometrics/person-ble", now=lambda: START)
+    stage.setup()
+    for _ in range(2):
+        stage._say_remarks()
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == is_said
+    assert not is_said or "markers of scripted have the clock's times" in said[0]
+    stage.cleanup()
+
+
 def test_live_delivery_keeps_what_the_hub_missed_in_order(bench: Callable[..., Bench]) -> None:
     script: list[Step] = [
         "open",

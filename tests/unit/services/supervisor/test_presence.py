@@ -2,10 +2,11 @@
 
 import pytest
 
+from affectline.common.wire.biometrics import Samples
 from affectline.common.wire.health import Health
 from affectline.common.wire.messages import Packet
 from affectline.services.supervisor.presence import FRESH_S, StreamPresence
-from tests.samples import EMOTION, PACKETS
+from tests.samples import EMOTION
 from tests.unit.services.biometrics.fakes import settings
 
 HEALTH = Health.example()
@@ -17,10 +18,10 @@ def health(service: str, state: str = "ready", detail: str = "") -> Packet:
 
 
 def test_faces_and_signals_are_there_while_they_come() -> None:
-    samples = PACKETS["Samples"].message
+    samples = Samples.example()
     presence = StreamPresence((EMOTION.stream, f"{samples.subject}/{samples.signal}", "other"))
     presence.observe(Packet(EMOTION), 1.0)
-    presence.observe(PACKETS["Samples"], 2.0)
+    presence.observe(Packet(samples), 2.0)
     assert presence.missing(3.0) == ["other"]
     assert presence.missing(1.0 + FRESH_S) == [EMOTION.stream, "other"]
 
