@@ -116,7 +116,7 @@ def calibrate(
         update={"classifier": settings.classifier.model_copy(update={"calibration": None})}
     )
     path = Path(source)
-    with ExitStack() as undo:
+    with ExitStack() as claims, ExitStack() as undo:
         if is_collection(path):
             _refuse_ranges(stretches, "its pictures have labels")
             faces = read_collected_faces(path, participant, settings.classifier)
@@ -128,7 +128,7 @@ def calibrate(
         else:
             try:
                 faces, folder = _from_source(
-                    context, undo, source, stretches, settings, quiet=as_json
+                    context, claims, undo, source, stretches, settings, quiet=as_json
                 )
             except AffectlineError as error:  # SOURCE is not an option here
                 problem = re.sub(r"^(capture/\S+: )?--source ", "", error.problem)
@@ -172,6 +172,7 @@ def _from_session(path: Path, stretches: "list[ShownExpression]") -> "PersonFace
 
 def _from_source(
     context: typer.Context,
+    claims: ExitStack,
     undo: ExitStack,
     source: str,
     stretches: "list[ShownExpression]",
@@ -183,6 +184,7 @@ def _from_source(
 
     Args:
         context: Of the command.
+        claims: Keeps the folder for this run.
         undo: Removes the folder if there will be no calibration: the command can be repeated as it
             is, because the folder was new or empty.
         source: The film or camera, as the user has named it.
@@ -205,10 +207,10 @@ def _from_source(
     settings = settings.model_copy(update={"sources": (chosen,), "sink": sink, "biometrics": ()})
     if chosen.is_live:
         _refuse_ranges(stretches, "a camera is calibrated by its own prompts")
-        settings = complete(settings.model_copy(update={"delivery": "live"}))
+        settings = complete(settings.model_copy(update={"delivery": "live"}), claims)
     else:
         fixed = {"delivery": "lossless", "pace": "fast"}
-        settings = complete(settings.model_copy(update=fixed))
+        settings = complete(settings.model_copy(update=fixed), claims)
     folder = settings.sink.out or Path()
     undo.callback(remove_folder, folder)
     if chosen.is_live:

@@ -1,5 +1,6 @@
 """``affectline replay``: publish a recorded session again."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -99,9 +100,10 @@ def replay(
         topics=tuple(part for text in topics or () for part in text.split(",") if part),
         reanalyse=reanalyse,
     )
-    settings = replay_plan.prepare(settings, chosen)
-    processes = replay_plan.plan_replay(settings, chosen)
-    code = run_pipeline(
-        settings, as_json=as_json, processes=processes, keys_help=HELP, fork_server=context.obj
-    )
+    with ExitStack() as claims:
+        settings = replay_plan.prepare(settings, chosen, claims)
+        processes = replay_plan.plan_replay(settings, chosen)
+        code = run_pipeline(
+            settings, as_json=as_json, processes=processes, keys_help=HELP, fork_server=context.obj
+        )
     raise typer.Exit(code)

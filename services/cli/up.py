@@ -1,6 +1,6 @@
 """``affectline up``: run a whole pipeline."""
 
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -189,12 +189,12 @@ def up(
         ),
     )
     classifier = with_calibration(settings.classifier, calibration, settings.study.participant)
-    settings = plan.complete(plan.choose_display(settings, attended=not as_json))
-    settings = with_overrides(settings, classifier=classifier)
-    if settings.retention.days is not None:
-        _apply_retention(settings)
-    with TraceFile(trace) if trace else nullcontext() as traced:
-        parts = None if traced is None else traced.folder
+    with ExitStack() as run_time:
+        settings = plan.complete(plan.choose_display(settings, attended=not as_json), run_time)
+        settings = with_overrides(settings, classifier=classifier)
+        if settings.retention.days is not None:
+            _apply_retention(settings)
+        parts = run_time.enter_context(TraceFile(trace)).folder if trace else None
         code = run_pipeline(settings, as_json=as_json, trace=parts, fork_server=context.obj)
     if trace and not as_json:
         _show_slow_frames(trace)

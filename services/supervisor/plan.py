@@ -1,8 +1,7 @@
 """Plans a run: its processes, and the defaults that depend on its sources."""
 
-import time
+from contextlib import ExitStack
 from importlib.util import find_spec
-from pathlib import Path
 
 from affectline.common.clock import now_ns
 from affectline.common.display import has_screen
@@ -11,10 +10,15 @@ from affectline.common.runtime.keeping import keepers_among
 from affectline.common.runtime.spec import CONSUMERS, Run, RunTimeLine
 from affectline.common.settings.hub import Delivery
 from affectline.common.settings.pipeline import PipelineSettings
-from affectline.common.settings.sources import Pace, name_sources, numbered
+from affectline.common.settings.sources import Pace, name_sources
 from affectline.services.registry import SPECS
 from affectline.services.supervisor.marker_schedule import PLAN
 from affectline.services.supervisor.process import ProcessSpec
+from affectline.services.supervisor.session_folder import (
+    claim_folder,
+    free_folders,
+    require_free,
+)
 
 
 def plan(run: Run, *more: ProcessSpec) -> list[ProcessSpec]:
@@ -94,11 +98,16 @@ def with_consumers(processes: list[ProcessSpec]) -> list[ProcessSpec]:
     ]
 
 
-def complete(settings: PipelineSettings) -> PipelineSettings:
+def complete(settings: PipelineSettings, claims: ExitStack | None = None) -> PipelineSettings:
     """Fill in what the settings leave to the sources: delivery, pace and session folder.
 
+    Args:
+        settings: Settings of a run.
+        claims: Keeps the session folder for this run until it is closed; None: the folder is only
+            named, and another run may take it meanwhile.
+
     Raises:
-        AffectlineError: The session folder exists and is not empty.
+        AffectlineError: The session folder is not empty, or another run uses it.
     """
     given = settings.sources or name_sources(["sample"])
     sources = tuple(one.with_whole_path() for one in given)  # to be found again from elsewhere
@@ -106,16 +115,14 @@ def complete(settings: PipelineSettings) -> PipelineSettings:
     delivery: Delivery = settings.delivery or ("live" if live else "lossless")
     watched = settings.sink.display in ("window", "browser")
     pace: Pace = settings.pace or ("realtime" if watched or delivery == "live" else "fast")
-    out = settings.sink.out
-    if out is None:
-        stamp = time.strftime("%Y%m%d-%H%M%S")
-        stem = f"{stamp}-{sources[0].name}"
-        out = next(p for n in numbered(stem) if not (p := Path("sessions") / n).exists())
-    elif _is_occupied(out):
-        raise AffectlineError(
-            f"--out {out}: exists and is not an empty folder",
-            "name a new one; nothing is overwritten",
-        )
+    out, stream = settings.sink.out, sources[0].name
+    if claims is not None:
+        group = settings.sink.group_access
+        out = claims.enter_context(claim_folder(out, stream, group_access=group))
+    elif out is None:
+        out = next(folder for folder in free_folders(stream) if not folder.exists())
+    else:
+        require_free(out)
     return settings.model_copy(
         update={
             "sources": sources,
@@ -140,15 +147,3 @@ def choose_display(settings: PipelineSettings, *, attended: bool) -> PipelineSet
     sink = settings.sink.model_copy(update={"display": "browser" if wanted else "none"})
     return settings.model_copy(update={"sink": sink})
 
-
-def _is_occupied(folder: Path) -> bool:
-    try:
-        return any(folder.iterdir())
-    except FileNotFoundError:
-        return False
-    except NotADirectoryError:
-        return True
-    except OSError as error:
-        raise AffectlineError(
-            f"--out {folder}: cannot be used ({error.strerror})", "name a folder of your own"
-        ) from error

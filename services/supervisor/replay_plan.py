@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
@@ -50,8 +51,15 @@ def parse_time(text: str) -> float:
     return sum(float(number) * UNITS[unit or "s"] for number, unit in found)
 
 
-def prepare(settings: PipelineSettings, replay: ReplaySettings) -> PipelineSettings:
+def prepare(
+    settings: PipelineSettings, replay: ReplaySettings, claims: ExitStack | None = None
+) -> PipelineSettings:
     """Settings for a replay: the recording's streams as sources, in lossless delivery.
+
+    Args:
+        settings: Settings of the replay.
+        replay: What is replayed.
+        claims: As for `complete`.
 
     Raises:
         AffectlineError: The recording cannot be read, or holds nothing to reanalyse.
@@ -69,7 +77,7 @@ def prepare(settings: PipelineSettings, replay: ReplaySettings) -> PipelineSetti
         return settings
     # A recording with only signals has no stream that could name the folder
     named = sources or (SourceSettings(name="replay", source=str(replay.file)),)
-    settings = complete(settings.model_copy(update={"sources": named}))
+    settings = complete(settings.model_copy(update={"sources": named}), claims)
     return settings.model_copy(update={"sources": sources})
 
 
