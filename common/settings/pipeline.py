@@ -30,7 +30,7 @@ from affectline.common.settings.model import SOURCES, Settings, explain
 from affectline.common.settings.recording import RecordingSettings, RetentionSettings
 from affectline.common.settings.sources import CaptureSettings, Pace, SourceSettings
 from affectline.common.settings.study import StudySettings
-from affectline.common.settings.variables import expand
+from affectline.common.settings.variables import expand, expand_home, require_no_variables
 from affectline.common.settings.yaml_text import parse_yaml
 
 
@@ -153,21 +153,26 @@ class PipelineSettings(Settings):
 def load(path: Path) -> PipelineSettings:
     """Read settings from a YAML file.
 
+    Texts that begin with ``~/`` are paths below the user's home folder.
+
     Raises:
         AffectlineError: The file cannot be read, is not YAML, or has a wrong or unknown setting.
     """
     try:
-        content = parse_yaml(path.read_text(encoding="utf-8"))
-        if isinstance(content, dict) and SOURCES in content:
-            section = f"--config {path}: {SOURCES}"
-            content[SOURCES] = expand(content[SOURCES], section)
+        path = expand_home(path)
+        content = expand_home(parse_yaml(path.read_text(encoding="utf-8")))
+        if isinstance(content, dict):
+            where = f"--config {path}: "
+            if SOURCES in content:
+                content[SOURCES] = expand(content[SOURCES], where + SOURCES)
+            require_no_variables({k: v for k, v in content.items() if k != SOURCES}, where)
         return PipelineSettings.model_validate({} if content is None else content)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise AffectlineError(f"--config {path}: {reason}", "name a readable YAML file") from error
     except ValidationError as error:
         raise AffectlineError(
-            f"--config {path}: {explain(error)}",
+            f"--config {path}: {explain(error, PipelineSettings)}",
             "see configs/default.yaml for every setting and its default",
         ) from error
     except ValueError as error:

@@ -29,7 +29,7 @@ from affectline.common.identifiers import Name, to_name
 from affectline.common.settings.choices import Pace as Pace
 from affectline.common.settings.model import Settings
 from affectline.common.settings.source_kind import STDIN, is_live, kind_of, source_path
-from affectline.common.settings.variables import expand
+from affectline.common.settings.variables import expand, expand_home
 from affectline.common.wire.messages import SourceKind
 
 __all__ = [
@@ -59,6 +59,13 @@ def _read_start(value: Any) -> Any:
         ) from error
 
 
+def _read_source(value: Any) -> Any:
+    """Take a camera's number as text, and ``~/`` as the home folder."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return str(value)
+    return expand_home(value)
+
+
 class SourceSettings(Settings):
     """One stream: a name, and a camera, film, folder of pictures, address or ``sample``.
 
@@ -66,7 +73,7 @@ class SourceSettings(Settings):
     """
 
     name: Name
-    source: Annotated[str, Field(min_length=1, max_length=4096)]
+    source: Annotated[str, BeforeValidator(_read_source), Field(min_length=1, max_length=4096)]
     user: Annotated[str, Field(min_length=1, max_length=256)] | None = None
     """Addresses: the user name, if the address has none."""
     password_file: Path | None = None

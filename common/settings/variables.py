@@ -6,6 +6,7 @@ receive the settings through a pipe, so that their environment contains no passw
 
 import os
 import re
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -37,6 +38,47 @@ def expand(content: Any, where: str) -> Any:
     if isinstance(content, dict):
         return {name: expand(one, where) for name, one in content.items()}
     return content
+
+
+def expand_home(content: Any) -> Any:
+    """Replace ``~`` by the user's home folder in all texts and paths that begin with ``~/``.
+
+    Args:
+        content: A text or path, or lists and mappings that contain some.
+    """
+    if isinstance(content, str):
+        return os.path.expanduser(content) if content.startswith("~/") else content  # noqa: PTH111
+    if isinstance(content, Path):
+        return Path(expand_home(str(content)))
+    if isinstance(content, list):
+        return [expand_home(one) for one in content]
+    if isinstance(content, dict):
+        return {name: expand_home(one) for name, one in content.items()}
+    return content
+
+
+def require_no_variables(content: Any, where: str) -> None:
+    """Refuse variables outside the sources, where they are not replaced.
+
+    Args:
+        content: A text, or lists and mappings that contain texts.
+        where: What they belong to, for the error: the name of a setting is added.
+
+    Raises:
+        AffectlineError: A text contains ``${NAME}``.
+    """
+    if isinstance(content, str):
+        if found := _VARIABLE.search(content):
+            raise AffectlineError(
+                f"{where.rstrip('. ')}: {found[0]} is not replaced: variables are for sources only",
+                "write the value itself; ~/ is your home folder",
+            )
+    elif isinstance(content, list):
+        for index, one in enumerate(content):
+            require_no_variables(one, f"{where}{index}.")
+    elif isinstance(content, dict):
+        for name, one in content.items():
+            require_no_variables(one, f"{where}{name}.")
 
 
 def environment() -> dict[str, str]:

@@ -15,6 +15,7 @@ from affectline.common.identifiers import free_name
 from affectline.common.settings.pipeline import PipelineSettings, load
 from affectline.common.settings.source_kind import kind_of
 from affectline.common.settings.sources import SourceSettings, as_text, name_sources
+from affectline.common.settings.variables import expand_home
 from affectline.services.analysis.direct_run import DirectRun
 from affectline.services.api.array_source import ArraySource, check_array
 from affectline.services.api.data_frames import read_table, require_pandas
@@ -92,10 +93,10 @@ def analyse(
     import pandas as pd
 
     settings = load(Path(config)) if config is not None else PipelineSettings()
-    listed = _list_sources(source)
+    listed = _list_sources(expand_home(source))
     is_watched = can_be_watched() if progress is None else progress
     with tempfile.TemporaryDirectory(prefix="affectline-") as scratch:
-        folder = Path(scratch) / "out" if out is None else Path(out)
+        folder = Path(scratch) / "out" if out is None else expand_home(Path(out))
         if len(listed) == 1:
             return _analyse_one(listed[0], settings, folder, rate, is_watched)
         films = [os.fspath(one) for one in listed if not isinstance(one, np.ndarray)]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from affectline.common.errors import AffectlineError
 from affectline.common.recording.reader import locate
+from affectline.common.settings.variables import expand_home
 from affectline.services.api.biosignals import Biosignal, make_biosignals, to_raw
 from affectline.services.api.data_frames import from_rows, read_table, require_pandas, with_edits
 from affectline.services.api.pictures import SessionFrame, pick, read_frames
@@ -41,7 +42,7 @@ def open_session(path: str | os.PathLike[str]) -> "Session":
         >>> session.samples("heart_rate").plot("time_s", "value")  # doctest: +SKIP
     """
     require_pandas("affectline.open_session")
-    return Session(Path(path))
+    return Session(expand_home(Path(path)))
 
 
 class Session:

@@ -4,6 +4,8 @@ A command is imported when it is called or asked for its help, so that ``affectl
 every single command start fast, and need no packages that only other commands use.
 """
 
+import os
+import sys
 from collections.abc import Iterator, Mapping
 from copy import copy
 from importlib import import_module
@@ -161,4 +163,16 @@ def main(fork_server: Any = None) -> None:
         fork_server: For a command that starts processes: its context's object.
     """
     command = name_values(typer.main.get_command(app))
-    run_and_exit(lambda: command(prog_name="affectline", standalone_mode=False, obj=fork_server))
+    arguments = [_in_home(one) for one in sys.argv[1:]]
+    run_and_exit(
+        lambda: command(
+            arguments, prog_name="affectline", standalone_mode=False, obj=fork_server
+        )
+    )
+
+
+def _in_home(argument: str) -> str:
+    """An argument with the path that a shell leaves as it is, as in ``--out=~/study``."""
+    option, sign, value = argument.partition("=")
+    is_below_home = option.startswith("--") and value.startswith("~/")
+    return f"{option}{sign}{os.path.expanduser(value)}" if is_below_home else argument  # noqa: PTH111
