@@ -1,5 +1,6 @@
 """Controls a replay with the keys of a terminal."""
 
+import contextlib
 import os
 import select
 import sys
@@ -44,7 +45,9 @@ class Keyboard:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._before is not None:
+        if self._before is None:
+            return
+        with contextlib.suppress(termios.error):  # the terminal was closed
             termios.tcsetattr(self._fd, termios.TCSADRAIN, self._before)
 
     def fileno(self) -> int:

@@ -1,11 +1,16 @@
 """Waking a loop that waits on sockets, from signal handlers and other threads."""
 
 import contextlib
+import os
 import signal
 import socket
+import stat
 import threading
 from types import FrameType
-from typing import Self
+from typing import Final, Self
+
+STOPPING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""Signals that ask a process to stop; the last says that its terminal was closed."""
 
 
 class WakeupPipe:
@@ -20,7 +25,9 @@ class WakeupPipe:
 
     def __enter__(self) -> Self:
         is_main = threading.current_thread() is threading.main_thread()
-        for number in (signal.SIGTERM, signal.SIGINT) if is_main else ():
+        for number in STOPPING if is_main else ():
+            if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+                continue  # nohup: it is to survive its terminal
             self._before[number] = signal.signal(number, self._on_signal)
         return self
 
@@ -34,7 +41,9 @@ class WakeupPipe:
         self.receiver.close()
         self._sender.close()
 
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            _leave_closed_terminal()
         self.stopping = True
         self.wake()
 
@@ -48,3 +57,14 @@ class WakeupPipe:
         with contextlib.suppress(BlockingIOError):
             while self.receiver.recv(4096):
                 pass
+
+
+def _leave_closed_terminal() -> None:
+    """Read nothing from a closed terminal and write nothing to it: that would be an error."""
+    for descriptor in range(3):
+        with contextlib.suppress(OSError):
+            is_device = stat.S_ISCHR(os.fstat(descriptor).st_mode)
+            if is_device and not os.isatty(descriptor):
+                nothing = os.open(os.devnull, os.O_RDWR)
+                os.dup2(nothing, descriptor)
+                os.close(nothing)

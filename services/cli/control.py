@@ -1,18 +1,25 @@
 """``affectline control``: control a running pipeline or replay."""
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Final
 
 import typer
+from pydantic import ValidationError
 
 from affectline.common.clock import now_ns
 from affectline.common.errors import AffectlineError
 from affectline.common.identifiers import MOST_TYPED
 from affectline.common.runtime.endpoints import require_role
 from affectline.common.runtime.keys import KeyRole
+from affectline.common.runtime.marking import connect
 from affectline.common.runtime.recordings import make_record, start_recording, stop_recording
-from affectline.common.runtime.sockets import publish_once
+from affectline.common.runtime.sockets import OutletSubscriber
+from affectline.common.settings.hub import HubSettings
 from affectline.common.settings.recording import Privacy
 from affectline.common.settings.study import StudySettings
+from affectline.common.wire.biometrics import State
 from affectline.common.wire.control import (
     PIPELINE,
     REPLAY,
@@ -38,6 +45,13 @@ from affectline.services.cli.options import (
 )
 from affectline.services.supervisor.replay_plan import parse_rate, parse_time
 
+FUSION: Final = "fusion"
+START_S: Final = 3.0
+"""How long a replay that is being started may take."""
+ANSWER_S: Final = 3.0
+"""How long the first state after a command may take: in silence there is one a second."""
+POLL_S: Final = 0.05
+
 control = typer.Typer(
     help="Control a running pipeline or replay: pause, seek, record, calibrate, quit.",
     no_args_is_help=True,
@@ -53,7 +67,7 @@ def pause(config_file: ConfigFile = None, hub: HubAddress = None) -> None:
 
     Example: affectline control pause
     """
-    _publish(REPLAY, Pause(), config_file, hub)
+    _tell_replay(Pause(), config_file, hub)
 
 
 @control.command()
@@ -62,7 +76,7 @@ def step(config_file: ConfigFile = None, hub: HubAddress = None) -> None:
 
     Example: affectline control step
     """
-    _publish(REPLAY, Step(), config_file, hub)
+    _tell_replay(Step(), config_file, hub)
 
 
 @control.command()
@@ -80,8 +94,10 @@ def seek(
 
     Example: affectline control seek 1m30s --rate 2
     """
-    action = Seek(position_s=parse_time(position), rate=parse_rate(rate) if rate else None)
-    _publish(REPLAY, action, config_file, hub)
+    action = Seek(
+        position_s=parse_time(position, "TIME"), rate=parse_rate(rate) if rate else None
+    )
+    _tell_replay(action, config_file, hub)
 
 
 @control.command()
@@ -148,9 +164,18 @@ def calibrate(
 ) -> None:
     """Use the next seconds as the baseline, and the head's direction in them as the usual one.
 
+    It returns when the calibration has begun, or says who is there instead.
+
     Example: affectline control calibrate --subject anna --seconds 60
     """
-    _publish("fusion", Calibrate(subject=subject, seconds=seconds), config_file, hub)
+    try:
+        action = Calibrate(subject=subject, seconds=seconds)
+    except ValidationError as error:
+        raise AffectlineError(
+            f"--subject {subject}: not the ID of a subject", "letters, digits, '.', '_' and '-'"
+        ) from error
+    _calibrate(read_settings(config_file, hub).hub, action)
+    typer.echo(f"calibrating {subject or 'everybody'} for {seconds:g} s")
 
 
 @control.command("quit")
@@ -159,14 +184,90 @@ def quit_pipeline(config_file: ConfigFile = None, hub: HubAddress = None) -> Non
 
     Example: affectline control quit
     """
-    _publish(PIPELINE, Quit(), config_file, hub)
+    action = Quit()
+    with _listening(read_settings(config_file, hub).hub, action) as listener:
+        _publish(listener, PIPELINE, action)
 
 
-def _publish(target: str, action: Command, config_file: ConfigFile, hub: HubAddress) -> None:
+def _tell_replay(action: Pause | Step | Seek, config_file: ConfigFile, hub: HubAddress) -> None:
+    """Send a command to a running replay.
+
+    Raises:
+        AffectlineError: There is none.
+    """
     where = read_settings(config_file, hub).hub
-    require_role(where, f"control {action.command}", ("pipeline",))
-    command = Control(target=target, at=now_ns(), action=action)
-    if not publish_once(where, Packet(command)):
-        raise AffectlineError(
-            f"no hub on {where.ingress}", "start affectline up first, or name the hub with --hub"
-        )
+    with _listening(where, action) as listener:
+        deadline = time.monotonic() + START_S
+        while not listener.is_ready(REPLAY):
+            if time.monotonic() > deadline:
+                raise AffectlineError(
+                    f"{action.command}: nothing is replayed on {where.ingress}",
+                    "it is for affectline replay; name its hub with --hub",
+                )
+            listener.wait(timeout_s=POLL_S)
+        _publish(listener, REPLAY, action)
+
+
+def _calibrate(hub: HubSettings, action: Calibrate) -> None:
+    """Start a calibration; return when a state shows that it has begun.
+
+    Raises:
+        AffectlineError: There is no pipeline, or nobody to calibrate.
+    """
+    subjects: set[str] = set()
+    with _listening(hub, action, (f"{State.topic_prefix}/",)) as listener:
+        _publish(listener, FUSION, action)
+        deadline = time.monotonic() + ANSWER_S
+        while (left_s := deadline - time.monotonic()) > 0:
+            listener.wait(timeout_s=left_s)
+            for packet in listener.receive():
+                state = packet.message
+                if not isinstance(state, State):
+                    continue
+                subjects.add(state.subject)
+                is_meant = action.subject in (None, state.subject)
+                if is_meant and state.baseline == "calibrating":
+                    return
+    who = f"of {action.subject}" if action.subject else "of anybody"
+    there = f"there are {', '.join(sorted(subjects))}" if subjects else "there is nobody yet"
+    raise AffectlineError(
+        f"calibrate: no state {who} within {ANSWER_S:.0f} s: {there}",
+        f"who appears within {action.seconds:g} s is still calibrated",
+    )
+
+
+@contextmanager
+def _listening(
+    hub: HubSettings, action: Command, prefixes: tuple[str, ...] = ()
+) -> Iterator[OutletSubscriber]:
+    """A connection to a hub for a command.
+
+    Raises:
+        AffectlineError: There is no hub, or this process's key does not allow the command.
+    """
+    require_role(hub, f"control {action.command}", ("pipeline",))
+    listener = OutletSubscriber(hub, prefixes)
+    try:
+        if not connect(listener):
+            raise AffectlineError(
+                f"no hub on {hub.ingress}", "start affectline up first, or name the hub with --hub"
+            )
+        yield listener
+    finally:
+        listener.close()
+
+
+def _publish(listener: OutletSubscriber, target: str, action: Command) -> None:
+    """Publish a command.
+
+    Raises:
+        AffectlineError: The hub does not accept it in time.
+    """
+    command = Packet(Control(target=target, at=now_ns(), action=action))
+    deadline = time.monotonic() + START_S
+    while not listener.publish(command, wait=True):
+        if time.monotonic() > deadline:
+            raise AffectlineError(
+                f"{action.command}: the hub does not accept commands",
+                "it may hang; see affectline's log",
+            )

@@ -5,6 +5,7 @@ every single command start fast, and need no packages that only other commands u
 """
 
 import os
+import signal
 import sys
 from collections.abc import Iterator, Mapping
 from copy import copy
@@ -156,19 +157,22 @@ def _attribute(path: str) -> Any:
     return getattr(import_module(f"affectline.services.cli.{module}"), name)
 
 
-def main(fork_server: Any = None) -> None:
+def main(fork_server: Any = None, *, is_interruptible: bool = False) -> None:
     """Run the command line.
 
     Args:
         fork_server: For a command that starts processes: its context's object.
+        is_interruptible: Make Ctrl-C raise KeyboardInterrupt again, as it did before the start.
     """
     command = name_values(typer.main.get_command(app))
     arguments = [_in_home(one) for one in sys.argv[1:]]
-    run_and_exit(
-        lambda: command(
-            arguments, prog_name="affectline", standalone_mode=False, obj=fork_server
-        )
-    )
+
+    def run() -> Any:
+        if is_interruptible:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        return command(arguments, prog_name="affectline", standalone_mode=False, obj=fork_server)
+
+    run_and_exit(run)
 
 
 def _in_home(argument: str) -> str:

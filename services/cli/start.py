@@ -1,18 +1,29 @@
 """Entry point of the command line: what must happen before anything else is loaded."""
 
+import codecs
+import io
+import os
+import signal
 import sys
 from contextlib import nullcontext
+from types import FrameType
 from typing import Final
-
-from affectline.services.cli.hidden_arguments import hide_arguments
-from affectline.services.supervisor.forking import ForkServer
 
 RUNS: Final = ("up", "replay")
 """Commands that start the processes of a pipeline."""
+PLAIN: Final = str.maketrans({"\u2212": "-", "–": "-", "…": "...", "“": '"', "”": '"'})
+"""Characters that not every terminal has, and what stands for them."""
 
 
 def main() -> None:
     """Run the command line."""
+    is_interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if is_interruptible:
+        signal.signal(signal.SIGINT, _end_at_once)
+    allow_every_character()
+    from affectline.services.cli.hidden_arguments import hide_arguments
+    from affectline.services.supervisor.forking import ForkServer
+
     arguments = sys.argv[1:]
     hide_arguments(arguments)
     # It imports what the processes need while we import the command line
@@ -20,7 +31,7 @@ def main() -> None:
     with server or nullcontext():
         from affectline.services.cli import main as command_line
 
-        command_line.main(server)
+        command_line.main(server, is_interruptible=is_interruptible)
 
 
 def is_plain_run(arguments: list[str]) -> bool:
@@ -36,3 +47,22 @@ def is_plain_run(arguments: list[str]) -> bool:
         and arguments[0] in RUNS
         and not any("$" in one or one.startswith(("--config", "--help")) for one in arguments)
     )
+
+
+def allow_every_character() -> None:
+    """Print something similar for characters that standard output cannot encode."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        codecs.register_error("similar", _similar)
+        sys.stdout.reconfigure(errors="similar")
+
+
+def _similar(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)  # noqa: S101 - for the type checker
+    text = error.object[error.start : error.end].translate(PLAIN)
+    return text.encode("ascii", "replace").decode(), error.end
+
+
+def _end_at_once(_number: int, _frame: FrameType | None) -> None:
+    """End the process: while modules are imported there is nothing to finish."""
+    os.write(2, b"affectline: stopped by Ctrl-C\n")
+    os._exit(130)

@@ -311,8 +311,13 @@ class Fusion(Stage):
         ):
             self.context.counters["invalid"] += 1
             return
-        self._calibrations.pop(requested, None)
+        is_new = self._calibrations.pop(requested, None) is None
         self._calibrations[requested] = marker
+        if is_new and requested is not None and requested not in self._subjects:
+            self.context.log.warning(
+                "calibrate: nobody called %s is measured or seen; there are: %s",
+                requested[:64], ", ".join(sorted(self._subjects)) or "none",
+            )  # fmt: skip
         if len(self._calibrations) > MOST_SUBJECTS:
             del self._calibrations[next(iter(self._calibrations))]
         for subject, person in self._subjects.items():

@@ -39,15 +39,19 @@ def parse_rate(text: str) -> float | None:
     return rate
 
 
-def parse_time(text: str) -> float:
+def parse_time(text: str, argument: str = "--from") -> float:
     """Seconds, from ``30``, ``30s``, ``1m30s`` or ``250ms``.
+
+    Args:
+        text: The time.
+        argument: Where it was given, for the error.
 
     Raises:
         AffectlineError: The text is not a time.
     """
     found = re.findall(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h)?", text)
     if not found or "".join("".join(pair) for pair in found) != text.replace(" ", ""):
-        raise AffectlineError(f"--from {text}: not a time", "30s or 1m30s, for example")
+        raise AffectlineError(f"{argument} {text}: not a time", "30s or 1m30s, for example")
     return sum(float(number) * UNITS[unit or "s"] for number, unit in found)
 
 

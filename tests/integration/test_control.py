@@ -119,3 +119,29 @@ def test_without_a_pipeline_a_command_says_so() -> None:
     done = run("control", "quit", "--hub", "127.0.0.1:9")
     assert done.returncode == 1
     assert "no hub on tcp://127.0.0.1:9: start affectline up first" in done.stderr
+
+
+def test_a_calibration_names_who_is_there_and_a_replay_is_required_to_pause(
+    config: Path, tmp_path: Path
+) -> None:
+    config.write_text(config.read_text() + "biometrics: [{driver: synthetic, subject: anna}]\n")
+    with Pipeline(tmp_path / "s", "--config", str(config)) as pipeline:
+        pipeline.wait_for(lambda message: message.topic == "state/anna")
+        done = run("control", "calibrate", "--seconds", "30", *to(pipeline))
+        assert (done.returncode, done.stdout) == (0, "calibrating everybody for 30 s\n")
+        done = run("control", "calibrate", "--subject", "anna", *to(pipeline))
+        assert (done.returncode, done.stdout) == (0, "calibrating anna for 60 s\n")
+        other = run("control", "calibrate", "--subject", "Anna", *to(pipeline))
+        assert other.returncode == 1
+        assert "calibrate: no state of Anna within 3 s: there are anna" in other.stderr
+        wrong = run("control", "calibrate", "--subject", "Anna B", *to(pipeline))
+        assert "--subject Anna B: not the ID of a subject" in wrong.stderr
+        for command in (("pause",), ("step",), ("seek", "3s")):
+            none = run("control", *command, *to(pipeline))
+            assert none.returncode == 1
+            assert f"{command[0]}: nothing is replayed on tcp://127.0.0.1:" in none.stderr
+        control(pipeline, "quit")
+        pipeline.finish()
+        assert "nobody called Anna is measured or seen; there are: anna" in pipeline.log()
+    wrong = run("control", "seek", "abc", *to(pipeline))
+    assert "TIME abc: not a time" in wrong.stderr

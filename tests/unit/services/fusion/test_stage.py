@@ -279,6 +279,17 @@ def test_a_calibration_of_one_subject_leaves_the_others() -> None:
     assert states[-2].baseline == "calibrating"
 
 
+def test_a_calibration_of_nobody_who_is_there_is_logged_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    fusion = stage()
+    feed(fusion, skin(0, 3.0), marker(1), marker(1, subject="driver"), marker(1, subject="Driver"))
+    feed(fusion, marker(2, subject="Driver"))
+    assert [record.getMessage() for record in caplog.records] == [
+        "calibrate: nobody called Driver is measured or seen; there are: driver"
+    ]
+
+
 def test_later_subjects_are_calibrated_too_while_it_lasts() -> None:
     fusion = stage()
     feed(fusion, skin(0, 3.0), marker(1, seconds=30), marker(1, subject="p3", seconds=600))
