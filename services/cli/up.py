@@ -192,6 +192,7 @@ def up(
     with ExitStack() as run_time:
         settings = plan.complete(plan.choose_display(settings, attended=not as_json), run_time)
         settings = with_overrides(settings, classifier=classifier)
+        plan.check_names(settings)
         if settings.retention.days is not None:
             _apply_retention(settings)
         parts = run_time.enter_context(TraceFile(trace)).folder if trace else None

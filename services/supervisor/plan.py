@@ -2,12 +2,15 @@
 
 from contextlib import ExitStack
 from importlib.util import find_spec
+from typing import Final
 
 from affectline.common.clock import now_ns
 from affectline.common.display import has_screen
 from affectline.common.errors import AffectlineError
+from affectline.common.logs import ServiceLogger
 from affectline.common.runtime.keeping import keepers_among
 from affectline.common.runtime.spec import CONSUMERS, Run, RunTimeLine
+from affectline.common.settings.fusion import DEFAULT_SUBJECT
 from affectline.common.settings.hub import Delivery
 from affectline.common.settings.pipeline import PipelineSettings
 from affectline.common.settings.sources import Pace, name_sources
@@ -19,6 +22,8 @@ from affectline.services.supervisor.session_folder import (
     free_folders,
     require_free,
 )
+
+LOG: Final = ServiceLogger("supervisor")
 
 
 def plan(run: Run, *more: ProcessSpec) -> list[ProcessSpec]:
@@ -131,6 +136,39 @@ def complete(settings: PipelineSettings, claims: ExitStack | None = None) -> Pip
             "sink": settings.sink.model_copy(update={"out": out.absolute()}),
         }
     )
+
+
+def check_names(settings: PipelineSettings) -> None:
+    """Check that streams and subjects named in settings are those of the run.
+
+    In live delivery others may join it, started by hand, so a name that nothing has is only logged.
+
+    Args:
+        settings: Complete settings of a run of its own: an archive's films share theirs.
+
+    Raises:
+        AffectlineError: A run that nothing else joins has no stream or subject of that name.
+    """
+    required = {name.partition("/")[0] for name in settings.require}
+    streams = {source.name for source in settings.sources}
+    fusion = settings.fusion
+    subjects = {sensor.subject for sensor in settings.biometrics} | {*fusion.streams.values()}
+    subjects |= {fusion.subject} if fusion.subject else {DEFAULT_SUBJECT, *streams}
+    lsl = settings.services.get("lsl", {})
+    for place, named, known in (
+        ("fusion.streams", tuple(fusion.streams), streams),
+        ("services.lsl.streams", lsl.get("streams"), streams),
+        ("services.lsl.subjects", lsl.get("subjects"), subjects),
+    ):
+        for name in named if isinstance(named, list | tuple) else ():
+            if name in known | required:
+                continue
+            kind = place.rpartition(".")[2].removesuffix("s")
+            problem = f"{place}: the run has no {kind} {name!r}"
+            there = ", ".join(sorted(known))
+            if settings.delivery != "live":
+                raise AffectlineError(problem, f"there are: {there}")
+            LOG.warning("%s (there are: %s)", problem, there)
 
 
 def choose_display(settings: PipelineSettings, *, attended: bool) -> PipelineSettings:

@@ -1,8 +1,9 @@
 """Names, defaults and plans."""
 
+import re
 import socket
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 import yaml
@@ -21,7 +22,7 @@ from affectline.services.fusion.spec import FusionProcess
 from affectline.services.registry import SPECS
 from affectline.services.sink.spec import SinkProcess
 from affectline.services.supervisor import supervisor as module
-from affectline.services.supervisor.plan import choose_display, complete, plan
+from affectline.services.supervisor.plan import check_names, choose_display, complete, plan
 from affectline.services.supervisor.process import ManagedProcess
 from affectline.services.supervisor.supervisor import Supervisor
 from tests.samples import PACKETS
@@ -150,6 +151,36 @@ def test_a_wrong_config_is_one_clear_line(text: str, says: str, tmp_path: Path) 
         load(path)
     assert "\n" not in str(error.value)
     assert str(path) in str(error.value)
+
+
+NAMED = [
+    ({"fusion": {"streams": {"fornt": "anna"}}}, "fusion.streams: the run has no stream 'fornt'"),
+    ({"services": {"lsl": {"streams": ["frnt"]}}}, "lsl.streams: the run has no stream 'frnt'"),
+    ({"services": {"lsl": {"subjects": ["anan"]}}}, "lsl.subjects: the run has no subject 'anan'"),
+]
+FRONT = {"sources": [{"name": "front", "source": "sample"}], "biometrics": [
+    {"driver": "synthetic", "subject": "anna"}]}  # fmt: skip
+
+
+@pytest.mark.parametrize(("content", "says"), NAMED)
+def test_a_stream_or_subject_that_a_run_does_not_have_is_an_error(
+    content: dict[str, Any], says: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = PipelineSettings.model_validate(FRONT | content)
+    with pytest.raises(AffectlineError, match=f"{re.escape(says)}: there are: .*(front|anna)"):
+        check_names(settings.model_copy(update={"delivery": "lossless"}))
+    check_names(settings.model_copy(update={"delivery": "live"}))
+    assert says in caplog.text, "somebody may start it by hand"
+
+
+def test_names_that_a_run_has_or_requires_are_accepted(caplog: pytest.LogCaptureFixture) -> None:
+    content: dict[str, Any] = {
+        "fusion": {"streams": {"front": "ben", "rear": "eva"}},
+        "services": {"lsl": {"streams": ["front"], "subjects": ["anna", "ben", "person"]}},
+        "require": ["rear"], "delivery": "lossless",
+    }  # fmt: skip
+    check_names(PipelineSettings.model_validate(FRONT | content))
+    assert not caplog.records
 
 
 def test_the_one_person_with_sensors_is_whom_the_faces_belong_to() -> None:
