@@ -1,6 +1,8 @@
 """Locks on files and folders that exclude other processes until they are closed."""
 
 import fcntl
+from contextlib import suppress
+from pathlib import Path
 from typing import Protocol
 
 
@@ -28,3 +30,10 @@ def try_lock(file: OpenFile | int, *, shared: bool = False) -> bool:
     except OSError:  # a file system without locks
         pass
     return True
+
+
+def is_locked(path: Path) -> bool:
+    """Whether another process has locked a file for itself."""
+    with suppress(OSError), path.open("rb") as opened:
+        return not try_lock(opened, shared=True)
+    return False

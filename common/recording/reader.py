@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple, Self
 from mcap.opcode import Opcode
 
 from affectline.common.errors import AffectlineError
+from affectline.common.file_lock import is_locked
 from affectline.common.json_text import parse_json
 from affectline.common.recording.layout import KIND, unpack_parts
 from affectline.common.recording.notes import FileNote, parse_note
@@ -208,7 +209,13 @@ class SessionReader:
                 found.lost_bytes = file.lost_bytes
                 yield note
         if not found.finished:
-            file.problems.append("the end is missing: the recording was not stopped properly")
+            is_open = is_locked(self.path)  # by its recorder
+            why = (
+                "it is still being recorded"
+                if is_open
+                else "the recording was not stopped properly"
+            )
+            file.problems.append(f"the end is missing: {why}")
         found.problems, found.lost_bytes = file.problems, file.lost_bytes
 
     def last_messages(self, chunks: int) -> Iterator[RecordedMessage]:

@@ -91,26 +91,37 @@ class ServiceRunner:
         """Run until the stage is done or is asked to stop; return the exit code."""
         with self.wakeup:
             try:
-                self.link.beat()
-                self._set_up()
-                self._connect()
-                self._missed_hub = MissedHub(self._hub, self.context.log)
-                message_kinds()  # imports all messages: the first one is not to wait for that
-                gc.freeze()  # objects made by the set-up stay: never collect them
-                self.link.report_ready()
-                self.context.log.info("ready")
-                self._loop()
-                self.context.log.info("stopping")
-                self._receive_last()
-                self._send_all(self.stage.stop())
-                self._send_receipts(ended=True)
-            except AffectlineError as error:
-                return self._report_fatal(error)
+                failure = self._work()
+                return self._report_fatal(failure) if failure else 0
             finally:
-                self.stage.cleanup()
                 self._disconnect()
                 self.link.close()
-        return 0
+
+    def _work(self) -> AffectlineError | None:
+        """Set up, run and clean up the stage; return what failed first."""
+        failure: AffectlineError | None = None
+        try:
+            self.link.beat()
+            self._set_up()
+            self._connect()
+            self._missed_hub = MissedHub(self._hub, self.context.log)
+            message_kinds()  # imports all messages: the first one is not to wait for that
+            gc.freeze()  # objects made by the set-up stay: never collect them
+            self.link.report_ready()
+            self.context.log.info("ready")
+            self._loop()
+            self.context.log.info("stopping")
+            self._receive_last()
+            self._send_all(self.stage.stop())
+            self._send_receipts(ended=True)
+        except AffectlineError as error:
+            failure = error
+        finally:
+            try:
+                self.stage.cleanup()
+            except AffectlineError as error:  # such as a film that cannot be completed
+                failure = failure or error
+        return failure
 
     def _set_up(self) -> None:
         try:

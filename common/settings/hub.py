@@ -133,19 +133,31 @@ def parse_bind(text: str, host: str, port: int | None) -> tuple[str, int | None]
     named, _, number = given.rpartition(":") if ":" in given else (given, "", "")
     if given.isdecimal():
         named, number = "", given
-    if not (named or number) or (number and not (number.isdecimal() and 0 < int(number) <= 65535)):
+    is_name = ":" not in named or _is_ipv6(named)
+    if (
+        not is_name
+        or not (named or number)
+        or (number and not (number.isdecimal() and 0 < int(number) <= 65535))
+    ):
         raise AffectlineError(
             f"--bind {text}: not HOST:PORT, HOST or PORT", "for example --bind 0.0.0.0:5555"
         )
     return named or host, int(number) if number else port
 
 
+def _is_ipv6(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).version == 6
+    except ValueError:
+        return False
+
+
 def parse_hub(text: str | None, default: HubSettings | None = None) -> HubSettings:
-    """Parse ``HOST`` or ``HOST:PORT``, with or without ``tcp://``.
+    """Parse ``HOST``, ``HOST:PORT`` or ``PORT``, with or without ``tcp://``.
 
     Args:
         text: The address of the hub's first port; None: the default.
-        default: The hub whose port and security are used; None: the default settings.
+        default: The hub whose host, port and security are used; None: the default settings.
 
     Raises:
         AffectlineError: The text has another form.
@@ -154,9 +166,11 @@ def parse_hub(text: str | None, default: HubSettings | None = None) -> HubSettin
     if text is None:
         return default
     host, _, port = text.removeprefix("tcp://").partition(":")
+    if host.isdecimal() and not port:
+        host, port = default.host, host
     if not host or (port and not (port.isdecimal() and 1 <= int(port) <= 65529)):
         raise AffectlineError(
-            f"--hub {text}: not HOST or HOST:PORT with a port from 1 to 65529",
+            f"--hub {text}: not HOST, HOST:PORT or PORT, from 1 to 65529",
             "for example --hub 192.168.1.20:5555",
         )
     number = int(port) if port else default.port

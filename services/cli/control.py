@@ -94,9 +94,7 @@ def seek(
 
     Example: affectline control seek 1m30s --rate 2
     """
-    action = Seek(
-        position_s=parse_time(position, "TIME"), rate=parse_rate(rate) if rate else None
-    )
+    action = Seek(position_s=parse_time(position, "TIME"), rate=parse_rate(rate) if rate else None)
     _tell_replay(action, config_file, hub)
 
 

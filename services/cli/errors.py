@@ -16,12 +16,7 @@ def run_and_exit(command: Callable[[], Any]) -> NoReturn:
     """Run a command line and exit; every error is printed as one line."""
     code: Any = 0
     try:
-        code = command()
-        sys.stdout.flush()
-    except SystemExit as error:
-        if isinstance(error.__context__, BrokenPipeError):  # click ends with 1
-            _exit_without_reader()
-        raise
+        code = _run(command)
     except AffectlineError as error:
         for line in error.details:
             sys.stderr.write(f"  {conceal(line)}\n")
@@ -40,10 +35,27 @@ def run_and_exit(command: Callable[[], Any]) -> NoReturn:
     except _validation_errors() as error:
         _exit_with_error(f"{_explain_settings(error)}. Try affectline --help", 2)
     except BrokenPipeError:  # as in: affectline subscribe | head
-        _exit_without_reader()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except OSError as error:
         _exit_with_error(f"{error}: check the path and its permissions", 1)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _run(command: Callable[[], Any]) -> Any:
+    """Run a command line, and write all that it has printed.
+
+    Raises:
+        BrokenPipeError: Nobody reads it any more; click would end with 1.
+    """
+    try:
+        code = command()
+        sys.stdout.flush()
+    except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):
+            raise error.__context__ from None
+        raise
+    return code
 
 
 def _validation_errors() -> tuple[type[Exception], ...]:
@@ -56,12 +68,6 @@ def _explain_settings(error: Any) -> str:
     from affectline.common.settings.model import explain
 
     return explain(error)
-
-
-def _exit_without_reader() -> NoReturn:
-    """Exit as a program does that is stopped by SIGPIPE, without an error on the last flush."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(141)
 
 
 def _exit_with_error(text: str, code: int) -> NoReturn:

@@ -188,8 +188,9 @@ def _export_one(exporter: Exporter, session: Path, folder: Path, damaged: list[P
             with suppress(OSError):  # something is in it
                 folder.rmdir()
     if not written:
+        to = exporter.settings.exporter
+        needs = "a film needs the frames of a recording; " if to == "mp4" else ""
         raise AffectlineError(
-            f"{session} holds nothing for --to {exporter.settings.exporter}",
-            "pictures are only there when they were recorded; see affectline info",
+            f"{session} holds nothing for --to {to}", f"{needs}affectline info shows what it holds"
         )
     return written

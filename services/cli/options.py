@@ -55,10 +55,9 @@ AnswerName = Annotated[
         "--answer",
         "--label-set",
         help="labels: predict FER2013's labels. votes: what most of FER+'s annotators saw. "
-        "consensus: the mean of both.",
+        "consensus: the mean of both.  [default: consensus]",
         parser=parse_answer,
         metavar="labels|votes|consensus",
-        show_default="consensus",
     ),
 ]
 BackendName = Annotated[

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from affectline.common.errors import AffectlineError
 from affectline.services.cli.options import SessionFile, parse_assignments
 
 Format = Literal["html", "pdf"]
@@ -17,14 +18,17 @@ def report(
         typer.Option(help="The file.  [default: report.html or report.pdf in the session folder]"),
     ] = None,
     to: Annotated[
-        Format,
-        typer.Option(help="pdf needs Chromium, Chrome or Edge on this machine."),
-    ] = "html",
+        Format | None,
+        typer.Option(
+            help="pdf needs Chromium, Chrome or Edge on this machine.  "
+            "[default: as --out ends, else html]"
+        ),
+    ] = None,
     paper: Annotated[Literal["a4", "letter"], typer.Option(help="Paper size of a PDF.")] = "a4",
     before: Annotated[
         float | None,
         typer.Option(
-            min=1, max=600, help="Seconds before a marker, as its baseline.", show_default="10"
+            min=1, max=600, help="Seconds before a marker, as its baseline.  [default: 10]"
         ),
     ] = None,
     after: Annotated[
@@ -32,8 +36,7 @@ def report(
         typer.Option(
             min=1,
             max=600,
-            help="Seconds after a marker in which to look for a response.",
-            show_default="30",
+            help="Seconds after a marker in which to look for a response.  [default: 30]",
         ),
     ] = None,
     assignments: Annotated[
@@ -60,7 +63,20 @@ def report(
                 f"{name}={value} is not SECTION.NAME=VALUE", param_hint="--set"
             )
         options.setdefault(section, {})[setting] = value
-    write(file, out, options, paper=paper if to == "pdf" else None)
+    write(file, out, options, paper=paper if choose_format(to, out) == "pdf" else None)
+
+
+def choose_format(to: Format | None, out: Path | None) -> Format:
+    """The format of a report, from ``--to`` and the suffix of ``--out``.
+
+    Raises:
+        AffectlineError: They differ.
+    """
+    suffixes: dict[str, Format] = {".pdf": "pdf", ".html": "html", ".htm": "html"}
+    meant = suffixes.get(out.suffix.lower()) if out else None
+    if to and meant and to != meant:
+        raise AffectlineError(f"--out {out} with --to {to}: they differ", "leave --to out")
+    return to or meant or "html"
 
 
 def write(

@@ -124,6 +124,11 @@ def delete(
         found = [remover.find_named(name) for name in dict.fromkeys(session or ())]
     else:
         found = remover.find_of_subject(subject)
+        if not found:
+            raise AffectlineError(
+                f"--subject {subject}: no session in {folder} contains or names this person",
+                "affectline info SESSION shows who is in it; capitals matter",
+            )
     if found and not (dry_run or yes):
         _confirm(found, subject)
     why: Reason = "command" if subject is None else "person"

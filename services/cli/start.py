@@ -11,7 +11,7 @@ from typing import Final
 
 RUNS: Final = ("up", "replay")
 """Commands that start the processes of a pipeline."""
-PLAIN: Final = str.maketrans({"\u2212": "-", "–": "-", "…": "...", "“": '"', "”": '"'})
+PLAIN: Final = str.maketrans({"\u2212": "-", "\u2013": "-", "…": "...", "“": '"', "”": '"'})
 """Characters that not every terminal has, and what stands for them."""
 
 

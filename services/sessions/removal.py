@@ -23,7 +23,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 
 from affectline.common.errors import AffectlineError
-from affectline.common.file_lock import try_lock
+from affectline.common.file_lock import is_locked, try_lock
 from affectline.common.model.calibration import CALIBRATION_FILE
 from affectline.common.recording.reader import FILE, SessionReader
 from affectline.common.settings.recording import RetentionSettings
@@ -247,7 +247,7 @@ class SessionRemover:
                 if file.name != REPORT and abs(now - file.lstat().st_mtime) < IN_USE_S:
                     return "is still being written"
         # Comes last: a recorder that starts at this moment must not find the file locked
-        return "is being recorded" if is_recorded_into(path / FILE) else ""
+        return "is being recorded" if is_locked(path / FILE) else ""
 
 
 def is_session(path: Path) -> bool:
@@ -319,13 +319,6 @@ def measure(paths: Iterable[Path]) -> tuple[int, int, float]:
                     files, size = files + 1, size + status.st_size
                     newest = max(newest, status.st_mtime)
     return files, size, newest
-
-
-def is_recorded_into(file: Path) -> bool:
-    """Whether a recorder has a file open for writing."""
-    with suppress(OSError), file.open("rb") as opened:
-        return not try_lock(opened, shared=True)
-    return False
 
 
 @contextmanager

@@ -76,10 +76,7 @@ class TableReader:
         except csv.Error:
             header = []
         if EMOTIONS.columns_of(header) is None:
-            raise AffectlineError(
-                f"{self._path(EMOTIONS)}: its columns are from another version",
-                "open it with the version that wrote it, or analyse the source again",
-            )
+            raise _not_our_columns(self._path(EMOTIONS), header)
         self.unreadable = 0
         """Rows that the last call of `messages` could not read."""
 
@@ -309,4 +306,20 @@ def _marker(rows: list[Cells]) -> Marker:
         label=row["label"],
         source=row["source"] or "",
         extra=parse_json(row["extra"]) if row["extra"] else {},
+    )
+
+
+def _not_our_columns(path: Path, header: list[str]) -> AffectlineError:
+    """What is wrong with a table that does not begin with the columns of one."""
+    if not header:
+        return AffectlineError(f"{path}: is empty", "analyse the source again")
+    first = header[0].lstrip("\ufeff")
+    if first != header[0] or any(sign in first for sign in ";\t"):
+        return AffectlineError(
+            f"{path}: was saved again by a spreadsheet program, in another form",
+            "export a copy for that with affectline export; analyse the source again",
+        )
+    return AffectlineError(
+        f"{path}: its columns are from another version",
+        "open it with the version that wrote it, or analyse the source again",
     )

@@ -184,4 +184,3 @@ def choose_display(settings: PipelineSettings, *, attended: bool) -> PipelineSet
     wanted = live and attended and not has_screen() and find_spec("nicegui") is not None
     sink = settings.sink.model_copy(update={"display": "browser" if wanted else "none"})
     return settings.model_copy(update={"sink": sink})
-

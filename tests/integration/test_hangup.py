@@ -30,9 +30,9 @@ def start_in(terminal: list[int], folder: Path, *command: str) -> "subprocess.Po
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
     end = terminal.pop()
-    started = subprocess.Popen(  # noqa: S603
+    started = subprocess.Popen(
         command, cwd=folder, stdin=end, stdout=end, stderr=end, start_new_session=True,
-        preexec_fn=take,  # noqa: PLW1509
+        preexec_fn=take,
     )  # fmt: skip
     os.close(end)
     return started
@@ -43,7 +43,9 @@ def wait_for_results(port: int, count: int = 20) -> None:
         heard = 0
         while heard < count:
             assert listener.wait(timeout_s=60)
-            heard += sum(packet.message.topic.startswith("emotion/") for packet in listener.receive())
+            heard += sum(
+                packet.message.topic.startswith("emotion/") for packet in listener.receive()
+            )
 
 
 def test_a_closed_terminal_ends_a_recording_properly(tmp_path: Path, terminal: list[int]) -> None:

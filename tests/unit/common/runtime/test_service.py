@@ -8,6 +8,7 @@ import pytest
 
 from affectline.common.errors import AffectlineError
 from affectline.common.runtime.keeping import Keeper
+from affectline.common.runtime.service import ServiceRunner
 from affectline.common.runtime.stage import Route, Stage, on
 from affectline.common.runtime.wakeup import WakeupPipe
 from affectline.common.settings.hub import Delivery
@@ -176,6 +177,25 @@ def test_a_failure_without_a_supervisor_is_raised_and_everything_is_closed() -> 
     with pytest.raises(AffectlineError, match="no camera: plug one in"):
         run_service(Failing(), "capture/x", HubSettings(port=1), "live")
     assert Failing.closed
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_what_fails_first_is_reported_and_a_failed_clean_up_too(is_first: bool) -> None:
+    class Film(Stage):
+        done = True
+
+        def setup(self) -> None:
+            if not is_first:
+                raise AffectlineError("a.mp4: the disk is full", "make room")
+
+        def cleanup(self) -> None:
+            raise AffectlineError("a.mp4: cannot be completed", "make room")
+
+    with InProcessPipeline() as pipeline:
+        runner = ServiceRunner(Film(), "sink", pipeline.hub, "live", pipeline.sockets)
+        with pytest.raises(AffectlineError, match="completed" if is_first else "full") as raised:
+            runner.run()
+    assert raised.value.__context__ is None, "one line, not two tracebacks"
 
 
 class Disk(Stage):

@@ -38,7 +38,5 @@ def test_another_one_is_refused(tmp_path: Path, line: str) -> None:
 def test_both_spellings_at_once_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "settings.yaml"
     file.write_text("classifier:\n  answer: votes\n  label_set: ferplus\n")
-    with pytest.raises(
-        AffectlineError, match=r"classifier\.label_set: there is no such setting"
-    ):
+    with pytest.raises(AffectlineError, match=r"classifier\.label_set: there is no such setting"):
         pipeline.load(file)

@@ -1,5 +1,8 @@
 """Every error is one line, with an exit code."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -46,6 +49,28 @@ def test_an_error_is_one_line_and_an_exit_code(
     assert err.startswith("affectline: ")
     assert err.count("\n") == 1
     assert text in err
+
+
+def test_a_pipe_without_a_reader_is_the_same_for_every_command() -> None:
+    code = (
+        "import sys; sys.argv[1:] = ['info', '--help']\n"
+        "from affectline.services.cli import main as cli\n"
+        "cli.import_command('info')\n"
+        "import os, typer\n"
+        "typer.echo = lambda *_: (_ for _ in ()).throw(BrokenPipeError(32, 'Broken pipe'))\n"
+        "sys.argv[1:] = []\n"
+        "cli.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (141, b"")
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "affectline", "schema"],
+        stdout=writer, stderr=subprocess.PIPE, check=False,
+    )  # fmt: skip
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 @pytest.mark.parametrize(("returned", "code"), [(0, 0), (3, 3), (None, 0)])

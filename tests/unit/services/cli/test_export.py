@@ -173,4 +173,4 @@ def test_the_help_shows_the_defaults_of_the_settings() -> None:
     text = RUNNER.invoke(app, ["report", "--help"], env={"COLUMNS": "200"}).stdout
     settings = ResponsesSettings()
     for seconds in (settings.before_s, settings.after_s):
-        assert f"[default: ({seconds:.0f});" in text
+        assert f"[default: {seconds:.0f}]" in text

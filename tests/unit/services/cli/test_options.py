@@ -26,6 +26,7 @@ from tests.calibrations import OFF, calibration
         ("lab", ("lab", 7000)),
         ("lab:6000", ("lab", 6000)),
         ("tcp://10.0.0.2:6000", ("10.0.0.2", 6000)),
+        ("6000", ("127.0.0.1", 6000)),
     ],
 )
 def test_a_hub_is_a_host_and_perhaps_a_port(text: str, expected: tuple[str, int]) -> None:
@@ -48,7 +49,7 @@ def test_a_hub_listens_at_a_host_a_port_or_both(text: str, expected: tuple[str, 
     assert with_bind(HubSettings(port=7000), None, 6000).port == 6000, "as it was spelled"
 
 
-@pytest.mark.parametrize("text", ["", ":", "lab:http", "lab:0", "65530", "lab:99999"])
+@pytest.mark.parametrize("text", ["", ":", "lab:http", "lab:0", "65530", "lab:99999", "1:2:3"])
 def test_where_no_hub_can_listen_is_refused_with_the_way_out(text: str) -> None:
     with pytest.raises(AffectlineError, match=r"--bind .*: (for example|the hub needs seven)"):
         with_bind(HubSettings(), text)

@@ -1,15 +1,17 @@
 """A report from a file, also from one that is not whole."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mcap.opcode import Opcode
 
 from affectline.common.errors import AffectlineError
+from affectline.common.file_lock import try_lock
 from affectline.common.recording.reader import SessionReader
 from affectline.common.recording.writer import SessionWriter
 from affectline.common.wire import codec
-from affectline.services.cli.report import report
+from affectline.services.cli.report import choose_format, report
 from tests.recordings import recording, write_recording
 
 
@@ -69,3 +71,37 @@ def test_a_report_says_what_the_recording_lacks(tmp_path: Path) -> None:
     page = (session / "report.html").read_text()
     assert "The recording is incomplete" in page
     assert "the recorder wrote them, and they are no longer in the file" in page
+
+
+def test_a_session_that_is_still_recorded_is_not_called_damaged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session = write_recording(tmp_path / "drive")
+    file = session / "session.mcap"
+    with SessionReader(session) as reader:
+        end = next(r for r in reader.file.records() if r.opcode == Opcode.DATA_END)
+    file.write_bytes(file.read_bytes()[: end.start])
+    for is_open in (True, False):
+        with file.open("rb") as recorder:
+            assert not is_open or try_lock(recorder)
+            report(session, tmp_path / "r.html")
+        said = capsys.readouterr().err
+        assert ("it is still being recorded" in said) is is_open
+        assert ("was not stopped properly" in said) is not is_open
+
+
+@pytest.mark.parametrize(
+    ("to", "out", "chosen"),
+    [
+        (None, None, "html"), ("pdf", None, "pdf"), (None, "r.PDF", "pdf"), (None, "r.htm", "html"),
+        ("pdf", "r.pdf", "pdf"), ("pdf", "report", "pdf"), (None, "report", "html"),
+        ("html", "r.pdf", None), ("pdf", "r.html", None),
+    ],
+)  # fmt: skip
+def test_the_format_is_that_of_the_file(to: Any, out: str | None, chosen: str | None) -> None:
+    path = Path(out) if out else None
+    if chosen:
+        assert choose_format(to, path) == chosen
+        return
+    with pytest.raises(AffectlineError, match=f"--out {out} with --to {to}: they differ"):
+        choose_format(to, path)

@@ -142,9 +142,9 @@ def test_all_sessions_of_a_person_go_as_a_whole_whoever_else_is_in_them(tmp_path
         run("delete", "--subject", "anna", "--folder", str(tmp_path))
     run("delete", "--subject", "anna", "--folder", str(tmp_path), "--yes")
     assert names(tmp_path) == ["b", "c"]
-    assert run("delete", "--subject", "anna", "--folder", str(tmp_path)).startswith(
-        "sessions removed: 0 of 0"
-    )
+    for more in (("--yes",), ("--dry-run", "--json")):
+        with pytest.raises(AffectlineError, match="--subject anna: no session in .* this person"):
+            run("delete", "--subject", "anna", "--folder", str(tmp_path), *more)
 
 
 def test_persons_are_found_in_the_recording(tmp_path: Path) -> None:

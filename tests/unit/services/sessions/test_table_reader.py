@@ -163,6 +163,20 @@ def test_tables_without_the_columns_of_today_are_read(tmp_path: Path) -> None:
     assert is_session(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "emotions.csv: is empty: analyse the source again"),
+        ("\ufeffstream,epoch,seq\n", "saved again by a spreadsheet program"),
+        ("stream;epoch;seq\n", "saved again by a spreadsheet program"),
+    ],
+)
+def test_what_has_become_of_a_table_is_named(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "emotions.csv").write_text(text)
+    with pytest.raises(AffectlineError, match=says):
+        TableReader(tmp_path)
+
+
 def test_tables_of_another_version_are_refused(tmp_path: Path) -> None:
     (tmp_path / "emotions.csv").write_text("stream,epoch,seq\ndrive,1,2\n")
     with pytest.raises(AffectlineError, match="columns are from another version"):
