@@ -17,6 +17,7 @@ from affectline.common.settings.source_kind import kind_of
 from affectline.common.settings.sources import SourceSettings, as_text, name_sources
 from affectline.common.settings.variables import expand_home
 from affectline.services.analysis.direct_run import DirectRun
+from affectline.services.api.arguments import named_as_in_python
 from affectline.services.api.array_source import ArraySource, check_array
 from affectline.services.api.data_frames import read_table, require_pandas
 from affectline.services.archive.archive import Archive
@@ -42,6 +43,7 @@ Analysable = str | os.PathLike[str] | NDArray[np.uint8]
 DEFAULT_RATE: Final = 25.0
 
 
+@named_as_in_python()
 def analyse(
     source: Analysable | Iterable[Analysable],
     *,

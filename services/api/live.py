@@ -31,6 +31,7 @@ from affectline.common.wire.messages import (
     StreamEnd,
     StreamStart,
 )
+from affectline.services.api.arguments import named_as_in_python
 from affectline.services.supervisor.plan import complete
 from affectline.services.supervisor.supervisor import Supervisor
 
@@ -76,10 +77,16 @@ def watch(
         ...     for face in emotion.faces:
         ...         print(face.track, face.label, face.valence)
     """
-    text = str(source) if isinstance(source, int) else os.fspath(source)
-    if HUB.fullmatch(text) and not os.path.lexists(text):
-        yield from _watch_hub(_find_hub(text))
-        return
+    with named_as_in_python():
+        text = str(source) if isinstance(source, int) else os.fspath(source)
+        if HUB.fullmatch(text) and not os.path.lexists(text):
+            yield from _watch_hub(_find_hub(text))
+        else:
+            yield from _watch_source(text, config)
+
+
+def _watch_source(text: str, config: str | os.PathLike[str] | None) -> Iterator[Emotion]:
+    """Run a pipeline for a source."""
     settings = load(Path(config)) if config is not None else PipelineSettings()
     with tempfile.TemporaryDirectory(prefix="affectline-") as scratch:
         sources, folder = name_sources([text]), Path(scratch) / "session"
@@ -174,6 +181,7 @@ class _StreamEnds:
                 self._done[message.stream] = self._done.get(message.stream, False) or is_last
 
 
+@named_as_in_python()
 def mark(label: str, *, hub: str | None = None, **fields: JsonValue) -> str:
     """Set a marker at the current time of a running session.
 
@@ -213,6 +221,7 @@ _RECORD_FIXES: Final = {
 }
 
 
+@named_as_in_python()
 def record(
     session: str,
     *,
@@ -250,6 +259,7 @@ def record(
     return start_recording(where, action)
 
 
+@named_as_in_python()
 def stop(*, hub: str | None = None) -> None:
     """Finish the recording that `record` started; returns when its file is complete.
 

@@ -378,6 +378,18 @@ def test_a_hub_that_is_gone_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
             hub.kill()
 
 
+def test_arguments_are_named_as_in_python(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("")
+    for call, says in (
+        (lambda: affectline.analyse("sample", out=tmp_path), r"^out .*not an empty folder"),
+        (lambda: affectline.analyse("sample", config="nope.yaml"), r"^config nope\.yaml: No such"),
+        (lambda: next(affectline.watch(0, config="nope.yaml")), r"^config nope\.yaml: No such"),
+        (lambda: affectline.mark("x", hub="lab:http"), r"^hub lab:http: not HOST"),
+    ):
+        with pytest.raises(affectline.AffectlineError, match=says):
+            call()
+
+
 def test_what_is_not_there_is_said_in_one_line(tmp_path: Path) -> None:
     port = free_port()
     for call in (

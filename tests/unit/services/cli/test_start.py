@@ -66,4 +66,4 @@ def test_characters_that_a_terminal_lacks_are_replaced(
     allow_every_character()
     output.write(text)
     output.flush()
-    assert output.buffer.getvalue().decode(encoding) == printed  # type: ignore[attr-defined]
+    assert output.buffer.getvalue().decode(encoding) == printed
