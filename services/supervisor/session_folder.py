@@ -47,7 +47,7 @@ def require_free(folder: Path) -> None:
 def claim_folder(out: Path | None, stream: str, *, group_access: bool) -> Iterator[Path]:
     """Yield the folder of a session, which no other run uses meanwhile.
 
-    A folder that was made here and is still empty at the end is removed.
+    Folders that were made here and are still empty at the end are removed.
 
     Args:
         out: The folder; None: a new one below ``sessions``.
@@ -60,7 +60,7 @@ def claim_folder(out: Path | None, stream: str, *, group_access: bool) -> Iterat
     mask = GROUP if group_access else OWNER
     places = free_folders(stream) if out is None else iter((out,))
     folder = next(places)
-    while not (is_new := _make(folder, mask)) and out is None:
+    while not (made := _make(folder, mask)) and out is None:
         folder = next(places)
     descriptor = _open(folder)
     try:
@@ -71,26 +71,29 @@ def claim_folder(out: Path | None, stream: str, *, group_access: bool) -> Iterat
         require_free(folder)
         yield folder.absolute()
     finally:
-        if is_new:
-            with suppress(OSError):  # it is not empty
-                folder.rmdir()
+        with suppress(OSError):  # it is not empty
+            for one in made:
+                one.rmdir()
         os.close(descriptor)
 
 
-def _make(folder: Path, mask: int) -> bool:
-    """Make a folder; False if it exists."""
+def _make(folder: Path, mask: int) -> list[Path]:
+    """Make a folder and those above it; return what was made, nothing if the folder exists."""
+    missing = [one for one in (folder, *folder.parents) if not one.is_dir()]
     try:
         make_folder(folder.parent, mask)
         folder.mkdir(mode=0o777 & ~mask)
     except FileExistsError as error:
         if folder.is_dir():
-            return False
+            return []
         raise _not_a_folder(folder) from error
     except NotADirectoryError as error:
         raise _not_a_folder(folder) from error
     except OSError as error:
-        raise _unusable(folder, error) from error
-    return True
+        raise AffectlineError(
+            f"--out {folder}: cannot write ({error.strerror})", "name a folder of your own"
+        ) from error
+    return missing
 
 
 def _open(folder: Path) -> int:

@@ -49,6 +49,16 @@ def test_of_two_runs_into_one_folder_the_second_is_refused(here: Path, is_there:
         complete(settings, third)
 
 
+def test_a_run_that_writes_nothing_leaves_no_folder(here: Path) -> None:
+    with claim_folder(None, "sample", group_access=False) as folder:
+        assert folder.parent == here / "sessions"
+    assert not list(here.iterdir())
+    (here / "study").mkdir()
+    with claim_folder(Path("study/a/b"), "sample", group_access=False):
+        pass
+    assert [one.name for one in here.rglob("*")] == ["study"]
+
+
 def test_what_a_run_has_written_stays_and_is_not_overwritten(here: Path) -> None:
     with claim_folder(Path("a"), "sample", group_access=False) as folder:
         (folder / "emotions.csv").write_text("")
@@ -82,7 +92,7 @@ def test_a_folder_that_cannot_be_made_is_an_error(here: Path) -> None:
     here.chmod(0o500)
     try:
         with (
-            pytest.raises(AffectlineError, match="cannot be used"),
+            pytest.raises(AffectlineError, match="cannot write"),
             claim_folder(Path("a"), "sample", group_access=False),
         ):
             pass
