@@ -12,6 +12,7 @@ from affectline.common.recording.reader import SessionReader
 from affectline.common.wire.base import Message
 from affectline.common.wire.health import Health
 from tests.pipelines import Pipeline, process, run, up
+from tests.recordings import write_recording
 
 CONSENT = "Anna, in writing, today"
 
@@ -145,3 +146,13 @@ def test_a_calibration_names_who_is_there_and_a_replay_is_required_to_pause(
         assert "nobody called Anna is measured or seen; there are: anna" in pipeline.log()
     wrong = run("control", "seek", "abc", *to(pipeline))
     assert "TIME abc: not a time" in wrong.stderr
+
+
+def test_a_replay_is_paused_by_command(tmp_path: Path) -> None:
+    session = write_recording(tmp_path / "drive")
+    replay = ("replay", str(session), "--loop")
+    with Pipeline(tmp_path / "s", command=replay, prefixes=("health/",)) as pipeline:
+        control(pipeline, "pause")
+        pipeline.wait_for(lambda m: isinstance(m, Health) and m.detail.startswith("paused at"))
+        control(pipeline, "quit")
+        pipeline.finish()

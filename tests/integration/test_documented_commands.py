@@ -68,6 +68,7 @@ NOT_RUN: Final = {
     r"affectline biometrics --driver shimmer .*": "needs the sensor; there is no simulator",
     r"affectline (calibrate\b|up .*--calibration\b).*": "needs seconds of a face alone; "
     "tests/integration/test_calibration.py",
+    r"affectline control pause": "needs a replay; tests/integration/test_control.py",
     r"affectline sync-test\b.*": "needs a camera that sees the screen: tests/e2e/test_sync_test.py",
     r"affectline subscribe gaze/|affectline schema Gaze": "needs the message that the page adds",
     r"affectline-train (fit|export|average|recalibrate|reproduce|fit-votes-head)\b.*": TRAINING,
