@@ -264,7 +264,7 @@ def test_the_commands_work_with_keys(hub: KeyedHub) -> None:
         assert refused.returncode == 1, words
         assert "this key's role, " in refused.stderr
         assert "use a key with the role " in refused.stderr
-    assert hub.run(clients / "part", "control", "pause").returncode == 0
+    assert hub.run(clients / "part", "control", "quit").returncode == 0
 
 
 def test_a_sensor_publishes_with_its_key(hub: KeyedHub, connect: Connect) -> None:
