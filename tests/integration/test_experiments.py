@@ -198,6 +198,7 @@ def test_the_jspsych_snippet_runs_as_a_browser_runs_it(
         addEventListener("unhandledrejection", (event) => window.errors.push(String(event.reason)));
         const initJsPsych = (options) => ({{ run: async ([trial]) => {{
             trial.on_load();
+            await new Promise((pressed) => setTimeout(pressed, 100));
             trial.on_finish({{ response: "f", rt: 400 }});
             await new Promise((done) => setTimeout(done, 500));
             await options.on_finish();
