@@ -1,4 +1,4 @@
-"""Parsing of JSON from others: every failure is a `ValueError`."""
+"""JSON texts: parsing those of others, where every failure is a `ValueError`, and writing ours."""
 
 import json
 from typing import Any
@@ -14,3 +14,21 @@ def parse_json(text: str | bytes | bytearray) -> Any:
         return json.loads(text)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+
+
+def to_json(content: Any, indent: int) -> str:
+    """Write a JSON text with readable letters.
+
+    File names that are not UTF-8 have characters that no file can hold; with these, everything
+    beyond ASCII is escaped.
+    """
+    text = json.dumps(content, indent=indent, ensure_ascii=False)
+    return text if _is_utf8(text) else json.dumps(content, indent=indent)
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -11,6 +11,7 @@ chunk repeats the channels of its messages, so that it can be read without the o
 
 import json
 import os
+import time
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,7 @@ from mcap.records import (
     Schema,
 )
 
+from affectline.common.clock import monotonic
 from affectline.common.errors import AffectlineError
 from affectline.common.file_lock import try_lock
 from affectline.common.recording.layout import KIND, LAYOUT, pack_parts
@@ -268,13 +270,21 @@ class SessionWriter:
             self._crc = zlib.crc32(data, self._crc)
 
 
+LOCK_S: Final = 1.0
+"""How long a file may be locked by somebody who only reads it."""
+
+
 def lock(file: FileIO) -> None:
     """Lock a file against other writers until it is closed or the process ends.
 
     Raises:
         AffectlineError: Another process has locked it.
     """
-    if not try_lock(file):
+    give_up_at = monotonic() + LOCK_S
+    while not try_lock(file):  # who reads an unfinished recording locks it for a moment
+        if monotonic() < give_up_at:
+            time.sleep(0.01)
+            continue
         raise AffectlineError(
             f"recording {file.name}: another process is recording into it",
             "name another folder with --out, or stop the other one",

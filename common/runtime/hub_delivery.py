@@ -9,6 +9,7 @@ import zmq
 from affectline.common.clock import monotonic
 from affectline.common.runtime.endpoints import reach
 from affectline.common.runtime.sockets import Publisher
+from affectline.common.runtime.supervision import heartbeat_file
 from affectline.common.runtime.wakeup import WakeupPipe
 from affectline.common.settings.hub import Delivery, HubSettings
 
@@ -63,7 +64,10 @@ def ask_for_delivery(hub: HubSettings) -> Delivery | None:
             poller.register(publisher.socket, zmq.POLLIN)
             poller.register(wakeup.receiver, zmq.POLLIN)
             missed, give_up_at = MissedHub(hub, logging.getLogger(__name__)), math.inf
+            heartbeat = heartbeat_file()
             while publisher.delivery is None and monotonic() < give_up_at:
+                if heartbeat:  # a health check must not end a process that waits for its hub
+                    heartbeat.touch()
                 poller.poll(POLL_MS)
                 publisher.update_consumers()
                 missed.update(connected=publisher.connected)

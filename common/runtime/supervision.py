@@ -29,6 +29,12 @@ FATAL: Final = b"!"
 """Followed by the reason why this process stops and must not be restarted."""
 
 
+def heartbeat_file() -> Path | None:
+    """The file that this process touches at every heartbeat, if there is one."""
+    path = os.environ.get(HEARTBEAT_FILE)
+    return Path(path) if path else None
+
+
 class SupervisorLink:
     """The child's end of the link; does nothing if there is no supervisor."""
 
@@ -37,8 +43,7 @@ class SupervisorLink:
         self.socket = socket.socket(fileno=int(fd)) if fd else None
         if self.socket:
             self.socket.setblocking(False)
-        path = os.environ.get(HEARTBEAT_FILE)
-        self._file = Path(path) if path else None
+        self._file = heartbeat_file()
         self.next_beat = 0.0
         """When the next heartbeat is due, by `affectline.common.clock.monotonic`."""
         self._is_ready = False

@@ -6,7 +6,9 @@ import re
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +17,7 @@ from pydantic import JsonValue, ValidationError
 from affectline.common.clock import now_ns
 from affectline.common.errors import AffectlineError
 from affectline.common.identifiers import MOST_TYPED
-from affectline.common.runtime.marking import connect, publish_now
+from affectline.common.runtime.marking import HUB_PATIENCE_S, connect, publish_now
 from affectline.common.runtime.recordings import make_record, start_recording, stop_recording
 from affectline.common.runtime.sockets import OutletSubscriber
 from affectline.common.settings.hub import HubSettings, parse_hub
@@ -295,11 +297,18 @@ def _find_hub(address: str) -> HubSettings:
     hub = parse_hub(address)
     has_port = ":" in address.removeprefix("tcp://")
     ports = (hub.port - 1, hub.port) if has_port and hub.port > 1 else (hub.port,)
-    for port in ports:
-        found = hub.model_copy(update={"port": port})
-        with _Listener(found, ()) as outlet:
-            if connect(outlet):
-                return found
+    with ExitStack() as opened:
+        outlets = [
+            (one, opened.enter_context(_Listener(one, ())))
+            for one in (hub.model_copy(update={"port": port}) for port in ports)
+        ]
+        deadline = time.monotonic() + HUB_PATIENCE_S
+        while time.monotonic() < deadline:
+            for one, outlet in outlets:
+                if outlet.is_connected:
+                    return one
+                outlet.wait(timeout_s=POLL_S)
+                deque(outlet.receive(), maxlen=0)  # unread messages would end the next wait at once
     raise _no_hub(address.removeprefix("tcp://"))
 
 

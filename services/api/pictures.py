@@ -139,8 +139,10 @@ def _check_length(
     if film.duration_s is None or not analysed:
         return
     last_s, tolerance_s = analysed[-1].media_time_s, max(1.0, LENGTH_TOLERANCE * film.duration_s)
-    streams = info.get("checkpoint", {}).get("streams", {})
-    was_read_to_its_end = streams.get(source.name, {}).get("end") == "end"
+    streams, settings = info.get("checkpoint", {}).get("streams", {}), info.get("settings", {})
+    # A film that a setting cuts off or thins out may go on after its last analysed frame
+    is_whole = settings.get("duration") is None and settings.get("capture", {}).get("rate") is None
+    was_read_to_its_end = is_whole and streams.get(source.name, {}).get("end") == "end"
     if film.duration_s < last_s - tolerance_s or (
         was_read_to_its_end and film.duration_s > last_s + tolerance_s
     ):

@@ -49,7 +49,8 @@ FUSION: Final = "fusion"
 START_S: Final = 3.0
 """How long a replay that is being started may take."""
 ANSWER_S: Final = 3.0
-"""How long the first state after a command may take: in silence there is one a second."""
+"""How long the first state after a command may take, or twice the time between two states: live,
+there is one a second in silence as well."""
 POLL_S: Final = 0.05
 
 control = typer.Typer(
@@ -172,7 +173,8 @@ def calibrate(
         raise AffectlineError(
             f"--subject {subject}: not the ID of a subject", "letters, digits, '.', '_' and '-'"
         ) from error
-    _calibrate(read_settings(config_file, hub).hub, action)
+    settings = read_settings(config_file, hub)
+    _calibrate(settings.hub, action, max(ANSWER_S, 2 / settings.fusion.rate))
     typer.echo(f"calibrating {subject or 'everybody'} for {seconds:g} s")
 
 
@@ -206,7 +208,7 @@ def _tell_replay(action: Pause | Step | Seek, config_file: ConfigFile, hub: HubA
         _publish(listener, REPLAY, action)
 
 
-def _calibrate(hub: HubSettings, action: Calibrate) -> None:
+def _calibrate(hub: HubSettings, action: Calibrate, answer_s: float) -> None:
     """Start a calibration; return when a state shows that it has begun.
 
     Raises:
@@ -215,7 +217,7 @@ def _calibrate(hub: HubSettings, action: Calibrate) -> None:
     subjects: set[str] = set()
     with _listening(hub, action, (f"{State.topic_prefix}/",)) as listener:
         _publish(listener, FUSION, action)
-        deadline = time.monotonic() + ANSWER_S
+        deadline = time.monotonic() + answer_s
         while (left_s := deadline - time.monotonic()) > 0:
             listener.wait(timeout_s=left_s)
             for packet in listener.receive():
@@ -227,10 +229,10 @@ def _calibrate(hub: HubSettings, action: Calibrate) -> None:
                 if is_meant and state.baseline == "calibrating":
                     return
     who = f"of {action.subject}" if action.subject else "of anybody"
-    there = f"there are {', '.join(sorted(subjects))}" if subjects else "there is nobody yet"
+    there = f"there are {', '.join(sorted(subjects))}" if subjects else "nobody is there"
     raise AffectlineError(
-        f"calibrate: no state {who} within {ANSWER_S:.0f} s: {there}",
-        f"who appears within {action.seconds:g} s is still calibrated",
+        f"calibrate: no state {who} within {answer_s:.0f} s: {there}",
+        f"who appears within {action.seconds:g} s, or when a paused replay goes on, is calibrated",
     )
 
 

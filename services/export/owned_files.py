@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from affectline.common import atomic_file
 from affectline.common.errors import AffectlineError
-from affectline.common.json_text import parse_json
+from affectline.common.json_text import parse_json, to_json
 from affectline.common.logs import ServiceLogger
 from affectline.services.sessions.recording import Recording
 
@@ -128,7 +128,6 @@ class OwnedFiles:
         of = {**self._session, "exporter": self._exporter}
         self._files |= {path.name: {**of, "size": path.stat().st_size} for path in written}
         if self._files:
-            text = json.dumps({"files": self._files}, indent=1, ensure_ascii=False)
-            atomic_file.write_text(self._list, text + "\n")
+            atomic_file.write_text(self._list, to_json({"files": self._files}, indent=1) + "\n")
         else:
             self._list.unlink(missing_ok=True)

@@ -230,9 +230,8 @@ class Sink(Stage):
                 self._checkpoint()
 
     def stop(self) -> Iterable[Packet]:
-        if (
-            self.context.delivery == "live"
-        ):  # otherwise a replacement gets them, and what is missing
+        # Lossless, its replacement gets what waits, and what it waits for
+        if self.context.delivery == "live":
             for stream, buffer in self._buffers.items():
                 self._merge(stream, buffer.flush())
         self._write(self._merger.flush())

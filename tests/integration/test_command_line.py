@@ -1,6 +1,7 @@
 """The command line: help, one line for every error, and live messages."""
 
 import json
+import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import zmq
 from affectline.common.recording.reader import SessionReader
 from affectline.common.runtime.hub_delivery import ask_for_delivery
 from affectline.common.runtime.sockets import Publisher
+from affectline.common.runtime.supervision import HEARTBEAT_FILE
 from affectline.common.settings.hub import HubSettings
 from affectline.common.settings.pipeline import PipelineSettings
 from affectline.services.cli.processes import choose_delivery
@@ -170,10 +172,13 @@ def test_a_process_that_was_started_by_hand_delivers_as_the_hub(
 def test_a_process_that_was_started_by_hand_says_where_it_finds_no_hub(tmp_path: Path) -> None:
     address = f"127.0.0.1:{free_port()}"
     words = ("record", "--hub", address, "--out", str(tmp_path / "out"))
-    with process(*words, stderr=subprocess.PIPE) as recorder:
+    heartbeat = tmp_path / "heartbeat"
+    environment = os.environ | {HEARTBEAT_FILE: str(heartbeat)}
+    with process(*words, stderr=subprocess.PIPE, env=environment) as recorder:
         assert recorder.stderr
         said = recorder.stderr.readline()
         assert f"no hub on {address} yet: is affectline up running?" in said
+        assert heartbeat.exists(), "who waits for a hub is well"
         with process("hub", "--bind", address):
             assert f"connected to the hub on {address}" in recorder.stderr.readline()
             recorder.send_signal(signal.SIGINT)

@@ -263,7 +263,7 @@ def test_pictures_are_never_those_of_another_film(
 
 
 def test_pictures_end_with_the_session_and_have_the_size_that_was_analysed(tmp_path: Path) -> None:
-    source = film(tmp_path / "film.mp4", 30)
+    source = film(tmp_path / "film.mp4", 90)
     config = tmp_path / "short.yaml"
     config.write_text("capture: {width: 32, rate: 5}")
     done = up("--source", str(source), "--config", str(config), "--duration", "1",

@@ -176,14 +176,16 @@ class LslDriver(Driver):
             raise DeviceGone(f"LSL: {found.name} does not answer: {error}") from error
         where = f"LSL {info.name} ({info.stype}) at {info.hostname}"
         self.device = " ".join(where.split())[:LONGEST_NAME]
-        # After a loss only this device: another one of the same name measures somebody else
-        self._wanted = Wanted(info.name or None, info.stype or None, info.source_id or None)
         self._was_open = True
         self._rate, self._uid = float(info.sfreq), str(found.uid)
         if not RATE_RANGE[0] <= self._rate <= RATE_RANGE[1]:  # NaN is not
             self._rate = 0.0  # each sample has its own time
         self._last_data = self._clock.monotonic()
         self.only_events = is_said(info.dtype, info.stype)
+        # After a loss only this device: another one of the same name measures somebody else. An
+        # experiment that starts again may have a new ID
+        source_id = self._settings.source_id if self.only_events else info.source_id
+        self._wanted = Wanted(info.name or None, info.stype or None, source_id or None)
         self._labels = _one_each(info.get_channel_names(), info.n_channels)
         if self.only_events:
             if info.name.startswith(OWN_PREFIX):
@@ -278,7 +280,7 @@ class LslDriver(Driver):
     def _resolve(self) -> Any:
         found = self._find()
         if not found:
-            raise DeviceGone(f"LSL: {self._wanted} was not found")
+            raise DeviceGone(f"LSL: {self._wanted} was not found{self._others_of_its_name()}")
         if len(found) > 1:
             names = ", ".join(sorted(_describe(one) for one in found))
             if self._was_open:  # a recording goes on without it
@@ -288,6 +290,15 @@ class LslDriver(Driver):
                 "choose one with --name, --stream-type or --source-id",
             )
         return found[0]
+
+    def _others_of_its_name(self) -> str:
+        """Devices that have the name of the lost one, as the end of a sentence."""
+        if not self._was_open or self._wanted.source_id == self._settings.source_id:
+            return ""
+        wanted = self._wanted._replace(source_id=None)
+        found = self._lsl.resolve_streams(SEARCH_S, *wanted.most_specific(), MOST_STREAMS)
+        others = ", ".join(sorted(_describe(one) for one in found if wanted.fits(one)))
+        return f"; {others} is there: choose it with --source-id" if others else ""
 
     def _readings(self, times: Times, values: Values) -> list[Reading]:
         if not len(times):

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from affectline.common import atomic_file
 from affectline.common.errors import AffectlineError
+from affectline.common.json_text import to_json
 from affectline.common.labels import LABELS
 from affectline.common.logs import ServiceLogger
 from affectline.common.settings.study import STUDY_FIELDS, Label
@@ -598,7 +599,7 @@ def _write_table(path: Path, values: NDArray[np.float64]) -> None:
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> Path:
-    atomic_file.write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    atomic_file.write_text(path, to_json(content, indent=2) + "\n")
     return path
 
 

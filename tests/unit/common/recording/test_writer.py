@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from mcap.reader import make_reader
 from mcap.stream_reader import StreamReader
 
 from affectline.common.errors import AffectlineError
+from affectline.common.file_lock import try_lock
 from affectline.common.recording.layout import LAYOUT, pack_parts, unpack_parts
 from affectline.common.recording.reader import SessionReader
 from affectline.common.recording.writer import SessionWriter
@@ -105,6 +107,17 @@ def test_a_recorder_that_died_is_followed_by_one_that_goes_on_in_the_file(tmp_pa
 def test_a_finished_recording_can_be_gone_on_with(tmp_path: Path) -> None:
     sent = write(tmp_path / "session.mcap", 1) + write(tmp_path / "session.mcap", 1, begin=1)
     assert read(tmp_path / "session.mcap") == sent
+
+
+def test_a_recorder_waits_for_who_reads_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "s.mcap"
+    SessionWriter(path, {}).finish()
+    with path.open("rb") as file:
+        assert try_lock(file, shared=True)
+        reader = threading.Timer(0.2, file.close)
+        reader.start()
+        SessionWriter(path, {}).finish()
+        reader.join()
 
 
 def test_two_do_not_record_into_one_file(tmp_path: Path) -> None:

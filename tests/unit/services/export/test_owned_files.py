@@ -55,6 +55,15 @@ def test_a_table_that_has_no_rows_any_more_does_not_stay(to: str, tmp_path: Path
     }
 
 
+@pytest.mark.parametrize("to", ["csv", "fex", "bids"])
+def test_a_session_may_have_a_name_that_is_not_utf8(to: str, tmp_path: Path) -> None:
+    exporter, strange = make_exporter(to), session(recording(), name="Zo\udceb")
+    exporter.export(strange, tmp_path)
+    before = files(tmp_path)
+    exporter.export(strange, tmp_path)
+    assert files(tmp_path) == before
+
+
 def test_a_stream_that_is_there_no_more_leaves_no_file(tmp_path: Path) -> None:
     rear = [
         Packet(packet.message.model_copy(update={"stream": "rear"}), packet.parts)

@@ -250,6 +250,25 @@ def test_streams_of_one_name_are_told_apart_by_their_source_ids(dtype: Any) -> N
     inlet.open()
 
 
+@pytest.mark.parametrize("dtype", [np.float32, "string"])
+def test_a_program_that_starts_again_with_a_new_source_id(dtype: Any) -> None:
+    time = FakeTime()
+    network = Network(time, rate=0.0, names=("PsychoPy@first",))
+    network.dtype = dtype
+    inlet = LslDriver(settings("lsl", name="PsychoPy"), time.clock, network)
+    inlet.open()
+    inlet.close()
+    network.names = ("PsychoPy@second",)
+    if dtype == "string":  # no body is measured: any experiment of this name is the one
+        inlet.open()
+        return
+    with pytest.raises(DeviceGone) as told:
+        inlet.open()
+    assert "source ID first was not found; PsychoPy (EDA, source ID second) is there: choose" in (
+        str(told.value)
+    )
+
+
 def test_a_recording_goes_on_when_a_lost_stream_can_no_longer_be_told_apart() -> None:
     time = FakeTime()
     network = Network(time)
