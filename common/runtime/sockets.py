@@ -444,18 +444,3 @@ class OutletSubscriber:
     def close(self) -> None:
         """Close all sockets."""
         self._context.destroy()
-
-
-def publish_once(hub: HubSettings, packet: Packet, timeout_s: float = 3.0) -> bool:
-    """Publish one message from outside the pipeline; False if there was no hub in time."""
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    publisher = Publisher(context, reach(hub).ingress)
-    deadline = time.monotonic() + timeout_s
-    try:
-        while time.monotonic() < deadline:
-            publisher.update_consumers()
-            if publisher.send(packet, wait=True):
-                return True
-        return False
-    finally:
-        context.destroy()

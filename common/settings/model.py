@@ -12,6 +12,8 @@ SOURCES: Final = "sources"
 without the value."""
 VALUE_MAX: Final = 200
 """Maximum number of characters shown of a value."""
+MOST_LISTED: Final = 8
+"""Maximum number of names listed beside a wrong one."""
 
 
 class Settings(BaseModel):
@@ -50,7 +52,10 @@ def explain(error: ValidationError, model: type[BaseModel] | None = None) -> str
 
         known = _names_beside(model, first["loc"])
         meant = get_close_matches(str(first["loc"][-1]), known, 1)
-        text += f"; did you mean {meant[0]}?" if meant else f"; there are {', '.join(known)}"
+        if meant:
+            text += f"; did you mean {meant[0]}?"
+        elif len(known) <= MOST_LISTED:
+            text += f"; there are {', '.join(known)}"
     return f"{name}: {text}{_shown(first)}"
 
 

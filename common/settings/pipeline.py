@@ -171,10 +171,10 @@ def load(path: Path) -> PipelineSettings:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise AffectlineError(f"--config {path}: {reason}", "name a readable YAML file") from error
     except ValidationError as error:
-        raise AffectlineError(
-            f"--config {path}: {explain(error, PipelineSettings)}",
-            "see configs/default.yaml for every setting and its default",
-        ) from error
+        problem = explain(error, PipelineSettings)
+        is_answered = "did you mean" in problem
+        fix = "" if is_answered else "see configs/default.yaml for every setting and its default"
+        raise AffectlineError(f"--config {path}: {problem}", fix) from error
     except ValueError as error:
         raise AffectlineError(
             f"--config {path} {error}", "see configs/default.yaml for an example"

@@ -134,7 +134,9 @@ class SourceSettings(Settings):
         """A copy whose file or folder, if it is there, has its absolute path."""
         path = source_path(self.source)
         is_address = "://" in self.source and not os.path.lexists(self.source)
-        if path is None or self.source in STDIN or is_address or not path.exists():
+        if path is None or self.source in STDIN or is_address:
+            return self
+        if not os.path.exists(path):  # noqa: PTH110 - that of a path raises where one may not look
             return self
         return self.model_copy(update={"source": as_text(str(path.absolute()))})
 

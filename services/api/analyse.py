@@ -2,7 +2,6 @@
 
 import os
 import tempfile
-import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -13,11 +12,11 @@ from numpy.typing import NDArray
 from affectline.common.errors import AffectlineError
 from affectline.common.identifiers import free_name
 from affectline.common.settings.pipeline import PipelineSettings, load
-from affectline.common.settings.source_kind import kind_of
+from affectline.common.settings.source_kind import check_readable, kind_of
 from affectline.common.settings.sources import SourceSettings, as_text, name_sources
 from affectline.common.settings.variables import expand_home
 from affectline.services.analysis.direct_run import DirectRun
-from affectline.services.api.arguments import named_as_in_python
+from affectline.services.api.arguments import named_as_in_python, warn_caller
 from affectline.services.api.array_source import ArraySource, check_array
 from affectline.services.api.data_frames import read_table, require_pandas
 from affectline.services.archive.archive import Archive
@@ -95,7 +94,7 @@ def analyse(
     import pandas as pd
 
     settings = load(Path(config)) if config is not None else PipelineSettings()
-    listed = _list_sources(expand_home(source))
+    listed = _list_sources(source)
     is_watched = can_be_watched() if progress is None else progress
     with tempfile.TemporaryDirectory(prefix="affectline-") as scratch:
         folder = Path(scratch) / "out" if out is None else expand_home(Path(out))
@@ -124,7 +123,8 @@ def _list_sources(source: Analysable | Iterable[Analysable]) -> list[Analysable]
     if isinstance(source, np.ndarray):
         return [source]
     if isinstance(source, str | os.PathLike):
-        return _films_below(Path(source)) or [source]
+        path: str | os.PathLike[str] = expand_home(source)
+        return _films_below(Path(path)) or [path]
     if isinstance(source, int):
         raise AffectlineError(
             f"{source}: a camera, which never ends", f"use affectline.watch({source})"
@@ -150,7 +150,7 @@ def _list_sources(source: Analysable | Iterable[Analysable]) -> list[Analysable]
 
 def _films_below(folder: Path) -> list[Analysable]:
     """The films below a folder; none if it has no films, or is not a folder."""
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # noqa: PTH112 - that of a path raises if its name is too long
         return []
     try:
         films, others = find_films(folder)
@@ -158,8 +158,7 @@ def _films_below(folder: Path) -> list[Analysable]:
         raise AffectlineError(error.problem.removeprefix("PATH "), error.fix) from error
     left_out = describe_left_out(others) if films else ""
     if left_out:
-        text = f"{folder}: {left_out}; name a film itself to analyse it"
-        warnings.warn(text, RuntimeWarning, stacklevel=4)
+        warn_caller(f"{folder}: {left_out}; name a film itself to analyse it")
     return list(films)
 
 
@@ -181,15 +180,13 @@ def _analyse_one(
     """Analyse a single source in this process."""
     with tempfile.TemporaryDirectory(prefix="affectline-") as scratch:
         given, opened = _open(source, rate, Path(scratch))
+        if not opened:
+            check_readable(given.source)
         sink = settings.sink.model_copy(update={"out": folder, "display": None})
         chosen = {"sources": (given,), "sink": sink, "delivery": "lossless", "pace": "fast"}
         run = complete(settings.model_copy(update=chosen))
-        try:
-            with new_progress(disable=not is_watched) as shown:
-                DirectRun(run, FrameBars(shown).on_message, opened).run()
-        except AffectlineError as error:  # a call has no option --source
-            problem = error.problem.removeprefix("--source ")
-            raise AffectlineError(problem, error.fix, error.details) from error
+        with new_progress(disable=not is_watched) as shown:
+            DirectRun(run, FrameBars(shown).on_message, opened).run()
     return read_table(folder / f"{EMOTIONS.name}.csv", EMOTIONS)
 
 
@@ -215,7 +212,7 @@ def _analyse_films(
     if not any(one.has_session for one in results):
         raise AffectlineError(f"no film could be analysed: {problems[0]}", "")
     for problem in problems:
-        warnings.warn(problem, RuntimeWarning, stacklevel=3)
+        warn_caller(problem)
     return {
         task.name: read_table(task.folder / f"{EMOTIONS.name}.csv", EMOTIONS)
         for task, one in zip(archive.tasks, results, strict=True)

@@ -1,17 +1,20 @@
 """Tables of sessions as pandas data frames, with the types that the tables declare."""
 
 import csv
-import warnings
+import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from affectline.common.errors import AffectlineError
 from affectline.common.extras import require_extra
 from affectline.common.spreadsheet import unescape_text
+from affectline.services.api.arguments import warn_caller
 from affectline.services.export.tables import Rows
 from affectline.services.sessions.columns import MARKERS, marker_row, parse_cell
 from affectline.services.sessions.edits import SessionEdits
 from affectline.services.sessions.marker_edits import new_markers
+from affectline.services.sessions.run_summary import is_finished
 from affectline.services.sessions.table_column import Kind, SessionTable, TableColumn
 from affectline.services.sessions.table_reader import rows_of
 
@@ -50,70 +53,87 @@ def read_table(path: Path, table: SessionTable) -> "pd.DataFrame":
     Raises:
         AffectlineError: The columns are from another version.
     """
-    import pandas as pd
-
     if not path.is_file():
         return from_rows([], table)
     columns = _columns_of(path, table)
-    rows, unreadable = _whole_rows(path, len(columns))
-    # Read text first: a marker may be labelled "None", and numbers must keep their last digit
-    texts = pd.DataFrame(rows, columns=[column.name for column in columns], dtype="string")
     try:
-        frame = _convert(texts.replace("", pd.NA), columns)
-    except (ValueError, TypeError):  # some cell was edited: leave its row out
-        readable = [_is_readable(row, columns) for row in rows]
-        unreadable += readable.count(False)
-        frame = _convert(texts[readable].reset_index(drop=True).replace("", pd.NA), columns)
-    if unreadable:
-        count = "1 row" if unreadable == 1 else f"{unreadable} rows"
-        text = f"{path}: {count} cannot be read, cut off or edited; the rest was read"
-        warnings.warn(text, RuntimeWarning, stacklevel=3)
+        frame = _read_quickly(path, columns)
+    except (ValueError, TypeError):  # some row was cut off or edited: leave it out
+        rows, left_out = _readable_rows(path, columns)
+        frame = _make_frame(rows, columns)
+        if left_out == 1:
+            warn_caller(f"{path}: 1 row was left out: it is cut off or was edited")
+        elif left_out:
+            warn_caller(f"{path}: {left_out} rows were left out: they are cut off or were edited")
     return frame.reindex(columns=list(table.header))
 
 
-def _convert(texts: "pd.DataFrame", columns: tuple[TableColumn, ...]) -> "pd.DataFrame":
-    """Convert cells to the types of their columns."""
+def _read_quickly(path: Path, columns: tuple[TableColumn, ...]) -> "pd.DataFrame":
+    """Read a table whose rows are all as they were written.
+
+    Raises:
+        ValueError: Some row is not.
+        TypeError: The same.
+    """
+    import pandas as pd
+
+    data = path.read_bytes()
+    # A marker may be labelled "None", and of whole numbers pandas would round "1e18"
+    types = {
+        column.name: "float64" if column.kind in ("number", "seconds") else "string"
+        for column in columns
+    }
+    is_exact = tuple(map(int, pd.__version__.split(".")[:2])) >= (3, 1)
+    texts = pd.read_csv(
+        io.BytesIO(data), dtype=types, keep_default_na=False, na_values=[""],
+        encoding_errors="replace", float_precision=None if is_exact else "round_trip",
+    )  # fmt: skip
+    # Pandas refuses rows with too many cells, but fills up those with too few
+    commas = sum(part.count(b",") for part in data.split(b'"')[::2])
+    is_whole = commas == (len(texts) + 1) * (len(columns) - 1)
+    if not (is_whole and data.endswith(b"\n") and list(texts.columns) == list(types)):
+        raise ValueError(f"{path}: a row is cut off")
     for column in columns:
+        cells = texts[column.name]
         if column.kind == "boolean":
-            texts[column.name] = texts[column.name] == "true"
-    frame = texts.astype({column.name: DTYPES[column.kind] for column in columns})
-    for column in columns:
-        if column.kind == "text" and frame[column.name].str.startswith("'").any():
-            frame[column.name] = frame[column.name].map(unescape_text, na_action="ignore")
-            frame = frame.astype({column.name: "string"})
-    return frame
+            if not cells.dropna().isin(("true", "false")).all():
+                raise ValueError(f"{path}: {column.name} is neither true nor false")
+            texts[column.name] = cells == "true"
+        elif column.kind == "text" and cells.str.startswith("'").any():
+            unescaped = cells.map(unescape_text, na_action="ignore")
+            texts[column.name] = unescaped.astype("string")
+    return texts.astype({column.name: DTYPES[column.kind] for column in columns})
 
 
-def _whole_rows(path: Path, width: int) -> tuple[list[list[str]], int]:
-    """The rows of a table that have all of their cells, and how many others there are."""
-    rows = []
-    unreadable = 0
+def _readable_rows(path: Path, columns: tuple[TableColumn, ...]) -> tuple[list[list[object]], int]:
+    """The values of the rows of a table that can be read, and how many others there are."""
+    found: list[list[object]] = []
+    left_out = 0
     with path.open(newline="", encoding="utf-8", errors="replace") as file:
-        next(rows_of(file), ())  # the header
-        for row in rows_of(file):
-            if len(row) == width:
-                rows.append(list(row))
-            else:
-                unreadable += 1
-    return rows, unreadable
+        rows = rows_of(file, is_finished(path.parent))
+        next(rows, ())  # the header
+        for row in rows:
+            try:
+                pairs = zip(row, columns, strict=True)
+                found.append([parse_cell(text, column.kind) for text, column in pairs])
+            except ValueError:
+                left_out += 1
+    return found, left_out
 
 
-def _is_readable(row: list[str], columns: tuple[TableColumn, ...]) -> bool:
-    try:
-        for text, column in zip(row, columns, strict=True):
-            parse_cell(text, column.kind)
-    except ValueError:
-        return False
-    return True
+def _make_frame(
+    rows: Sequence[Sequence[object]], columns: tuple[TableColumn, ...]
+) -> "pd.DataFrame":
+    import pandas as pd
+
+    frame = pd.DataFrame(rows, columns=[column.name for column in columns], dtype=object)
+    return frame.astype({column.name: DTYPES[column.kind] for column in columns})
 
 
 def from_rows(rows: Rows | list[tuple[object, ...]], table: SessionTable) -> "pd.DataFrame":
     """Make a data frame from a table's rows."""
-    import pandas as pd
-
     listed = rows.get(table.name, []) if isinstance(rows, dict) else rows
-    frame = pd.DataFrame(listed, columns=list(table.header), dtype=object)
-    return frame.astype({column.name: DTYPES[column.kind] for column in table.columns})
+    return _make_frame(listed, table.columns)
 
 
 def with_edits(markers: "pd.DataFrame", edits: SessionEdits, session_start: int) -> "pd.DataFrame":

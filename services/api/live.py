@@ -23,6 +23,7 @@ from affectline.common.runtime.sockets import OutletSubscriber
 from affectline.common.settings.hub import HubSettings, parse_hub
 from affectline.common.settings.pipeline import PipelineSettings, load
 from affectline.common.settings.recording import Privacy
+from affectline.common.settings.source_kind import check_readable
 from affectline.common.settings.sources import name_sources
 from affectline.common.wire.base import Message
 from affectline.common.wire.messages import (
@@ -92,6 +93,7 @@ def _watch_source(text: str, config: str | os.PathLike[str] | None) -> Iterator[
     settings = load(Path(config)) if config is not None else PipelineSettings()
     with tempfile.TemporaryDirectory(prefix="affectline-") as scratch:
         sources, folder = name_sources([text]), Path(scratch) / "session"
+        check_readable(sources[0].source)
         sink = settings.sink.model_copy(update={"out": folder, "display": "none"})
         settings = complete(settings.model_copy(update={"sources": sources, "sink": sink}))
         if any(one.is_live for one in sources):  # a film ends only when its results are written

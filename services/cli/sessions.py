@@ -127,7 +127,7 @@ def delete(
         if not found:
             raise AffectlineError(
                 f"--subject {subject}: no session in {folder} contains or names this person",
-                "affectline info SESSION shows who is in it; capitals matter",
+                "affectline info SESSION shows who is in it; upper and lower case differ",
             )
     if found and not (dry_run or yes):
         _confirm(found, subject)

@@ -20,6 +20,15 @@ def read_session(folder: Path) -> dict[str, Any]:
     return content
 
 
+def is_finished(folder: Path) -> bool:
+    """Whether the ``session.json`` of a session folder says that all of its streams have ended."""
+    try:
+        streams = read_session(folder)["streams"]
+        return bool(streams) and all(stream["end"] for stream in streams.values())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
 def summarize_run(session: dict[str, Any], folder: Path, seconds: float) -> dict[str, Any]:
     """Add up the streams of a session.
 

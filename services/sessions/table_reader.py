@@ -40,7 +40,7 @@ from affectline.services.sessions.columns import (
     parse_cell,
 )
 from affectline.services.sessions.driver_columns import read_driver
-from affectline.services.sessions.run_summary import read_session
+from affectline.services.sessions.run_summary import is_finished, read_session
 from affectline.services.sessions.sign_columns import read_signs
 from affectline.services.sessions.stream_stats import StreamSummary
 from affectline.services.sessions.table_column import Cells, SessionTable
@@ -77,6 +77,7 @@ class TableReader:
             header = []
         if EMOTIONS.columns_of(header) is None:
             raise _not_our_columns(self._path(EMOTIONS), header)
+        self._is_finished = is_finished(folder)
         self.unreadable = 0
         """Rows that the last call of `messages` could not read."""
 
@@ -131,14 +132,14 @@ class TableReader:
         if not self._path(table).is_file():
             return
         with self._path(table).open(newline="", encoding="utf-8", errors="replace") as file:
-            columns = table.columns_of(next(rows_of(file), ()))
+            columns = table.columns_of(next(rows_of(file, self._is_finished), ()))
             if columns is None:
-                self.unreadable += sum(1 for _ in rows_of(file))
+                self.unreadable += sum(1 for _ in rows_of(file, self._is_finished))
                 return
             if self._skip.get(table.name):
                 file.seek(self._skip[table.name])
             lacking = dict.fromkeys(table.header)
-            for texts in rows_of(file):
+            for texts in rows_of(file, self._is_finished):
                 try:
                     yield lacking | {
                         column.name: parse_cell(text, column.kind)
@@ -202,13 +203,15 @@ def _end(name: str, summary: StreamSummary) -> StreamEnd | None:
     )  # fmt: skip
 
 
-def rows_of(file: TextIO) -> Iterator[Sequence[str]]:
-    """The rows of a table, from the file's position on.
+def rows_of(file: TextIO, is_finished: bool) -> Iterator[Sequence[str]]:
+    """The rows of a table, from the file's position on; empty lines are passed over.
 
-    Invalid CSV, and a last row without a line end, which was cut off, give an empty row.
+    Invalid CSV gives an empty row, and so does a last row that may have been cut off.
 
     Args:
         file: A file opened with ``newline=""``.
+        is_finished: Whether the session was finished: its tables were written completely. A last
+            row without a line end is then from an editor, and otherwise was cut off.
     """
     is_cut = False
 
@@ -225,8 +228,10 @@ def rows_of(file: TextIO) -> Iterator[Sequence[str]]:
         except StopIteration:
             return
         except csv.Error:
-            row = []
-        yield () if is_cut else row
+            yield ()
+            continue
+        if row:
+            yield row if is_finished or not is_cut else ()
 
 
 def _read_streams(session: dict[str, Any]) -> dict[str, StreamSummary]:

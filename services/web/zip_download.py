@@ -1,5 +1,6 @@
 """ZIP files that a page offers: packed into an unnamed file, which ends with the download."""
 
+import errno
 import os
 import tempfile
 import zipfile
@@ -55,6 +56,7 @@ def send(packed: IO[bytes], name: str) -> Response:
 
 def explain(error: OSError) -> Response:
     """A response that says why nothing could be packed."""
-    return PlainTextResponse(
-        f"The ZIP file could not be made ({error.strerror}). Make room, and try again.", 507
-    )
+    text = f"The ZIP file could not be made ({error.strerror or error})."
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return PlainTextResponse(f"{text} Make room, and try again.", 507)
+    return PlainTextResponse(text, 500)

@@ -13,7 +13,7 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from affectline.common.model import artifact
-from affectline.common.runtime.sockets import OutletSubscriber, publish_once
+from affectline.common.runtime.sockets import OutletSubscriber
 from affectline.common.settings.hub import HubSettings
 from affectline.common.stderr import silence_stderr
 from affectline.common.wire import codec
@@ -25,6 +25,7 @@ from affectline.services.detector.tracking import FaceTracker
 from tests.benchmarks.environment import FOLDER
 from tests.benchmarks.results import Micro
 from tests.pipelines import AFFECTLINE, free_port
+from tests.publishing import publish_once
 from tests.samples import PACKETS
 
 FRAMES: Final = 120

@@ -13,12 +13,12 @@ import httpx
 import pytest
 import yaml
 
-from affectline.common.runtime.sockets import publish_once
 from affectline.common.settings.hub import HubSettings
 from affectline.common.wire.messages import Marker, Packet
 from tests.axe import find_violations
 from tests.browsers import chromium, free_web_port, open_page, screenshot
 from tests.pipelines import Pipeline, run
+from tests.publishing import publish_once
 
 pytest.importorskip("nicegui", reason="the dashboard needs NiceGUI (the dashboard extra)")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]

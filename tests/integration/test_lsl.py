@@ -15,12 +15,12 @@ import pytest
 
 from affectline.common.clock import monotonic, now_ns
 from affectline.common.errors import AffectlineError
-from affectline.common.runtime.sockets import publish_once
 from affectline.common.wire.biometrics import Samples
 from affectline.common.wire.messages import Marker, Packet
 from affectline.services.biometrics.driver_thread import DriverThread
 from affectline.services.biometrics.validation import time_of
 from tests.integration.buses import Bus, drive, real_clock
+from tests.publishing import publish_once
 from tests.samples import EMOTION, PACKETS
 from tests.unit.services.biometrics.fakes import settings
 

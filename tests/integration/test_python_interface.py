@@ -3,6 +3,7 @@
 import doctest
 import importlib
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -405,3 +406,50 @@ def test_what_is_not_there_is_said_in_one_line(tmp_path: Path) -> None:
         affectline.mark("")
     with pytest.raises(affectline.AffectlineError, match=r"study 7: .*: participant, condition"):
         affectline.record("x", participant=7)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["x" * 300, f"{'x' * 300}.mp4"])
+def test_names_that_are_too_long_are_said_in_one_line(name: str) -> None:
+    says = rf"^{name}: file name too long"
+    for call in (
+        lambda: affectline.analyse(name, progress=False),
+        lambda: affectline.analyse([name], progress=False),
+        lambda: next(affectline.watch(name)),
+    ):
+        with pytest.raises(affectline.AffectlineError, match=says):
+            call()
+
+
+def test_what_is_missing_is_said_before_a_pipeline_starts(tmp_path: Path) -> None:
+    with pytest.raises(affectline.AffectlineError, match=r"film\.mp4: no such file"):
+        next(affectline.watch(tmp_path / "film.mp4"))
+
+
+def test_warnings_name_the_line_of_the_caller(tmp_path: Path) -> None:
+    film(tmp_path / "film.mp4", 3)
+    (tmp_path / "notes.rm").write_text("no film")
+    (tmp_path / "bad.mkv").write_bytes(b"no film")
+    folder = tmp_path / "out"
+    for given in (tmp_path, [tmp_path], (one for one in [str(tmp_path)])):
+        with pytest.warns(RuntimeWarning) as warned:
+            affectline.analyse(given, progress=False)
+        texts = [str(one.message) for one in warned]
+        assert any("left out" in text for text in texts)
+        assert any("bad.mkv" in text for text in texts)
+        assert {one.filename for one in warned} == {__file__}
+    affectline.analyse(tmp_path / "film.mp4", out=folder, progress=False)
+    table = folder / "emotions.csv"
+    table.write_text(table.read_text() + "1,2\n")
+    with pytest.warns(RuntimeWarning, match="1 row was left out") as warned:
+        assert len(affectline.open_session(folder).emotions) == 3
+    assert {one.filename for one in warned} == {__file__}
+
+
+def test_the_home_folder_is_found_in_every_kind_of_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    film(tmp_path / "x.mp4", 3)
+    given: list[str | os.PathLike[str]] = ["~/x.mp4", Path("~/x.mp4")]
+    for one in (given, tuple(given), (one for one in given), given[0], given[1]):
+        assert len(affectline.analyse(one, progress=False)) == 3

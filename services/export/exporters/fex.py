@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from affectline.common.labels import LABELS
+from affectline.common.settings.source_kind import source_path
 from affectline.services.export.exporter import Exporter, ExportSettings
 from affectline.services.export.face_frames import (
     LANDMARK_COLUMNS,
@@ -51,10 +52,15 @@ class FexExporter(Exporter):
 
 
 def _sources(settings: dict[str, Any]) -> dict[str, str]:
-    """The source of each stream, from the session's settings."""
+    """The source of each stream, from the session's settings; of a file, its name alone."""
     listed = settings.get("sources", ())
     named = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
-    return {str(one.get("name")): str(one["source"]) for one in named if "source" in one}
+    return {str(one.get("name")): _name_of(str(one["source"])) for one in named if "source" in one}
+
+
+def _name_of(source: str) -> str:
+    path = source_path(source)
+    return path.name if path else source
 
 
 def _minutes(time_s: float) -> str:

@@ -136,3 +136,22 @@ def test_folders_can_be_taken_for_films(here: Path) -> None:
         take_as_films(name_sources(["a.mp4"]), 12.5)
     with pytest.raises(AffectlineError, match="--as-film 0"):
         take_as_films(name_sources(["shots"]), 0)
+
+
+def test_a_name_that_is_too_long_is_left_as_it_is(here: Path) -> None:
+    (source,) = name_sources([f"{'x' * 300}.mp4"])
+    assert source.with_whole_path() == source
+    with pytest.raises(AffectlineError, match="file name too long"):
+        check_readable(source.source)
+
+
+def test_a_path_where_one_may_not_look_is_left_as_it_is(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (source,) = name_sources(["closed/film.mp4"])
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("os.stat", refuse)
+    assert source.with_whole_path() == source

@@ -181,3 +181,30 @@ def test_tables_of_another_version_are_refused(tmp_path: Path) -> None:
     (tmp_path / "emotions.csv").write_text("stream,epoch,seq\ndrive,1,2\n")
     with pytest.raises(AffectlineError, match="columns are from another version"):
         open_recording(tmp_path)
+
+
+def test_a_table_that_an_editor_saved_is_read_completely(tmp_path: Path) -> None:
+    """Without a line end, or with an empty line at the end."""
+    write_session(tmp_path)
+    path = tmp_path / "markers.csv"
+    whole = path.read_text()
+    for text in (whole.rstrip("\n"), whole + "\n", whole.replace("\n", "\n\n")):
+        path.write_text(text)
+        reader = TableReader(tmp_path)
+        assert sum(isinstance(p.message, Marker) for p in reader.messages()) == 1
+        assert reader.unreadable == 0
+
+
+@pytest.mark.parametrize("session", [None, "[]", '{"streams": {}}', '{"streams": {"drive": {}}}'])
+def test_a_last_row_without_a_line_end_of_an_unfinished_session_is_cut_off(
+    session: str | None, tmp_path: Path
+) -> None:
+    write_session(tmp_path)
+    (tmp_path / "session.json").unlink()
+    if session is not None:
+        (tmp_path / "session.json").write_text(session)
+    path = tmp_path / "markers.csv"
+    path.write_text(path.read_text().rstrip("\n"))
+    reader = TableReader(tmp_path)
+    assert not any(isinstance(p.message, Marker) for p in reader.messages())
+    assert reader.unreadable == 1

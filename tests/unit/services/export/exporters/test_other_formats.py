@@ -387,6 +387,22 @@ def test_fex_is_read_by_py_feat_s_conventions(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("/home/anna/films/drive.mp4", "drive.mp4"), ("file:///home/anna/drive.mp4", "drive.mp4"),
+        ("rtsp://camera/***", "rtsp://camera/***"), ("sample", "sample"), ("7", "7"),
+    ],
+)  # fmt: skip
+def test_fex_names_a_film_without_its_folders(source: str, expected: str, tmp_path: Path) -> None:
+    _, answer = frame(1)
+    recording = session([answer])
+    name = answer.message.stream  # type: ignore[attr-defined]
+    recording.about["settings"] = {"sources": [{"name": name, "source": source}]}
+    (path,) = make_exporter("fex").export(recording, tmp_path)
+    assert pd.read_csv(path, dtype=str)["input"].tolist() == [expected]
+
+
+@pytest.mark.parametrize(
     ("time_s", "media_time", "expected"),
     [
         (-1.5, None, "-00:01.500"), (-1.5, 0, "00:00.000"), (59.9996, None, "01:00.000"),
