@@ -449,7 +449,8 @@ def test_the_home_folder_is_found_in_every_kind_of_list(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    film(tmp_path / "x.mp4", 3)
-    given: list[str | os.PathLike[str]] = ["~/x.mp4", Path("~/x.mp4")]
+    (tmp_path / "films").mkdir()
+    film(tmp_path / "films/x.mp4", 3)
+    given: list[str | os.PathLike[str]] = ["~/films", Path("~/films")]
     for one in (given, tuple(given), (one for one in given), given[0], given[1]):
         assert len(affectline.analyse(one, progress=False)) == 3

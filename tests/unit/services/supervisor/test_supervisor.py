@@ -123,6 +123,7 @@ def test_the_default_config_says_the_defaults() -> None:
         ("delivery: fast", r"delivery: .*got 'fast'"),
         ("hub: {port: 99999}", r"hub\.port: .*got 99999"),
         ("nonsense: 1", r"nonsense: there is no such setting: see configs/default\.yaml for every"),
+        ("sources: [{name: a, source: x, zz: 1}]", r"sources\.0\.zz: .*; there are name, source, "),
         ("classifer: {answer: votes}", r"classifer: .*did you mean classifier\?$"),
         ("sources: [{name: a, surce: x}]", r"sources\.0\.surce: .*did you mean source\?"),
         ("classifier: {modle: x}", r"classifier\.modle: .*did you mean model\?"),
