@@ -128,7 +128,7 @@ def test_a_session_is_calibrated_by_its_annotations(driver: Path, tmp_path: Path
     ("arguments", "says"),
     [
         (("nowhere.mp4",), "affectline: nowhere.mp4: no such file"),
-        (("empty",), "affectline: empty: the folder holds no pictures"),
+        (("empty",), "/empty: the folder holds no pictures"),
         (("99",), "affectline: 99: camera 99 cannot be opened"),
         (("still.avi", "--neutral", "0..1"), "--neutral 0..1: 1 s: name at least 2 s"),
         (("still.avi", "--neutral", "0..2", "--happy", "1..3"), "overlap: name each second once"),

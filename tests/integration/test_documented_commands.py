@@ -183,7 +183,8 @@ def check_results(path: str, folder: Path) -> None:
         assert {"emotions.csv", "session.json", "report.html", "export"} <= made
         assert "session.mcap" not in made, "all of this without a recording"
         exported = {one.name for one in folder.glob("sessions/study*/export/*")}
-        assert exported == {"emotions.parquet", "states.parquet", "a.mp4"}
+        files = {"emotions.parquet", "states.parquet", "a.mp4"}
+        assert exported == files | {"affectline-export.json"}
     if path == "docs/first-session.md":
         assert len(list(folder.glob("sessions/*/report.html"))) == 2
     for file in re.findall(r"--from-file=(\S+)", read(path)):
