@@ -112,7 +112,7 @@ def test_an_lsl_stream_that_is_lost_is_found_again() -> None:
 def test_one_of_two_devices_with_one_name_never_stands_for_the_other() -> None:
     from affectline.services.biometrics.drivers.lsl import LslDriver
 
-    outlets = {who: make_outlet("affectline-twin", 0.0, f"device-{who}") for who in ("anna", "ben")}
+    outlets = {who: make_outlet("affectline-twin", 10.0, f"device-{who}") for who in ("anna", "ben")}
     with pytest.raises(AffectlineError, match=r"source ID device-anna\), .*source ID device-ben"):
         LslDriver(settings("lsl", name="affectline-twin"), real_clock()).open()
     inlet = LslDriver(
@@ -127,7 +127,7 @@ def test_one_of_two_devices_with_one_name_never_stands_for_the_other() -> None:
     gc.collect()
     step_until(feed, lambda: "with source ID device-anna was not found" in feed.problem)
     outlets["ben"].push_sample(ROWS[9])
-    outlets["anna"] = make_outlet("affectline-twin", 0.0, "device-anna")
+    outlets["anna"] = make_outlet("affectline-twin", 10.0, "device-anna")
     step_until(feed, lambda: feed.step() == 0)  # open again
     outlets["anna"].push_sample(ROWS[3])
     skin, _ = step_until(feed, feed.next_batch).readings
