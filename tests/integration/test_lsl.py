@@ -112,7 +112,9 @@ def test_an_lsl_stream_that_is_lost_is_found_again() -> None:
 def test_one_of_two_devices_with_one_name_never_stands_for_the_other() -> None:
     from affectline.services.biometrics.drivers.lsl import LslDriver
 
-    outlets = {who: make_outlet("affectline-twin", 10.0, f"device-{who}") for who in ("anna", "ben")}
+    outlets = {
+        who: make_outlet("affectline-twin", 10.0, f"device-{who}") for who in ("anna", "ben")
+    }
     with pytest.raises(AffectlineError, match=r"source ID device-anna\), .*source ID device-ben"):
         LslDriver(settings("lsl", name="affectline-twin"), real_clock()).open()
     inlet = LslDriver(
