@@ -134,7 +134,7 @@ def require_role(hub: HubSettings, what: str, roles: Iterable[KeyRole]) -> None:
 
     Args:
         hub: The hub to publish to.
-        what: What is to be published, in words.
+        what: The command that publishes, as errors name it.
         roles: The roles of keys that allow it.
 
     Raises:

@@ -38,11 +38,7 @@ def publish_now(hub: HubSettings, marker: Marker) -> str:
         clock = SessionClock(lambda: at)
         listen(outlet, clock)
         marker = marker.model_copy(update={"at": clock.now()})
-        if not connect(outlet):
-            raise AffectlineError(
-                f"no hub on {hub.ingress}",
-                "start affectline up first, or name the hub with --hub",
-            )
+        require_hub(outlet, hub)
         if not outlet.publish_heard(Packet(marker), HEARD_S):
             raise AffectlineError(
                 f"the hub on {hub.ingress} did not forward the marker within {HEARD_S:.0f} s",
@@ -51,6 +47,18 @@ def publish_now(hub: HubSettings, marker: Marker) -> str:
         return clock.describe(marker.at)
     finally:
         outlet.close()
+
+
+def require_hub(outlet: OutletSubscriber, hub: HubSettings) -> None:
+    """Wait for the hub.
+
+    Raises:
+        AffectlineError: It does not appear in time.
+    """
+    if not connect(outlet):
+        raise AffectlineError(
+            f"no hub on {hub.ingress}", "start affectline up first, or name the hub with --hub"
+        )
 
 
 def connect(outlet: OutletSubscriber) -> bool:

@@ -7,7 +7,7 @@ from typing import Final
 from affectline.common.clock import now_ns
 from affectline.common.errors import AffectlineError
 from affectline.common.identifiers import is_numbered, safe_name
-from affectline.common.runtime.marking import connect
+from affectline.common.runtime.marking import require_hub
 from affectline.common.runtime.sockets import OutletSubscriber
 from affectline.common.settings.hub import HubSettings
 from affectline.common.settings.recording import Privacy
@@ -100,11 +100,11 @@ def recordings_among(services: set[str]) -> list[str]:
 
 def _listen(hub: HubSettings) -> OutletSubscriber:
     listener = OutletSubscriber(hub, (f"{RecordingStatus.topic_prefix}/",))
-    if not connect(listener):
+    try:
+        require_hub(listener, hub)
+    except AffectlineError:
         listener.close()
-        raise AffectlineError(
-            f"no hub on {hub.ingress}", "start affectline up first, or name the hub with --hub"
-        )
+        raise
     return listener
 
 

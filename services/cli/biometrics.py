@@ -9,6 +9,7 @@ from affectline.common.errors import AffectlineError
 from affectline.common.settings.biometrics import BiometricsSettings
 from affectline.common.settings.pipeline import PipelineSettings
 from affectline.services.cli.options import ConfigFile, DeliveryOfProcess, HubAddress, read_settings
+from affectline.services.cli.processes import choose_delivery
 from affectline.services.cli.setting_options import SettingsCommand, explain, given_settings
 
 
@@ -32,7 +33,7 @@ def biometrics(
 
     settings = read_settings(config_file, hub)
     sensor = choose_sensor(given_settings(context), settings)
-    mode = delivery or settings.delivery or "live"
+    mode = choose_delivery(delivery, settings, SPEC.role)
     process = BiometricsProcess(
         settings=sensor.with_time_zone(settings.time_zone),
         pace=settings.pace or "realtime",

@@ -13,7 +13,7 @@ from affectline.common.errors import AffectlineError
 from affectline.common.identifiers import MOST_TYPED
 from affectline.common.runtime.endpoints import require_role
 from affectline.common.runtime.keys import KeyRole
-from affectline.common.runtime.marking import connect
+from affectline.common.runtime.marking import require_hub
 from affectline.common.runtime.recordings import make_record, start_recording, stop_recording
 from affectline.common.runtime.sockets import OutletSubscriber
 from affectline.common.settings.hub import HubSettings
@@ -248,10 +248,7 @@ def _listening(
     require_role(hub, f"control {action.command}", ("pipeline",))
     listener = OutletSubscriber(hub, prefixes)
     try:
-        if not connect(listener):
-            raise AffectlineError(
-                f"no hub on {hub.ingress}", "start affectline up first, or name the hub with --hub"
-            )
+        require_hub(listener, hub)
         yield listener
     finally:
         listener.close()

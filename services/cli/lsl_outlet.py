@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from affectline.services.cli.options import ConfigFile, DeliveryOfProcess, HubAddress, read_settings
+from affectline.services.cli.processes import choose_delivery
 
 
 def lsl_outlet(
@@ -26,7 +27,7 @@ def lsl_outlet(
     from affectline.services.lsl.spec import SPEC, LslProcess
 
     settings = read_settings(config_file, hub)
-    mode = delivery or settings.delivery or "live"
+    mode = choose_delivery(delivery, settings, SPEC.role)
     streams = stream or [source.name for source in settings.sources]
     process = LslProcess(streams=tuple(streams), subjects=tuple(subject or ()))
     raise typer.Exit(SPEC.run(process, settings.hub, mode))

@@ -4,7 +4,6 @@ A command is imported when it is called or asked for its help, so that ``affectl
 every single command start fast, and need no packages that only other commands use.
 """
 
-import os
 import signal
 import sys
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,7 @@ import typer
 import typer.main
 
 from affectline.common.command_line import name_values
+from affectline.common.settings.variables import expand_home
 from affectline.services.cli.errors import run_and_exit
 from affectline.services.cli.help_page import GroupedCommands, print_version
 
@@ -178,5 +178,4 @@ def main(fork_server: Any = None, *, is_interruptible: bool = False) -> None:
 def _in_home(argument: str) -> str:
     """An argument with the path that a shell leaves as it is, as in ``--out=~/study``."""
     option, sign, value = argument.partition("=")
-    is_below_home = option.startswith("--") and value.startswith("~/")
-    return f"{option}{sign}{os.path.expanduser(value)}" if is_below_home else argument  # noqa: PTH111
+    return f"{option}{sign}{expand_home(value)}" if option.startswith("--") else argument

@@ -1,7 +1,7 @@
 """Options that several commands share, and how they override the settings."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -35,18 +35,11 @@ BindHub = Annotated[
 ]
 HubPort = Annotated[int | None, typer.Option("--port", min=1, max=65529, hidden=True)]
 """Former name of ``--bind``."""
-DeliveryMode = Annotated[
-    Delivery | None,
-    typer.Option(
-        help="live: the newest frame wins. lossless: the source waits, no frame is dropped."
-    ),
-]
+_DELIVERIES: Final = "live: the newest frame wins. lossless: the source waits, no frame is dropped."
+DeliveryMode = Annotated[Delivery | None, typer.Option(help=_DELIVERIES)]
 DeliveryOfProcess = Annotated[
     Delivery | None,
-    typer.Option(
-        help="live: the newest frame wins. lossless: the source waits, no frame is dropped."
-        "  [default: as the hub; live for sources and pages]"
-    ),
+    typer.Option(help=f"{_DELIVERIES}  [default: as the hub; live for sources and pages]"),
 ]
 Model = Annotated[Path | None, typer.Option(help="Folder of the model artifact.")]
 AnswerName = Annotated[

@@ -225,8 +225,8 @@ class RegularClock:
 
     Boards send in bursts, which shows in their time stamps. The clock counts samples at the nominal
     rate, and each batch corrects it slightly towards the stamp of its last sample. Times never
-    decrease. After lost samples they are early until the corrections have made up for it; a loss of
-    `JUMP_NS` or more is made up for at once.
+    decrease. After lost samples they are early until the corrections have caught up; a loss of
+    `JUMP_NS` or more is corrected at once.
     """
 
     def __init__(self, rate: float) -> None:

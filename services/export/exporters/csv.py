@@ -16,7 +16,7 @@ TAB: Final = "\t"
 
 
 def _read_delimiter(given: Any) -> Any:
-    """A tab may be written in words: shells pass a backslash and a t on as two characters."""
+    r"""Take ``tab`` and ``\t`` as a tab: shells pass the latter on as two characters."""
     return TAB if given in ("\\t", "tab") else given
 
 
