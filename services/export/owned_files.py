@@ -5,7 +5,7 @@ Exports name their files by table, stream or session, so another session's could
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -131,3 +131,9 @@ class OwnedFiles:
             atomic_file.write_text(self._list, to_json({"files": self._files}, indent=1) + "\n")
         else:
             self._list.unlink(missing_ok=True)
+
+
+def write_object(path: Path, content: Mapping[str, Any]) -> Path:
+    """Write a file of one JSON object; returns its path."""
+    atomic_file.write_text(path, to_json(content, indent=2) + "\n")
+    return path

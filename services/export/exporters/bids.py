@@ -16,14 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affectline.common import atomic_file
-from affectline.common.errors import AffectlineError
-from affectline.common.json_text import to_json
 from affectline.common.labels import LABELS
-from affectline.common.logs import ServiceLogger
 from affectline.common.settings.study import STUDY_FIELDS, Label
 from affectline.common.wire.messages import Frame, Marker, Packet
+from affectline.services.export.bids_participants import MISSING, Participants
+from affectline.services.export.bids_place import Labels, Place
 from affectline.services.export.exporter import Exporter, ExportSettings
-from affectline.services.export.owned_files import fingerprint, read_object
+from affectline.services.export.owned_files import read_object, write_object
 from affectline.services.overlay.frame_film import FrameFilms
 from affectline.services.sessions.edits import Annotation
 from affectline.services.sessions.even_grid import BEAT_BY_BEAT, EvenGrid, put_on_grid
@@ -36,11 +35,7 @@ from affectline.services.sessions.timeseries import (
 )
 
 VERSION: Final = "1.11.0"
-MISSING: Final = "n/a"
-UNNAMED: Final = "unnamed"
-PARTICIPANT_ID: Final = "participant_id"
 DESCRIPTION: Final = "dataset_description.json"
-LOG: Final = ServiceLogger("export")
 
 DESCRIPTIONS: Final = {
     "heart_rate": "Heart rate", "rr_interval": "Interval between two heart beats",
@@ -109,201 +104,6 @@ class BidsExporter(Exporter):
         place.mark_taken(paths)
         paths += _write_dataset(folder, recording, place, participants, described)
         return paths
-
-
-class Place(NamedTuple):
-    """The place of a session in a data set."""
-
-    folder: Path
-    """Folder of the data set."""
-    subject: str
-    session: str | None
-    task: str
-    acquisition: str | None
-    """A run whose name is not a number, because BIDS allows only numbers."""
-    run: str | None
-    condition: str | None
-    participant: str | None
-    """The study's name for the subject."""
-    name: str
-    """Name of the session."""
-    fingerprint: str
-    """What tells it from other sessions of that name; see `fingerprint`."""
-
-    @classmethod
-    def of(cls, recording: Recording, folder: Path, given: Mapping[str, str]) -> "Place":
-        """The place of a session, from its study fields; missing ones get a default and are logged.
-
-        Args:
-            recording: The session.
-            folder: Folder of the data set.
-            given: Fields that replace the session's own.
-        """
-        study: dict[str, str] = {**(recording.about.get("study") or {}), **given}
-        found = {name: to_label(study.get(name, "")) for name in STUDY_FIELDS}
-        if not found["participant"] or not found["task"]:
-            lacking = [name for name in ("participant", "task") if not found[name]]
-            text = "%s has no %s: using %r; name them with --participant and --task"
-            LOG.warning(text, recording.name, " and no ".join(lacking), UNNAMED)
-        # Sessions without a participant are distinguished by their names
-        own = "" if found["participant"] else to_label(recording.name)
-        is_number = found["run"].isdecimal()
-        place = cls(
-            folder,
-            found["participant"] or UNNAMED,
-            found["session"] or own or None,
-            found["task"] or UNNAMED,
-            None if is_number else found["run"] or None,
-            found["run"] if is_number else None,
-            study.get("condition"),
-            study.get("participant"),
-            recording.name,
-            fingerprint(recording),
-        )
-        return place._numbered(own) if own and not found["session"] else place
-
-    def _numbered(self, own: str) -> "Place":
-        """The place with its session's own label, numbered where others have that label."""
-        number = 1
-        label = own
-        while any(
-            self._is_of_another(read_object(mark))
-            for mark in self._mark.parent.glob(f"sub-{self.subject}_ses-{label}_task-*.json")
-        ):
-            number += 1
-            label = f"{own}{number}"
-        return self._replace(session=label)
-
-    def _is_of_another(self, mark: Mapping[str, Any]) -> bool:
-        """Whether another session has made a mark; marks of earlier versions have only names."""
-        own = {"Session": self.name, "Fingerprint": self.fingerprint}
-        return any(mark.get(name, text) != text for name, text in own.items())
-
-    @property
-    def entities(self) -> str:
-        """The common prefix of the session's file names."""
-        parts = [f"sub-{self.subject}", f"ses-{self.session}" if self.session else "",
-                 f"task-{self.task}", f"acq-{self.acquisition}" if self.acquisition else "",
-                 f"run-{self.run}" if self.run else ""]  # fmt: skip
-        return "_".join(filter(None, parts))
-
-    @property
-    def parts(self) -> list[str]:
-        """The session's folders below the data set's folder, or below ``sourcedata``."""
-        return [f"sub-{self.subject}", *([f"ses-{self.session}"] if self.session else [])]
-
-    @property
-    def beh(self) -> Path:
-        return self.folder.joinpath(*self.parts, "beh")
-
-    @property
-    def source_stem(self) -> Path:
-        """The common prefix of the paths of its films, before the streams' names."""
-        return self.folder.joinpath("sourcedata", *self.parts, "video", self.entities)
-
-    def path(self, suffix: str, recording: str = "") -> Path:
-        """The path of a file of the session.
-
-        Args:
-            suffix: BIDS suffix with the extension, such as ``events.tsv``.
-            recording: Label of one of several recordings.
-        """
-        middle = f"_recording-{recording}" if recording else ""
-        return self.beh / f"{self.entities}{middle}_{suffix}"
-
-    @property
-    def about(self) -> dict[str, str]:
-        """Fields of every side-car file."""
-        said = {"TaskName": self.task}
-        return said | ({"Condition": self.condition} if self.condition else {})
-
-    @property
-    def _mark(self) -> Path:
-        """The file that states which session has this place."""
-        return self.folder / "sourcedata" / f"{self.entities}.json"
-
-    def check(self) -> None:
-        """Check that the place is free, or belongs to this session from an earlier export.
-
-        Raises:
-            AffectlineError: Another session has the place.
-        """
-        mark = read_object(self._mark)
-        if self._is_of_another(mark):
-            taken = mark.get("Session")
-            raise AffectlineError(
-                f"--out {self.folder}: {self.entities} is session {taken} there, "
-                + (f"not {self.name}" if taken != self.name else "another one of the same name"),
-                "export one of them with another --session or --run, or name another folder",
-            )
-        for other in self._mark.parent.glob(f"{'_'.join(self.parts)}_task-*.json"):
-            if not _are_apart(other.stem, self.entities):
-                raise AffectlineError(
-                    f"--out {self.folder}: {other.stem} is there, and {self.entities} ({self.name})"
-                    " cannot be added: one has a run, and the other has none",
-                    "export both with --run, or with another --session",
-                )
-
-    def check_participant(self) -> None:
-        """Check that the subject's label belongs to one participant only.
-
-        Raises:
-            AffectlineError: Another participant has the label: it contains only letters and digits.
-        """
-        for other in sorted(self._mark.parent.glob(f"sub-{self.subject}_*.json")):
-            known = read_object(other).get("Participant", self.participant)
-            if known != self.participant:
-                raise AffectlineError(
-                    f"--out {self.folder}: sub-{self.subject} is participant {known} there, not"
-                    f" {self.participant}",
-                    "export one of them with another --participant, of letters and digits",
-                )
-
-    def mark_taken(self, written: Sequence[Path]) -> None:
-        """Mark the place as taken by the session, and remove files of an earlier export.
-
-        Args:
-            written: Its new files, which stay.
-        """
-        self._mark.parent.mkdir(exist_ok=True)
-        mark = {"Session": self.name, "Participant": self.participant}
-        _write_json(self._mark, mark | {"Fingerprint": self.fingerprint})
-        for folder in (self.beh, self.source_stem.parent):
-            for path in folder.glob(f"{self.entities}_*"):
-                # File names of the task's runs have the same prefix
-                rest = path.name.removeprefix(f"{self.entities}_")
-                if path not in written and not rest.startswith(("acq-", "run-")):
-                    path.unlink()
-
-
-def _are_apart(one: str, other: str) -> bool:
-    """Whether no side-car file of one session also applies to the other.
-
-    By BIDS's inheritance principle, side-cars with fewer entities apply to files with more.
-    """
-    first, second = set(one.split("_")), set(other.split("_"))
-    return first == second or not (first <= second or second <= first)
-
-
-def to_label(text: str) -> str:
-    """Reduce a text to what BIDS allows in names: letters and digits."""
-    return re.sub(r"[^A-Za-z0-9]", "", text)
-
-
-class Labels:
-    """Makes the labels of a session's recordings, numbered where two would be the same."""
-
-    def __init__(self) -> None:
-        self._taken: set[str] = set()
-
-    def make(self, text: str) -> str:
-        """A label that no other recording has, in the order of the calls."""
-        label, number = to_label(text), 1
-        while label.lower() in self._taken:  # some disks ignore the case of names
-            number += 1
-            label = f"{to_label(text)}{number}"
-        self._taken.add(label.lower())
-        return label
 
 
 def _write_session(
@@ -391,7 +191,7 @@ def _write_physio(
     if grid.is_interpolated:
         about["Description"] = "Measured unevenly and interpolated linearly; n/a in long gaps."
     yield path
-    yield _write_json(path.with_name(path.name.replace(".tsv.gz", ".json")), about)
+    yield write_object(path.with_name(path.name.replace(".tsv.gz", ".json")), about)
 
 
 def _write_beats(
@@ -429,7 +229,7 @@ def _write_beats(
         signal: column,
     }
     yield path
-    yield _write_json(path.with_name(path.name.replace(".tsv.gz", ".json")), about)
+    yield write_object(path.with_name(path.name.replace(".tsv.gz", ".json")), about)
 
 
 class TimedEvent(NamedTuple):
@@ -475,14 +275,14 @@ def _write_events(place: Place, events: Iterable[TimedEvent]) -> Iterator[Path]:
         "source": {"Description": "Who set it; annotation: added afterwards"},
         "fields": {"Description": "Further fields, as JSON"},
     }
-    yield _write_json(path.with_suffix(".json"), about)
+    yield write_object(path.with_suffix(".json"), about)
 
 
 def _write_dataset(
     folder: Path,
     recording: Recording,
     place: Place,
-    participants: "Participants",
+    participants: Participants,
     given: dict[str, Any],
 ) -> list[Path]:
     """Write the files that describe the whole data set; existing entries stay."""
@@ -501,92 +301,12 @@ def _write_dataset(
     described |= {"GeneratedBy": [made_by]} | given
     study: dict[str, str] = recording.about.get("study") or {}
     participants.add(place.subject, study)
-    paths = [_write_json(path, described), participants.write()]
+    paths = [write_object(path, described), participants.write()]
     readme = folder / "README.md"
     if not readme.exists():
         atomic_file.write_text(readme, README)
         paths.append(readme)
     return paths
-
-
-class Participants:
-    """A data set's ``participants.tsv``, with the study's own fields as columns.
-
-    Args:
-        path: The file.
-        header: Names of its columns.
-        rows: By participant's ID: cells by column.
-        described: Descriptions of the columns that ``participants.json`` has.
-    """
-
-    def __init__(
-        self,
-        path: Path,
-        header: list[str],
-        rows: dict[str, dict[str, str]],
-        described: dict[str, Any],
-    ) -> None:
-        self._path, self._header, self._rows = path, header, rows
-        self._described = described
-
-    @classmethod
-    def read(cls, folder: Path) -> "Participants":
-        """Read the file of a data set, which people may have edited; none has no rows.
-
-        Raises:
-            AffectlineError: It is not text, or does not name its participants, or the description
-                of its columns is not JSON.
-        """
-        path = folder / "participants.tsv"
-        try:
-            lines = path.read_text(encoding="utf-8-sig").splitlines() if path.exists() else []
-        except UnicodeDecodeError as error:
-            raise AffectlineError(
-                f"--out {folder}: {path.name} is not UTF-8 text", "save it as UTF-8"
-            ) from error
-        filled = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
-        header = filled[0][1].split("\t") if filled else [PARTICIPANT_ID]
-        if PARTICIPANT_ID not in header:
-            raise AffectlineError(
-                f"--out {folder}: {path.name} has no column {PARTICIPANT_ID} ({', '.join(header)})",
-                "call the column of the IDs so, and separate columns by tabs",
-            )
-        rows: dict[str, dict[str, str]] = {}
-        for number, line in filled[1:]:
-            row = dict(zip(header, line.split("\t"), strict=False))
-            if not row.get(PARTICIPANT_ID):
-                raise AffectlineError(
-                    f"--out {folder}: {path.name}, line {number} has no {PARTICIPANT_ID}",
-                    "fill it in, or remove the line",
-                )
-            rows[row[PARTICIPANT_ID]] = row
-        return cls(path, header, rows, read_object(path.with_suffix(".json")))
-
-    def add(self, subject: str, study: Mapping[str, str]) -> None:
-        """Add a participant; what the file says already stays, except for missing values."""
-        key = f"sub-{subject}"
-        own = {name: text for name, text in study.items() if name not in STUDY_FIELDS}
-        known = self._rows.get(key, {})
-        known = {name: text for name, text in known.items() if text not in ("", MISSING)}
-        self._rows[key] = own | known | {PARTICIPANT_ID: key}
-
-    def write(self) -> Path:
-        """Write the file, and describe its columns where they are not described yet."""
-        rows = [self._rows[key] for key in sorted(self._rows)]
-        names = list(dict.fromkeys([*self._header, *(name for row in rows for name in row)]))
-        text = "\n".join(
-            "\t".join(re.sub(r"\s+", " ", row.get(name, MISSING)) for name in names)
-            for row in ({name: name for name in names}, *rows)
-        )
-        atomic_file.write_text(self._path, text + "\n")
-        described = {
-            name: {"Description": f"{name}, as given by the study"}
-            for name in names
-            if name != PARTICIPANT_ID
-        }
-        if described:
-            _write_json(self._path.with_suffix(".json"), described | self._described)
-        return self._path
 
 
 def _write_table(path: Path, values: NDArray[np.float64]) -> None:
@@ -596,11 +316,6 @@ def _write_table(path: Path, values: NDArray[np.float64]) -> None:
         text.write("\t".join(MISSING if np.isnan(value) else f"{value:.10g}" for value in row))
         text.write("\n")
     atomic_file.write_bytes(path, gzip.compress(text.getvalue().encode(), mtime=0))
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> Path:
-    atomic_file.write_text(path, to_json(content, indent=2) + "\n")
-    return path
 
 
 README: Final = """# Faces and signals

@@ -28,8 +28,9 @@ from affectline.common.wire.messages import (
 from affectline.common.wire.screening import MessageScreen
 from affectline.common.wire.watermark import Watermark
 from affectline.services.replay import stage as module
+from affectline.services.replay.replay_stream import EpochNumbers
 from affectline.services.replay.spec import ReplaySettings
-from affectline.services.replay.stage import EpochNumbers, Player
+from affectline.services.replay.stage import Player
 from tests import old_recordings
 
 FRAMES = 40
