@@ -167,6 +167,29 @@ class ServiceLogger(logging.LoggerAdapter[logging.Logger]):
         return msg, kwargs
 
 
+class _Adopted(logging.Handler):
+    """Logs the records of a library as those of a service."""
+
+    def __init__(self, log: ServiceLogger) -> None:
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._log.log(record.levelno, "%s", record.getMessage(), exc_info=record.exc_info)
+
+
+def adopt(library: str, log: ServiceLogger) -> None:
+    """Log what a library logs as records of a service, in this program's own format.
+
+    Args:
+        library: Name of the library's logger, such as ``uvicorn``.
+        log: Logger of the service that uses it.
+    """
+    logger = logging.getLogger(library)
+    logger.handlers = [_Adopted(log)]
+    logger.propagate = False
+
+
 def relay(line: str, service: str) -> str:
     """Log a line from a child's standard error as a record.
 

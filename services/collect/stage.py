@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 
 from affectline.common.errors import AffectlineError
+from affectline.common.logs import adopt
 from affectline.common.runtime.stage import Stage
 from affectline.common.wire.messages import Packet
 from affectline.services.collect.collection import Collection
@@ -31,6 +32,7 @@ class Collect(Stage):
                 f"affectline collect needs NiceGUI ({error})", "pip install 'affectline[dashboard]'"
             ) from error
         self._collection = Collection(self._folder)
+        adopt("uvicorn", self.context.log)
         collector = Collector(self._hub, self._collection)
         self._web = WebServer(self._page, collector, add_to(collector))
         self._web.start()

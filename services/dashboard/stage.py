@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import ClassVar, Final
 
 from affectline.common.errors import AffectlineError
+from affectline.common.logs import adopt
 from affectline.common.runtime.stage import Route, Stage
 from affectline.common.settings.hub import Delivery
 from affectline.common.wire.base import Message
@@ -44,6 +45,7 @@ class Dashboard(Stage):
             ) from error
         context = self.context
         panels = load_panels()
+        adopt("uvicorn", self.context.log)
         self._state = AppState(
             self._settings, self._delivery, self._enqueue, lambda: context.now(),
             [panel.aggregator for panel in panels if panel.aggregator],

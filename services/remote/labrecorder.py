@@ -7,11 +7,14 @@ answered by ``OK`` or an error.
 """
 
 import re
+import socket
 import socketserver
 import threading
 import time
+from contextlib import suppress
 from typing import Any, Final
 
+from affectline.common.clock import monotonic
 from affectline.common.errors import AffectlineError
 from affectline.common.identifiers import to_name
 from affectline.services.remote.controller import RemoteController
@@ -19,7 +22,11 @@ from affectline.services.web.logins import Visitor
 
 LONGEST_LINE: Final = 4096
 MOST_CLIENTS: Final = 8
+FIRST_S: Final = 5.0
+"""A client is disconnected if it has not sent a command by then."""
 IDLE_S: Final = 3600.0
+"""The same for the time between its commands: experiments stay connected."""
+COMMANDS: Final = frozenset({"start", "stop", "select", "filename", "update"})
 HTTP: Final = re.compile(rb"[A-Z]+ \S+ HTTP/")
 """A browser's request: any web page could make the browser send lines here as a request body."""
 FIELD: Final = re.compile(r"\{([a-z]+):([^{}]*)\}")
@@ -85,6 +92,11 @@ class LabRecorderSession:
         self._controller.record(make_session_name(self._fields), study, CALLER)
 
 
+def is_command(line: str) -> bool:
+    """Whether a line begins with one of LabRecorder's commands."""
+    return line.strip().partition(" ")[0].lower() in COMMANDS
+
+
 def parse_filename(text: str) -> dict[str, str]:
     """The fields of a ``filename`` command.
 
@@ -133,7 +145,9 @@ class LabRecorderServer(socketserver.ThreadingTCPServer):
 
     def __init__(self, port: int, controller: RemoteController) -> None:
         self.controller = controller
-        self.clients = threading.Semaphore(MOST_CLIENTS)
+        self._clients: dict[socket.socket, float | None] = {}
+        """Oldest first; when a client without a command yet connected, or None."""
+        self._lock = threading.Lock()
         try:
             super().__init__(("127.0.0.1", port), _Handler)
         except OSError as error:
@@ -141,6 +155,43 @@ class LabRecorderServer(socketserver.ThreadingTCPServer):
                 f"remote: labrecorder_port {port}: {error.strerror}",
                 "stop LabRecorder, or choose another port (null turns it off)",
             ) from error
+
+    def admit(self, client: socket.socket) -> bool:
+        """Make room for a client: the oldest without a command must go; False if there is none."""
+        with self._lock:
+            if len(self._clients) >= MOST_CLIENTS:
+                strangers = (one for one, since in self._clients.items() if since is not None)
+                oldest = next(strangers, None)
+                if oldest is None:
+                    return False
+                self._disconnect(oldest)
+            self._clients[client] = monotonic()
+        return True
+
+    def welcome(self, client: socket.socket) -> None:
+        """Let a client stay, because it has sent a command."""
+        with self._lock:
+            if client in self._clients:
+                self._clients[client] = None
+
+    def leave(self, client: socket.socket) -> None:
+        """Forget a client."""
+        with self._lock:
+            self._clients.pop(client, None)
+
+    def service_actions(self) -> None:
+        """Disconnect the clients that are silent; called twice a second."""
+        latest = monotonic() - FIRST_S
+        with self._lock:
+            for client, since in list(self._clients.items()):
+                if since is not None and since < latest:
+                    self._disconnect(client)
+
+    def _disconnect(self, client: socket.socket) -> None:
+        """End a connection; its own thread closes it."""
+        del self._clients[client]
+        with suppress(OSError):  # it has gone
+            client.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(socketserver.StreamRequestHandler):
@@ -150,7 +201,7 @@ class _Handler(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         server: Any = self.server
-        if not server.clients.acquire(blocking=False):
+        if not server.admit(self.connection):
             self.wfile.write(b"ERROR too many clients\n")
             return
         try:
@@ -163,9 +214,11 @@ class _Handler(socketserver.StreamRequestHandler):
                     self.wfile.write(b"ERROR the line is too long\n")
                     return
                 text = line.decode("utf-8", "replace")
+                if is_command(text):
+                    server.welcome(self.connection)
                 if text.strip():
                     self.wfile.write(f"{session.answer(text)}\n".encode())
         except (TimeoutError, ConnectionError):
             return
         finally:
-            server.clients.release()
+            server.leave(self.connection)

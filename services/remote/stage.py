@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from affectline.common.clock import monotonic
 from affectline.common.errors import AffectlineError
 from affectline.common.extras import require_extra
+from affectline.common.logs import adopt
 from affectline.common.runtime.session_clock import SessionClock
 from affectline.common.runtime.stage import Route, Stage, on
 from affectline.common.wire.base import Message
@@ -38,6 +39,8 @@ class Remote(Stage):
     def setup(self) -> None:
         require_extra("affectline remote", "remote", "starlette", "uvicorn", "websockets")
         from affectline.services.remote.web import WebControl
+
+        adopt("uvicorn", self.context.log)
 
         process = self._process
         self._clock = SessionClock(lambda: self.context.now())

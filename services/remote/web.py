@@ -17,27 +17,35 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from affectline.common.clock import monotonic
 from affectline.common.errors import AffectlineError
 from affectline.common.json_text import parse_json
 from affectline.common.logs import ServiceLogger
 from affectline.services.remote.client_clock import ClientClock
+from affectline.services.remote.connections import PATIENCE_S, Connection, Connections
 from affectline.services.remote.controller import RemoteController, TooManyMarkersError
 from affectline.services.web.certificate import Certificate
 from affectline.services.web.logins import Visitor, WrongTokens
 
 LARGEST_BODY: Final = 65_536
-MOST_CONNECTIONS: Final = 64
 PINGS: Final = 5
 """Pings right after a client has connected; then one every `PING_S`."""
 PING_S: Final = 10.0
 FIRST_PINGS_S: Final = 0.05
 WELCOME_S: Final = 3600.0
 WHO_ARE_YOU: Final = "no token, or a wrong one: send Authorization: Bearer TOKEN"
+TOO_MANY: Final = "too many requests and WebSockets at a time: close some"
 POLICY_VIOLATION: Final = 1008
 """Close code of a WebSocket (RFC 6455)."""
+TRY_AGAIN_LATER: Final = 1013
+"""The same, from IANA's registry."""
+
+STATE: Final = "connection"
+"""Under this name a request's scope has its connection."""
 
 Handler = Callable[[Request], Awaitable[Response]]
 Status = Callable[[], Mapping[str, Any]]
@@ -71,8 +79,8 @@ class WebControl(threading.Thread):
         app = make_app(self.door, origins, controller, status)
         self._server = uvicorn.Server(
             uvicorn.Config(
-                app, host=host, port=port, log_level="warning", access_log=False,
-                server_header=False, ws_max_size=LARGEST_BODY, limit_concurrency=MOST_CONNECTIONS,
+                app, host=host, port=port, log_level="warning", log_config=None, access_log=False,
+                server_header=False, ws_max_size=LARGEST_BODY, http=_make_protocol(Connections()),
                 timeout_graceful_shutdown=1, lifespan="off",
                 ssl_certfile=certificate.file if certificate else None,
                 ssl_keyfile=certificate.key if certificate else None,
@@ -107,6 +115,9 @@ def make_app(
         if not may_come or door.find_problem(given, address_of(socket)):
             await socket.close(POLICY_VIOLATION)
             return
+        if not _may_be_served(socket):
+            await socket.close(TRY_AGAIN_LATER)
+            return
         await socket.accept()
         await _LiveMarkers(socket, controller).serve()
 
@@ -121,7 +132,50 @@ def make_app(
         CORSMiddleware, allow_origins=list(origins), allow_methods=["GET", "POST", "DELETE"],
         allow_headers=["authorization", "content-type"],
     )  # fmt: skip
-    return Starlette(routes=routes, middleware=[allowed])
+    return Starlette(routes=routes, middleware=[Middleware(_Timed), allowed])
+
+
+def _make_protocol(connections: Connections) -> type[asyncio.Protocol]:
+    """The server's protocol, which keeps track of its connections."""
+
+    class Protocol(H11Protocol):
+        def __init__(
+            self, config: uvicorn.Config, server_state: Any, app_state: dict[str, Any],
+            _loop: asyncio.AbstractEventLoop | None = None,
+        ) -> None:  # fmt: skip
+            self._connection = Connection(connections)
+            super().__init__(config, server_state, {**app_state, STATE: self._connection}, _loop)
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            self._connection.on_open(transport)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._connection.on_lost()
+            super().connection_lost(exc)
+
+    return Protocol
+
+
+class _Timed:
+    """Tells a connection when its request is answered, or its WebSocket has ended."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            connection = scope.get("state", {}).get(STATE)
+            if connection is not None:
+                connection.on_answered()
+
+
+def _may_be_served(request: HTTPConnection) -> bool:
+    """Whether there is room for a client that has sent the right token."""
+    connection = request.scope.get("state", {}).get(STATE)
+    return connection is None or bool(connection.on_known())
 
 
 class Door:
@@ -169,6 +223,8 @@ def _guard(handler: Handler, door: Door) -> Handler:
         given = request.headers.get("authorization", "")
         if problem := door.find_problem(given, address_of(request)):
             return problem
+        if not _may_be_served(request):
+            return _problem(503, TOO_MANY)
         try:
             return await handler(request)
         except TooManyMarkersError as error:
@@ -277,12 +333,16 @@ class _BadBodyError(Exception):
 
 
 async def _read(request: Request) -> dict[str, Any]:
-    """The JSON object of a request."""
+    """The JSON object of a request, which must arrive in time."""
     data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > LARGEST_BODY:
-            raise _BadBodyError(f"a body of more than {LARGEST_BODY} bytes")
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            async for chunk in request.stream():
+                data += chunk
+                if len(data) > LARGEST_BODY:
+                    raise _BadBodyError(f"a body of more than {LARGEST_BODY} bytes")
+    except TimeoutError as error:
+        raise _BadBodyError(f"the body took more than {PATIENCE_S:g} s") from error
     return _parse(data)
 
 

@@ -70,7 +70,7 @@ class WebServer(threading.Thread):
         app = self._make_app(settings)
         self._server = uvicorn.Server(
             uvicorn.Config(
-                app, log_level="warning", access_log=False, server_header=False,
+                app, log_level="warning", log_config=None, access_log=False, server_header=False,
                 ws_per_message_deflate=False, ws_max_size=MESSAGE_MAX_BYTES,
                 timeout_graceful_shutdown=1, lifespan="on",
                 ssl_certfile=self.certificate.file if self.certificate else None,

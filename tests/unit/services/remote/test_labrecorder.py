@@ -1,16 +1,19 @@
 """LabRecorder's lines are understood as it does, and answered by OK or by what was wrong."""
 
+import contextlib
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import pytest
 from starlette.testclient import TestClient
 
 from affectline.common.errors import AffectlineError
+from affectline.services.remote import labrecorder
 from affectline.services.remote.client_clock import ClientClock
 from affectline.services.remote.controller import RemoteController
 from affectline.services.remote.labrecorder import (
+    MOST_CLIENTS,
     LabRecorderServer,
     LabRecorderSession,
     make_session_name,
@@ -120,6 +123,48 @@ def test_a_page_in_a_browser_cannot_have_lines_sent() -> None:
         serving.join()
     assert answer == b"ERROR use the other port for HTTP\n"
     assert not spy.asked
+
+
+@pytest.fixture
+def server() -> Iterator[LabRecorderServer]:
+    with LabRecorderServer(0, Spy()) as listening:
+        serving = threading.Thread(target=listening.serve_forever, args=(0.05,))
+        serving.start()
+        yield listening
+        listening.shutdown()
+        serving.join()
+
+
+def connect(server: LabRecorderServer) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.server_address[1]), timeout=10)
+
+
+def ask(client: socket.socket, line: bytes) -> bytes:
+    client.sendall(line + b"\n")
+    return client.recv(200)
+
+
+def test_silent_clients_are_not_in_the_way(server: LabRecorderServer) -> None:
+    with contextlib.ExitStack() as stack:
+        silent = [stack.enter_context(connect(server)) for _ in range(MOST_CLIENTS)]
+        silent[1].sendall(b"nonsense\n")
+        clients = [stack.enter_context(connect(server)) for _ in range(MOST_CLIENTS)]
+        assert [ask(client, b"update") for client in clients] == [b"OK\n"] * MOST_CLIENTS
+        assert silent[0].recv(1) == b"", "it made room"
+        refused = stack.enter_context(connect(server))
+        assert refused.recv(100) == b"ERROR too many clients\n"
+        assert ask(clients[0], b"update") == b"OK\n"
+
+
+def test_only_clients_that_have_sent_a_command_stay(
+    server: LabRecorderServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with connect(server) as experiment, connect(server) as silent:
+        assert ask(experiment, b"update") == b"OK\n"
+        assert ask(silent, b"hello").startswith(b"ERROR")
+        monkeypatch.setattr(labrecorder, "FIRST_S", 0.0)
+        assert silent.recv(1) == b""
+        assert ask(experiment, b"stop") == b"OK\n"
 
 
 @pytest.mark.parametrize(
