@@ -59,8 +59,6 @@ class RemoteController:
         self._lock = threading.Lock()
         self._recording = threading.Lock()
         """Serializes commands about recordings."""
-        self.recorded: str | None = None
-        """The session being recorded, if the recording was started here."""
 
     def mark(
         self, label: str, source: str, fields: Mapping[str, JsonValue], age_s: float = 0.0
@@ -137,7 +135,6 @@ class RemoteController:
             raise AffectlineError(f"{place} {first['input']!r}: {first['msg']}", WHERE) from error
         with self._recording:
             session = start_recording(self._hub, action)
-            self.recorded = session
         code = hash_name(session)
         self._audit.add(caller, "recording started", session=code, keeps=action.privacy)
         return session
@@ -153,7 +150,6 @@ class RemoteController:
         """
         with self._recording:
             session = stop_recording(self._hub)
-            self.recorded = None
         self._audit.add(caller, "recording stopped", session=hash_name(session))
         return session
 

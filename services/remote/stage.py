@@ -8,6 +8,7 @@ from affectline.common.clock import monotonic
 from affectline.common.errors import AffectlineError
 from affectline.common.extras import require_extra
 from affectline.common.logs import adopt
+from affectline.common.runtime.recordings import recordings_among
 from affectline.common.runtime.session_clock import SessionClock
 from affectline.common.runtime.stage import Route, Stage, on
 from affectline.common.wire.base import Message
@@ -92,7 +93,8 @@ class Remote(Stage):
     def _describe(self) -> Mapping[str, Any]:
         now = monotonic()
         streams = sorted(name for name, at in self._seen.items() if now - at < FRESH_S)
-        return {"streams": streams, "recording": self._controller.recorded}
+        recorded = recordings_among(self.context.ready.copy())  # another thread changes the set
+        return {"streams": streams, "recording": ", ".join(recorded) or None}
 
     @on(StreamStart, Emotion)
     def on_stream(self, packet: Packet) -> Iterable[Packet]:

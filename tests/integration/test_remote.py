@@ -15,6 +15,7 @@ import pytest
 from websockets.sync.client import connect
 
 from affectline.common.recording.reader import SessionReader
+from affectline.common.runtime.recordings import make_record, start_recording, stop_recording
 from affectline.common.wire import codec
 from affectline.common.wire.messages import Marker
 from tests.pipelines import Pipeline, free_port
@@ -62,6 +63,13 @@ class Remote:
                 return answer.status, json.loads(answer.read() or "{}")
         except urllib.error.HTTPError as error:
             return error.code, json.loads(error.read() or "{}")
+
+    def wait_until_recorded(self, session: str | None) -> None:
+        """Wait until the status names this session, or none."""
+        deadline = time.monotonic() + 20
+        while (found := self.call("GET", "/status")[1]["recording"]) != session:
+            assert time.monotonic() < deadline, found
+            time.sleep(0.02)
 
     def live(self, token: str | None = None, origin: str | None = None) -> Any:
         token = self.token if token is None else token
@@ -124,8 +132,8 @@ def test_http_marks_and_records_and_says_when_it_does(remote: Remote) -> None:
     assert code == 201
     assert before <= told["at"] <= time.time_ns()
     _, late = remote.call("POST", "/markers", {"label": "key", "age_ms": 250})
-    code, status = remote.call("GET", "/status")
-    assert status == {"streams": ["front"], "recording": "anna"}
+    remote.wait_until_recorded("anna")
+    assert remote.call("GET", "/status") == (200, {"streams": ["front"], "recording": "anna"})
     assert remote.call("POST", "/recordings", body) == (
         409, {"error": "anna is being recorded: stop it first"},
     )  # fmt: skip
@@ -139,6 +147,19 @@ def test_http_marks_and_records_and_says_when_it_does(remote: Remote) -> None:
         assert reader.about["consent"] == "in writing"
     assert remote.call("POST", "/recordings", body) == (201, {"recording": "anna-2"})
     assert remote.call("DELETE", "/recordings/current") == (200, {"recorded": "anna-2"})
+
+
+def test_the_status_names_recordings_that_another_program_starts_and_stops(remote: Remote) -> None:
+    hub = remote.pipeline.hub
+    action = make_record("bert", privacy="everything", consent="in writing", study={})
+    assert start_recording(hub, action) == "bert"
+    remote.wait_until_recorded("bert")
+    assert stop_recording(hub) == "bert"
+    remote.wait_until_recorded(None)
+    assert remote.call("POST", "/recordings", {"name": "carl"})[0] == 201
+    remote.wait_until_recorded("carl")
+    assert stop_recording(hub) == "carl"
+    remote.wait_until_recorded(None)
 
 
 def test_a_websocket_marks_at_the_client_s_own_time(remote: Remote) -> None:
