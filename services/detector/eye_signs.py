@@ -53,7 +53,8 @@ _ONE_OPEN: Final = 0.35
 shorter."""
 _SPLIT_NS: Final = 500_000_000
 _LONGEST_STEP_NS: Final = 500_000_000
-"""The time between two frames farther apart than this counts as unknown."""
+"""The time between two frames farther apart than this counts as unknown. The usual gap is learnt
+from such frames, too: each counts for this long."""
 
 LEVEL_ABOVE: Final = 0.07
 """Height of the iris above the line of the corners, in widths of the eye, at a gaze level with the
@@ -106,7 +107,7 @@ class EyeState:
         self._lowered.add(at, holds=False)
         self._split.add(at, holds=False)
         self._blinks.add(at, None)
-        return EyeSigns(unknown=why, perclos=self._perclos.add(at, None, self._step(at)))
+        return EyeSigns(unknown=why, perclos=self._perclos.add(at, None, _known(self._step(at))))
 
     def add(self, at: int, eyes: Eyes, pose: HeadPose | None) -> EyeSigns:
         """Add a frame.
@@ -116,11 +117,12 @@ class EyeState:
             eyes: The eyes as read; at least one is visible.
             pose: Pose of the head.
         """
-        length = self._step(at)
+        step = self._step(at)
+        length = _known(step)
         openings = {side: self._to_opening(side, getattr(eyes, side)) for side in self._usual}
         opening = _mean(openings.values())
         unknown = self._find_doubt(at, openings, to_gaze(eyes), pose)
-        self._learn(eyes, opening, pose, length / 1e9)
+        self._learn(eyes, opening, pose, min(step, _LONGEST_STEP_NS) / 1e9)
         if unknown == "covered":
             self._blinks.add(at, None)
             return EyeSigns(unknown=unknown, perclos=self._perclos.add(at, None, length))
@@ -139,10 +141,10 @@ class EyeState:
         return signs._replace(left=left, right=right, is_shut=is_shut)
 
     def _step(self, at: int) -> int:
-        """Nanoseconds since the last frame; 0 if too much is missing in between."""
-        length = 0 if self._last is None else at - self._last
+        """Nanoseconds since the last frame; 0 for the first one."""
+        step = 0 if self._last is None else max(0, at - self._last)
         self._last = at
-        return length if 0 < length <= _LONGEST_STEP_NS else 0
+        return step
 
     def _to_opening(self, side: str, eye: Eye) -> float | None:
         if not eye.is_visible:
@@ -185,6 +187,11 @@ class EyeState:
                 usual.add(eye.gap, seconds)
         if opening >= _OPEN and pose is not None:
             self._pitch.add(pose.pitch, seconds)
+
+
+def _known(step: int) -> int:
+    """How much of the nanoseconds since the last frame is known; 0 if too much is missing."""
+    return step if step <= _LONGEST_STEP_NS else 0
 
 
 class _Lasting:

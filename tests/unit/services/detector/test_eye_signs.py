@@ -19,7 +19,7 @@ def eyes(gap: float, *, left: float | None = None, above: float = 0.07) -> Eyes:
     return Eyes(right if left is None else right._replace(gap=left), right)
 
 
-def watch(frames: Iterable[tuple[Eyes, HeadPose]], rate: int = RATE) -> list[EyeSigns]:
+def watch(frames: Iterable[tuple[Eyes, HeadPose]], rate: float = RATE) -> list[EyeSigns]:
     state = EyeState()
     return [state.add(round(i / rate * 1e9), e, pose) for i, (e, pose) in enumerate(frames)]
 
@@ -87,9 +87,13 @@ def test_one_eye_that_stays_shut_is_covered_a_wink_is_not() -> None:
     assert told[-1].unknown is None
 
 
-def test_what_lies_between_frames_far_apart_is_not_known_time() -> None:
-    told = watch(((eyes(0.34), STRAIGHT) for _ in range(40)), rate=1)
-    assert told[-1].unknown == "learning"
+@pytest.mark.parametrize("rate", [0.5, 1, 1.9])
+def test_frames_far_apart_show_the_opening_but_not_for_how_long(rate: float) -> None:
+    told = watch(((eyes(0.24), STRAIGHT) for _ in range(40)), rate=rate)
+    assert [one.unknown for one in told] == ["learning"] * 7 + [None] * 33
+    assert told[-1].left == pytest.approx(1, abs=0.03)
+    assert told[-1].perclos == (None, 0.0)
+    assert not any(one.blink for one in told)
 
 
 def test_the_usual_survives_frames_in_which_eyes_are_not_seen() -> None:
