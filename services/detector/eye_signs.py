@@ -104,10 +104,18 @@ class EyeState:
             at: Nanoseconds on the session's time line.
             why: Why they cannot be seen.
         """
+        return EyeSigns(unknown=why, perclos=self.miss(at))
+
+    def miss(self, at: int) -> Perclos:
+        """Note a frame in which nothing is known of the eyes, such as one without their face.
+
+        Args:
+            at: Nanoseconds on the session's time line.
+        """
         self._lowered.add(at, holds=False)
         self._split.add(at, holds=False)
         self._blinks.add(at, None)
-        return EyeSigns(unknown=why, perclos=self._perclos.add(at, None, _known(self._step(at))))
+        return self._perclos.add(at, None, _known(self._step(at)))
 
     def add(self, at: int, eyes: Eyes, pose: HeadPose | None) -> EyeSigns:
         """Add a frame.

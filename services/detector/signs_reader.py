@@ -118,6 +118,16 @@ class SignsReader:
             doubts=_in_order(doubts),
         )
 
+    def end_frame(self, at: int) -> None:
+        """Note whose eyes were not seen in a frame: what they did meanwhile is unknown.
+
+        Args:
+            at: Time of the frame; all its faces have been read.
+        """
+        for person in self._people.values():
+            if person.seen != at:
+                person.eyes.miss(at)
+
     def forget(self, known: Container[int]) -> None:
         """Forget the tracks that have ended.
 

@@ -219,6 +219,7 @@ class Detector(Stage):
             faces = self._read_signs(frame, seen)
             self._results.complete(message.model_copy(update={"faces": faces}))
         if frame.file is None:
+            self._signs.end_frame(frame.captured_at)
             self._signs.forget({self._first_track + number for number in self._tracker.numbers})
 
     def _detect_faces(self, packet: Packet[Frame], sharp: NDArray[np.uint8]) -> list["_SeenFace"]:

@@ -14,6 +14,8 @@ from affectline.common.vision.preprocessing import FER_SIZE
 from affectline.common.wire.base import EXAMPLE_AT
 from affectline.common.wire.face_signs import FaceSigns
 from affectline.common.wire.messages import Emotion, Faces, Frame, Packet, Scores, crops_of
+from affectline.services.detector.eye_signs import EyeState
+from affectline.services.detector.perclos import Perclos
 from affectline.services.detector.spec import DetectorProcess
 from affectline.services.detector.stage import Detector
 from tests.unit.services.detector.people import Picture, man, scene
@@ -148,6 +150,22 @@ def test_the_same_frames_give_the_same_signs() -> None:
     )
     assert [p.message.faces for p in first] == [p.message.faces for p in second]
     assert [p.parts for p in first] == [p.parts for p in second]
+
+
+@pytest.mark.parametrize("delivery", ["lossless", "live"])
+def test_a_frame_without_the_face_is_noted_for_its_eyes(
+    delivery: Delivery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missed: list[int] = []
+    note = EyeState.miss
+
+    def miss(state: EyeState, at: int) -> Perclos:
+        missed.append((at - EXAMPLE_AT) // 40_000_000)
+        return note(state, at)
+
+    monkeypatch.setattr(EyeState, "miss", miss)
+    detect(start(delivery), [scene((man(0), 120, 20))] * 6 + [scene()] * 3)
+    assert missed[-3:] == [6, 7, 8]
 
 
 def views(stage: Detector, pictures: Iterable[Picture], **more: Any) -> list[bool]:

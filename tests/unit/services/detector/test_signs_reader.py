@@ -4,15 +4,18 @@ import math
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from affectline.common.wire.face_signs import FaceSigns
 from affectline.common.wire.messages import Quality
+from affectline.services.detector.eyes import Eye, EyePlace, EyeReader
 from affectline.services.detector.face_mesh import Landmarks
 from affectline.services.detector.head_pose import HeadPose
 from affectline.services.detector.signs_reader import SignsReader
 from tests.posed_faces import LOWER_LIP, UPPER_LIP, project, with_opening
 
 GRAY = np.full((240, 320), 128, np.uint8)
+SECOND = 1_000_000_000
 GOOD = Quality(size=100, blur=900.0, brightness=0.5)
 
 
@@ -123,3 +126,46 @@ def test_eyes_that_cannot_be_seen_are_unknown(quality: Quality, width: float, wh
     signs = SignsReader().read(GRAY, small, quality, track=1, at=0)
     assert (signs.eyes_unknown, signs.eye_opening_right) == (why, None)
     assert signs.perclos_known_s == 0
+
+
+class OpenEyes(EyeReader):
+    """Finds all eyes open."""
+
+    def read_one(self, gray: NDArray[np.uint8], place: EyePlace) -> Eye:
+        return Eye(0.33, 0.0, 0.07, place.width, is_visible=True)
+
+
+@pytest.mark.parametrize("is_found", [False, True])
+def test_the_time_in_which_a_face_or_its_landmarks_are_missing_is_not_known(is_found: bool) -> None:
+    reader = SignsReader(eye_reader=OpenEyes())
+    known: float | None = None
+    for number in range(30 * 60):
+        at = number * SECOND // 30
+        if number < 30 * 10 or number % 12 == 0:
+            signs = reader.read(GRAY, landmarks(HeadPose(0, 0, 0)), GOOD, track=1, at=at)
+            known = signs.perclos_known_s
+        elif is_found:
+            reader.read(GRAY, None, GOOD, track=1, at=at)
+        reader.end_frame(at)
+    assert known == pytest.approx(10 - 3 + 50 / 12, abs=0.2)
+
+
+def test_nothing_is_known_of_lids_that_begin_to_fall_before_a_face_is_lost() -> None:
+    told = []
+
+    class Lids(OpenEyes):
+        gap = 0.33
+
+        def read_one(self, gray: NDArray[np.uint8], place: EyePlace) -> Eye:
+            return super().read_one(gray, place)._replace(gap=self.gap)
+
+    lids = Lids()
+    reader = SignsReader(eye_reader=lids)
+    for number in range(30 * 6):
+        at, second = number * SECOND // 30, number / 30
+        lids.gap = 0.05 if 4 < second < 4.2 or 5 < second < 5.2 else 0.33
+        if not 5.05 < second < 5.15:
+            signs = reader.read(GRAY, landmarks(HeadPose(0, 0, 0)), GOOD, track=1, at=at)
+            told += [signs.blink] if signs.blink else []
+        reader.end_frame(at)
+    assert [round(blink.at / SECOND) for blink in told] == [4]
