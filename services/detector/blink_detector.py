@@ -69,7 +69,8 @@ class BlinkDetector:
 
     A blink is a fall below 0.8 of the opening of the last 0.7 s, by at least 0.25 of it, which
     recovers within half a second. It lasts from when the lids are half-way down, by its own depth,
-    until they are half-way up again, interpolated linearly between frames.
+    until they are half-way up again, interpolated linearly between frames. It is left out if one of
+    these frames is missing: in a blink any, in a longer closure one while the lids move.
     """
 
     _open: deque[tuple[int, float]] = field(default_factory=deque)
@@ -146,7 +147,18 @@ class BlinkDetector:
         blink = _time(fall, (fall.level + lowest) / 2)
         if blink.duration_ms > LONGEST_BLINK_S * 1e3 and not (fall.is_known and fall.is_shut):
             return None
-        return blink if blink.duration_ms >= _LEAST_BLINK_S * 1e3 else None
+        is_long_enough = blink.duration_ms >= _LEAST_BLINK_S * 1e3
+        return blink if is_long_enough and _is_followed(fall, blink) else None
+
+
+def _is_followed(fall: _Fall, blink: Blink) -> bool:
+    """Whether frames came often enough: while the lids moved, and in a blink also in between."""
+    begin, end = blink.at, blink.at + round(blink.duration_ms * 1e6)
+    frames = pairwise(at for at, _ in fall.before + fall.samples)
+    steps = [later - earlier for earlier, later in frames if later > begin and earlier < end]
+    if blink.duration_ms > LONGEST_BLINK_S * 1e3:
+        steps = [steps[0], steps[-1]]
+    return max(steps) <= LONGEST_BLINK_STEP_S * 1e9
 
 
 def _time(fall: _Fall, half: float) -> Blink:

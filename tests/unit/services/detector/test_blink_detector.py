@@ -109,6 +109,39 @@ def test_blinks_are_the_same_to_the_nanosecond_whenever_a_session_begins() -> No
         assert [b.duration_ms for b in found] == [b.duration_ms for b in first]
 
 
+@pytest.mark.parametrize("missing", [(1.0, 1.06), (1.03, 1.13), (1.07, 1.17), (1.1, 1.3)])
+def test_a_blink_with_frames_missing_is_none(missing: tuple[float, float]) -> None:
+    detector, opening = BlinkDetector(), dips(1.0, 3.0)
+    found, first, last = [], *missing
+    for number in range(120):
+        at_s = number / 30
+        if first < at_s < last:
+            continue
+        blink = detector.add(round(at_s * SECOND), opening(at_s))
+        found += [round(blink.at / SECOND)] if blink else []
+    assert found == ([1, 3] if last - first < 0.07 else [3])
+
+
+def test_one_low_frame_after_a_gap_is_no_blink() -> None:
+    detector, at, found = BlinkDetector(), 0, []
+    for step_s, opening in [(1 / 30, 1.0)] * 60 + [(0.45, 0.3)] + [(1 / 30, 1.0)] * 10:
+        at += round(step_s * SECOND)
+        found.append(detector.add(at, opening))
+    assert not any(found)
+
+
+@pytest.mark.parametrize(("first", "last", "is_told"), [(2.0, 2.3, True), (1.1, 1.6, False)])
+def test_a_long_closure_needs_the_frames_in_which_the_lids_move(
+    first: float, last: float, is_told: bool
+) -> None:
+    detector, opening, found = BlinkDetector(), dips(1.0, length=2.0), []
+    for number in range(120):
+        if not first < number / 30 < last:
+            blink = detector.add(round(number / 30 * SECOND), opening(number / 30))
+            found += [blink] if blink else []
+    assert len(found) == is_told
+
+
 @pytest.mark.parametrize("gap_s", [0.6, 1.2, 10.0, 40.0])
 def test_a_blink_does_not_last_over_missing_frames(gap_s: float) -> None:
     detector, opening = BlinkDetector(), dips(1.0, 5.0)
