@@ -22,7 +22,7 @@ from affectline.common.runtime.tracing import TRACE
 from affectline.common.runtime.wakeup import WakeupPipe
 from affectline.common.settings.hub import Delivery, HubSettings
 from affectline.common.wire.base import Message
-from affectline.common.wire.health import Health, make_health
+from affectline.common.wire.health import ENDED, Health, make_health
 from affectline.common.wire.kept import Kept
 from affectline.common.wire.kinds import message_kinds
 from affectline.common.wire.messages import (
@@ -91,8 +91,10 @@ class ServiceRunner:
         """Run until the stage is done or is asked to stop; return the exit code."""
         with self.wakeup:
             try:
-                failure = self._work()
-                return self._report_fatal(failure) if failure else 0
+                if failure := self._work():
+                    return self._report_fatal(failure)
+                self.publisher.send(Packet(self._health(ENDED)), wait=False)
+                return 0
             finally:
                 self._disconnect()
                 self.link.close()
@@ -372,14 +374,14 @@ class ServiceRunner:
                 self.publisher.send(Packet(self._health()), wait=False)
         return self.wakeup.stopping
 
-    def _health(self) -> Health:
+    def _health(self, detail: str = "") -> Health:
         context = self.context
         if self.clock_sync.nonsense:
             context.counters["clock_refused"] = self.clock_sync.nonsense
         return make_health(
             context.service,
             context.state,
-            context.detail,
+            detail or context.detail,
             context.counters,
             context.latencies_ms,
             at=context.now(),

@@ -12,8 +12,12 @@ from affectline.common.wire.base import EXAMPLE_AT, Count, Message, Nanoseconds
 
 AT_END: Final = "at the end"
 """`Health.detail` of a replay that has published everything."""
-
-
+ENDED: Final = "ended"
+"""`Health.detail` of a process's last message, if it has ended because it was done, or was told to.
+"""
+GAUGES: Final = frozenset({"takes", "viewers"})
+"""Those of `Health.counters` that say how many there are now (samples in a collection, open pages):
+they may fall. All others only grow."""
 MOST_COUNTERS: Final = 64
 """Maximum number of counters of one process."""
 MOST_DETAIL: Final = 4000
@@ -55,11 +59,13 @@ class Health(Message):
     at: Nanoseconds
     state: Literal["ready", "degraded"]
     detail: Annotated[str, Field(max_length=MOST_DETAIL)] = ""
-    """A text for people, such as that a camera was lost, and when it is opened again."""
+    """A text for people, such as that a camera was lost, and when it is opened again; ``ended`` in
+    the last message of a process that has not failed."""
     counters: Annotated[
         dict[Annotated[str, Field(max_length=64)], Count], Field(max_length=MOST_COUNTERS)
     ] = Field(default_factory=dict)
-    """Counts since the process started: ``in``, ``out``, ``skipped``, ``invalid`` and its own."""
+    """Counts since the process started: ``in``, ``out``, ``skipped``, ``invalid`` and its own.
+    ``viewers`` and ``takes`` are the numbers of open pages and of samples now, and may fall."""
     latency: Latency | None = None
     clock: ClockOffset | None = None
     """None on the hub's host, and before the hub has answered."""

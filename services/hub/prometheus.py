@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from affectline.common.clock import monotonic
-from affectline.common.wire.health import Health
+from affectline.common.wire.health import ENDED, GAUGES, Health
 from affectline.services.hub.metrics_server import MetricsServer
 
 if TYPE_CHECKING:
@@ -37,9 +37,16 @@ class HealthMetrics:
         return len(self._newest)
 
     def update(self, health: Health) -> bool:
-        """Store the newest health message of a service; False if there are too many services."""
+        """Store the newest health message of a service, unless it has ended.
+
+        Returns:
+            False if there are too many services.
+        """
         with self._lock:
             self._forget_silent()
+            if health.detail == ENDED:
+                self._newest.pop(health.service, None)
+                return True
             if health.service not in self._newest and len(self._newest) >= MOST_SERVICES:
                 return False
             self._newest.pop(health.service, None)  # the service silent for longest stays first
@@ -63,8 +70,14 @@ class HealthMetrics:
             labels=["service"],
         )  # fmt: skip
         messages = CounterMetricFamily(
-            "affectline_messages", "Messages by outcome", labels=["service", "counter"]
+            "affectline_messages",
+            "Messages, and other things such as faces, frames and wrong tokens, since the start",
+            labels=["service", "counter"],
         )
+        gauges = GaugeMetricFamily(
+            "affectline_now", "How many there are now, such as viewers: open pages",
+            labels=["service", "gauge"],
+        )  # fmt: skip
         latency = GaugeMetricFamily(
             "affectline_latency_seconds", "From capture to the end of this stage",
             labels=["service", "quantile"],
@@ -85,7 +98,8 @@ class HealthMetrics:
             ready.add_metric([name], float(health.state == "ready" and silent_s < SILENCE_S))
             age.add_metric([name], silent_s)
             for counter, value in health.counters.items():
-                messages.add_metric([name, counter], value)
+                family = gauges if counter in GAUGES else messages
+                family.add_metric([name, counter], value)
             if health.clock:
                 clock.add_metric([name], health.clock.offset_ms / 1000)
                 uncertainty.add_metric([name], health.clock.uncertainty_ms / 1000)
@@ -93,7 +107,7 @@ class HealthMetrics:
                 for quantile in ("p50", "p95", "p99"):
                     seconds = getattr(health.latency, f"{quantile}_ms") / 1000
                     latency.add_metric([name, f"0.{quantile[1:]}"], seconds)
-        yield from (ready, age, messages, latency, clock, uncertainty)
+        yield from (ready, age, messages, gauges, latency, clock, uncertainty)
 
     def serve(self, host: str, port: int) -> None:
         """Serve ``http://host:port/metrics`` from a thread.

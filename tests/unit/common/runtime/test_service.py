@@ -13,7 +13,7 @@ from affectline.common.runtime.stage import Route, Stage, on
 from affectline.common.runtime.wakeup import WakeupPipe
 from affectline.common.settings.hub import Delivery
 from affectline.common.wire.base import Message
-from affectline.common.wire.health import Health
+from affectline.common.wire.health import ENDED, Health
 from affectline.common.wire.messages import (
     Emotion,
     Faces,
@@ -98,6 +98,25 @@ def test_a_stage_that_is_done_ends_with_exit_code_0_and_has_published_its_health
         pipeline.publish(PACKETS["StreamEnd"])
         assert pipeline.join("sink") == 0
         assert runner.context.counters["in"] == 1
+
+
+def test_the_last_health_says_that_a_process_has_ended_unless_it_failed() -> None:
+    class Refused(Ending):
+        def cleanup(self) -> None:
+            raise AffectlineError("a.mp4: cannot be completed", "make room")
+
+    with InProcessPipeline() as pipeline:
+        refused = ServiceRunner(Refused(), "recorder/a", pipeline.hub, "live", pipeline.sockets)
+        refused.wakeup.stopping = True
+        with pytest.raises(AffectlineError, match="completed"):
+            refused.run()
+        pipeline.start(Ending(), "sink")
+        pipeline.publish(PACKETS["StreamEnd"])
+        last = pipeline.wait_for(Health).message
+        while last.detail != ENDED:
+            last = pipeline.wait_for(Health).message
+        assert last.service == "sink"
+        assert pipeline.join("sink") == 0
 
 
 @pytest.mark.parametrize("delivery", ["live", "lossless"])
