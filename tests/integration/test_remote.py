@@ -71,6 +71,20 @@ class Remote:
             assert time.monotonic() < deadline, found
             time.sleep(0.02)
 
+    def wait_for_metrics(self, of_recorder: str, *, is_there: bool) -> None:
+        """Wait until the hub's metrics have those of a recorder, or not: they are a second old."""
+        url = f"http://127.0.0.1:{self.pipeline.hub.metrics_port}/metrics"
+        series = f'affectline_ready{{service="recorder/{of_recorder}"}} 1.0\n'
+        deadline = time.monotonic() + 20
+        while True:
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                text = answer.read().decode()
+            if (series in text) == is_there:
+                assert is_there or f"recorder/{of_recorder}" not in text, "it looks as if it failed"
+                return
+            assert time.monotonic() < deadline, text
+            time.sleep(0.05)
+
     def live(self, token: str | None = None, origin: str | None = None) -> Any:
         token = self.token if token is None else token
         url = f"ws://127.0.0.1:{self.port}/markers/live?token={token}"
@@ -154,8 +168,10 @@ def test_the_status_names_recordings_that_another_program_starts_and_stops(remot
     action = make_record("bert", privacy="everything", consent="in writing", study={})
     assert start_recording(hub, action) == "bert"
     remote.wait_until_recorded("bert")
+    remote.wait_for_metrics(of_recorder="bert", is_there=True)
     assert stop_recording(hub) == "bert"
     remote.wait_until_recorded(None)
+    remote.wait_for_metrics(of_recorder="bert", is_there=False)
     assert remote.call("POST", "/recordings", {"name": "carl"})[0] == 201
     remote.wait_until_recorded("carl")
     assert stop_recording(hub) == "carl"
