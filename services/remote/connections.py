@@ -12,14 +12,14 @@ MOST_SERVED: Final = 64
 """The most requests and WebSockets with the right token at a time; any more are refused."""
 
 
-class Connection:
+class ClientConnection:
     """One client's connection. Only for the thread of the event loop.
 
     Args:
         among: The connections of the same server.
     """
 
-    def __init__(self, among: "Connections") -> None:
+    def __init__(self, among: "ClientConnections") -> None:
         self._among = among
         self._transport: asyncio.Transport | None = None
         self.is_known = False
@@ -56,7 +56,7 @@ class Connection:
             self._transport.abort()
 
 
-class Connections:
+class ClientConnections:
     """The open connections: those without a request, and those that are served.
 
     Whoever connects without the token takes no place that somebody with the token needs.
@@ -67,11 +67,11 @@ class Connections:
 
     def __init__(self, patience_s: float = PATIENCE_S) -> None:
         self._patience_s = patience_s
-        self._waiting: dict[Connection, asyncio.TimerHandle] = {}
+        self._waiting: dict[ClientConnection, asyncio.TimerHandle] = {}
         """Oldest first, with the timer that closes it."""
-        self._served: set[Connection] = set()
+        self._served: set[ClientConnection] = set()
 
-    def wait(self, connection: Connection) -> None:
+    def wait(self, connection: ClientConnection) -> None:
         """Wait for a request; the oldest connection makes room, strangers before known ones."""
         self.leave(connection)
         if len(self._waiting) >= MOST_WAITING:
@@ -80,7 +80,7 @@ class Connections:
         loop = asyncio.get_running_loop()
         self._waiting[connection] = loop.call_later(self._patience_s, connection.close)
 
-    def serve(self, connection: Connection) -> bool:
+    def serve(self, connection: ClientConnection) -> bool:
         """Stop waiting for a request of a client with the token; False if too many are served."""
         if len(self._served) >= MOST_SERVED:
             return False
@@ -89,7 +89,7 @@ class Connections:
         self._served.add(connection)
         return True
 
-    def leave(self, connection: Connection) -> None:
+    def leave(self, connection: ClientConnection) -> None:
         """Forget a connection."""
         if timer := self._waiting.pop(connection, None):
             timer.cancel()

@@ -26,7 +26,7 @@ from affectline.common.errors import AffectlineError
 from affectline.common.json_text import parse_json
 from affectline.common.logs import ServiceLogger
 from affectline.services.remote.client_clock import ClientClock
-from affectline.services.remote.connections import PATIENCE_S, Connection, Connections
+from affectline.services.remote.connections import PATIENCE_S, ClientConnection, ClientConnections
 from affectline.services.remote.controller import RemoteController, TooManyMarkersError
 from affectline.services.web.certificate import Certificate
 from affectline.services.web.logins import Visitor, WrongTokens
@@ -77,10 +77,11 @@ class WebControl(threading.Thread):
         super().__init__(name="remote web", daemon=True)
         self.door = Door(token)
         app = make_app(self.door, origins, controller, status)
+        protocol = _make_protocol(ClientConnections())
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app, host=host, port=port, log_level="warning", log_config=None, access_log=False,
-                server_header=False, ws_max_size=LARGEST_BODY, http=_make_protocol(Connections()),
+                server_header=False, ws_max_size=LARGEST_BODY, http=protocol,
                 timeout_graceful_shutdown=1, lifespan="off",
                 ssl_certfile=certificate.file if certificate else None,
                 ssl_keyfile=certificate.key if certificate else None,
@@ -135,7 +136,7 @@ def make_app(
     return Starlette(routes=routes, middleware=[Middleware(_Timed), allowed])
 
 
-def _make_protocol(connections: Connections) -> type[asyncio.Protocol]:
+def _make_protocol(connections: ClientConnections) -> type[asyncio.Protocol]:
     """The server's protocol, which keeps track of its connections."""
 
     class Protocol(H11Protocol):
@@ -143,7 +144,7 @@ def _make_protocol(connections: Connections) -> type[asyncio.Protocol]:
             self, config: uvicorn.Config, server_state: Any, app_state: dict[str, Any],
             _loop: asyncio.AbstractEventLoop | None = None,
         ) -> None:  # fmt: skip
-            self._connection = Connection(connections)
+            self._connection = ClientConnection(connections)
             super().__init__(config, server_state, {**app_state, STATE: self._connection}, _loop)
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

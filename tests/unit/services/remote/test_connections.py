@@ -8,8 +8,8 @@ import pytest
 from affectline.services.remote.connections import (
     MOST_SERVED,
     MOST_WAITING,
-    Connection,
-    Connections,
+    ClientConnection,
+    ClientConnections,
 )
 
 
@@ -26,15 +26,15 @@ class Transport:
         return self.cut.is_set()
 
 
-def connect(among: Connections) -> tuple[Connection, Transport]:
-    connection, transport = Connection(among), Transport()
+def connect(among: ClientConnections) -> tuple[ClientConnection, Transport]:
+    connection, transport = ClientConnection(among), Transport()
     connection.on_open(cast("Any", transport))
     return connection, transport
 
 
 def test_a_silent_connection_is_closed() -> None:
     async def experiment() -> None:
-        among = Connections(patience_s=0.01)
+        among = ClientConnections(patience_s=0.01)
         _, silent = connect(among)
         async with asyncio.timeout(10):
             await silent.cut.wait()
@@ -44,7 +44,7 @@ def test_a_silent_connection_is_closed() -> None:
 
 def test_a_request_takes_as_long_as_it_takes_and_the_next_one_must_come() -> None:
     async def experiment() -> None:
-        among = Connections(patience_s=0.01)
+        among = ClientConnections(patience_s=0.01)
         known, transport = connect(among)
         assert known.on_known()
         _, later = connect(among)
@@ -59,7 +59,7 @@ def test_a_request_takes_as_long_as_it_takes_and_the_next_one_must_come() -> Non
 
 def test_a_new_one_replaces_the_oldest_stranger() -> None:
     async def experiment() -> None:
-        among = Connections()
+        among = ClientConnections()
         known, kept = connect(among)
         assert known.on_known()
         known.on_answered()
@@ -75,7 +75,7 @@ def test_a_new_one_replaces_the_oldest_stranger() -> None:
 @pytest.mark.parametrize("ends", ["on_lost", "on_answered"])
 def test_only_so_many_are_served_at_a_time(ends: str) -> None:
     async def experiment() -> None:
-        among = Connections()
+        among = ClientConnections()
         clients = [connect(among)[0] for _ in range(MOST_SERVED)]
         assert all(client.on_known() for client in clients)
         late, transport = connect(among)

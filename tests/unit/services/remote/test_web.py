@@ -73,7 +73,7 @@ def test_silent_connections_are_not_in_the_way(port: int, sends: bytes) -> None:
 def test_whoever_sends_no_request_in_time_is_disconnected(
     monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    monkeypatch.setattr(connections.Connections.__init__, "__defaults__", (0.3,))
+    monkeypatch.setattr(connections.ClientConnections.__init__, "__defaults__", (0.3,))
     monkeypatch.setattr(web, "PATIENCE_S", 0.3)
     port = request.getfixturevalue("port")
     address = ("127.0.0.1", port)
