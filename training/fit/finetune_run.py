@@ -87,7 +87,7 @@ def fit(
     begin: Any = read_weights(start) if start else weights or "imagenet"
     trainer = Trainer(select_training_data(faces), recipe, begin, strategy)
     first = strategy is None or worker_index() == 0
-    with restored_checkpoints(trainer, folder, first) as save:
+    with restored_checkpoints(trainer, folder, first, progress) as save:
         train(trainer, faces, folder if first else None, save, progress)
     if not first:
         return None
@@ -162,26 +162,42 @@ def select_training_data(faces: LabelledFaces) -> TrainingData:
 
 
 @contextmanager
-def restored_checkpoints(trainer: Trainer, folder: Path, first: bool) -> Iterator[Any]:
-    """Restore the latest checkpoint, if there is one; yields a function that saves the next.
+def restored_checkpoints(
+    trainer: Trainer, folder: Path, first: bool, progress: Progress
+) -> Iterator[Any]:
+    """Restore the latest readable checkpoint, if any; yields a function that saves the next.
 
-    TensorFlow writes a new checkpoint beside the latest and only then marks it as the latest, so a
-    kill or a full disk in between leaves the previous one.
+    TensorFlow writes a new checkpoint beside the latest, so a kill or a full disk in between leaves
+    the previous one. Its own list, the text file ``checkpoint``, is written again here and never
+    read: it may be empty or damaged, too.
+
+    Args:
+        trainer: The state to restore.
+        folder: The run's folder.
+        first: Whether this worker writes the folder.
+        progress: Where a line says that a checkpoint was passed over.
+
+    Raises:
+        AffectlineError: There are checkpoints, and none can be read.
     """
     checkpoint = tf.train.Checkpoint(state=trainer.state())
-    home = str(folder / CHECKPOINTS)
-    try:
-        last = tf.train.latest_checkpoint(home)
-        if last:
-            checkpoint.restore(last).assert_consumed()
-    except Exception as error:  # damaged files have raised four different kinds
-        raise AffectlineError(
-            f"the checkpoint {last} cannot be read ({first_line(error)})",
-            f"remove its line from {home}/checkpoint to resume from the one before",
-        ) from error
+    home = folder / CHECKPOINTS
+    found = list_checkpoints(home)
+    restored = restore_newest(checkpoint, found, progress)
+    if first:
+        (home / "checkpoint").unlink(missing_ok=True)
+    if first and restored:
+        older = found[: found.index(restored) + 1]
+        # With times, any times at all, because the manager never removes those without
+        times = [float(path.rpartition("-")[2]) for path in older]
+        tf.compat.v1.train.update_checkpoint_state(
+            str(home), restored, older,
+            all_model_checkpoint_timestamps=times, last_preserved_timestamp=-1.0,
+        )  # fmt: skip
     # All workers must save at the same time, each to a different place.
     with tempfile.TemporaryDirectory() as aside:
-        manager = tf.train.CheckpointManager(checkpoint, home if first else aside, max_to_keep=2)
+        place = str(home) if first else aside
+        manager = tf.train.CheckpointManager(checkpoint, place, max_to_keep=2)
 
         def save() -> None:
             done = int(trainer.epoch.numpy())
@@ -194,6 +210,47 @@ def restored_checkpoints(trainer: Trainer, folder: Path, first: bool) -> Iterato
                 ) from error
 
         yield save
+
+
+def list_checkpoints(home: Path) -> list[str]:
+    """The checkpoints in a folder, without their suffix, from the oldest to the newest."""
+    numbers = (file.stem.removeprefix("ckpt-") for file in home.glob("ckpt-*.index"))
+    return [
+        str(home / f"ckpt-{number}") for number in sorted(map(int, filter(str.isdigit, numbers)))
+    ]
+
+
+def restore_newest(checkpoint: Any, found: list[str], progress: Progress) -> str | None:
+    """Restore the newest checkpoint that can be read, and say which ones cannot.
+
+    Args:
+        checkpoint: What to restore.
+        found: The checkpoints, from the oldest to the newest.
+        progress: Where a line is shown for each one that cannot be read.
+
+    Returns:
+        The one that was restored; ``None`` if there are none.
+
+    Raises:
+        AffectlineError: There are some, and none can be read.
+    """
+    for at, path in reversed(list(enumerate(found))):
+        try:
+            checkpoint.restore(path).assert_consumed()
+        except Exception as error:  # damaged files have raised four different kinds
+            problem = f"the checkpoint {path} cannot be read ({first_line(error)})"
+            if not at:
+                raise AffectlineError(
+                    problem + (" nor can those after it" if len(found) > 1 else ""),
+                    "restore the folder from a copy, or start the run again in a new folder",
+                ) from error
+            progress.console.print(
+                f"affectline-train: warning: {problem}: going on from the one before",
+                markup=False, highlight=False, soft_wrap=True,
+            )  # fmt: skip
+        else:
+            return path
+    return None
 
 
 def train(

@@ -7,6 +7,8 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
+from rich.console import Console
+from rich.progress import Progress
 
 from affectline.common.errors import AffectlineError
 
@@ -22,6 +24,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning:tensorboard"),
 ]
 
+QUIET = Progress(disable=True)
+
 
 def trainer_at(value: float, epoch: int) -> Trainer:
     """What checkpoints need of a trainer: a megabyte of state and its epoch."""
@@ -31,39 +35,93 @@ def trainer_at(value: float, epoch: int) -> Trainer:
 
 @pytest.mark.parametrize("small_disk", ["1500k"], indirect=True)
 def test_a_full_disk_leaves_the_last_good_checkpoint(small_disk: Path) -> None:
-    with strong.restored_checkpoints(trainer_at(1.0, 1), small_disk, first=True) as save:
+    with strong.restored_checkpoints(
+        trainer_at(1.0, 1), small_disk, first=True, progress=QUIET
+    ) as save:
         save()
     trainer = trainer_at(2.0, 1)
-    with strong.restored_checkpoints(trainer, small_disk, first=True) as save:
+    with strong.restored_checkpoints(trainer, small_disk, first=True, progress=QUIET) as save:
         trainer.epoch.assign(2)
         with pytest.raises(AffectlineError, match="cannot write the checkpoint of epoch 2"):
             save()
     again = trainer_at(0.0, 0)
-    with strong.restored_checkpoints(again, small_disk, first=True):
+    with strong.restored_checkpoints(again, small_disk, first=True, progress=QUIET):
         assert int(again.epoch.numpy()) == 1
         assert float(again.state()[0][0]) == 1.0
 
 
 def test_half_a_checkpoint_is_never_the_last(tmp_path: Path) -> None:
-    with strong.restored_checkpoints(trainer_at(1.0, 1), tmp_path, first=True) as save:
+    with strong.restored_checkpoints(
+        trainer_at(1.0, 1), tmp_path, first=True, progress=QUIET
+    ) as save:
         save()
     # What a kill leaves: the next one's data, of which nothing tells yet.
     (tmp_path / CHECKPOINTS / "ckpt-2.data-00000-of-00001").write_bytes(b"half")
     again = trainer_at(0.0, 0)
-    with strong.restored_checkpoints(again, tmp_path, first=True):
+    with strong.restored_checkpoints(again, tmp_path, first=True, progress=QUIET):
         assert int(again.epoch.numpy()) == 1
 
 
 def test_a_damaged_checkpoint_is_one_line(tmp_path: Path) -> None:
-    with strong.restored_checkpoints(trainer_at(1.0, 1), tmp_path, first=True) as save:
+    with strong.restored_checkpoints(
+        trainer_at(1.0, 1), tmp_path, first=True, progress=QUIET
+    ) as save:
         save()
     data = tmp_path / CHECKPOINTS / "ckpt-1.data-00000-of-00001"
     data.write_bytes(data.read_bytes()[:1000])
     with (
         pytest.raises(AffectlineError, match="cannot be read"),
-        strong.restored_checkpoints(trainer_at(0.0, 0), tmp_path, first=True),
+        strong.restored_checkpoints(trainer_at(0.0, 0), tmp_path, first=True, progress=QUIET),
     ):
         pass
+
+
+def save_two(folder: Path) -> Path:
+    """Checkpoints of two epochs, with the value of the epoch."""
+    trainer = trainer_at(1.0, 1)
+    with strong.restored_checkpoints(trainer, folder, first=True, progress=QUIET) as save:
+        save()
+        trainer.epoch.assign(2)
+        trainer.state()[0].assign(tf.fill((250_000,), 2.0))
+        save()
+    return folder / CHECKPOINTS
+
+
+@pytest.mark.parametrize("content", [b"", b"half a li", b"\xff\xfe", None])
+def test_a_run_goes_on_without_tensorflow_s_list_of_checkpoints(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    listed = save_two(tmp_path) / "checkpoint"
+    if content is None:
+        listed.unlink()
+    else:
+        listed.write_bytes(content)
+    again = trainer_at(0.0, 0)
+    with strong.restored_checkpoints(again, tmp_path, first=True, progress=QUIET) as save:
+        assert (int(again.epoch.numpy()), float(again.state()[0][0])) == (2, 2.0)
+        for epoch in (3, 4):
+            again.epoch.assign(epoch)
+            save()
+    names = {path.name for path in listed.parent.glob("*.index")}
+    assert names == {"ckpt-3.index", "ckpt-4.index"}, "old ones are still removed"
+
+
+@pytest.mark.parametrize("suffix", ["index", "data-00000-of-00001"])
+def test_a_damaged_checkpoint_is_passed_over_with_a_line(tmp_path: Path, suffix: str) -> None:
+    damaged = save_two(tmp_path) / f"ckpt-2.{suffix}"
+    damaged.write_bytes(damaged.read_bytes()[:100])
+    shown = Console(record=True, quiet=False, width=500)
+    again, progress = trainer_at(0.0, 0), Progress(console=shown, disable=True)
+    with strong.restored_checkpoints(again, tmp_path, first=True, progress=progress) as save:
+        assert (int(again.epoch.numpy()), float(again.state()[0][0])) == (1, 1.0)
+        again.epoch.assign(2)
+        save()
+    (line,) = shown.export_text().strip().splitlines()
+    assert line.startswith("affectline-train: warning: the checkpoint ")
+    assert line.endswith("going on from the one before")
+    last = trainer_at(0.0, 0)
+    with strong.restored_checkpoints(last, tmp_path, first=True, progress=QUIET):
+        assert int(last.epoch.numpy()) == 2
 
 
 def test_a_full_disk_leaves_the_log_and_says_so(small_disk: Path) -> None:
