@@ -1,5 +1,7 @@
 """``affectline-train fit``."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -14,7 +16,7 @@ from affectline.training import run_folder
 from affectline.training.cli.console import print_accuracy, show_progress
 from affectline.training.cli.data_option import DataOption, read_data
 from affectline.training.fit.distributed import join_workers, wait_for_first, worker_index
-from affectline.training.fit.hyperparameters import POLISH, WARM_START, FinetuneConfig
+from affectline.training.fit.hyperparameters import POLISH, WARM_START, FinetuneConfig, HeadSettings
 from affectline.training.silence_output import silence_output
 
 if TYPE_CHECKING:
@@ -151,15 +153,22 @@ def fit(
         "batch_size": batch_size,
         "learning_rate": learning_rate,
         "degraded": degraded,
+        "preprocessing": preprocessing.value if preprocessing else None,
     }
     chosen = {name: value for name, value in given.items() if value is not None} | {"seed": seed}
     strong = recipe is RecipeName.STRONG
-    check_choices(strong, votes, start, polish, preprocessing, strategy, resume, out)
+    beside = {
+        "--votes": votes is not None,
+        "--start": start is not None,
+        "--polish": polish,
+        "--strategy multi-worker": strategy is StrategyName.MULTI_WORKER,
+        "--resume": resume,
+    }
+    check_recipe(recipe, chosen, [option for option, used in beside.items() if used])
+    check_choices(start, backbone_weights, polish, strategy, resume, out)
     model = artifact.load(start) if start else None
     if strong:
         chosen["image_size"] = image_size
-    elif preprocessing:
-        chosen["preprocessing"] = preprocessing.value
     require_extra("affectline-train fit", "training", "tensorflow", "keras", "scipy")
     with show_progress() as progress:
         run_folder.check_weights(backbone_weights)
@@ -179,7 +188,7 @@ def fit(
                 run = train_strong(faces, backbone_weights, model, chosen, folder, progress, worker)
             else:
                 run = train_paper(faces, backbone_weights, chosen, folder, progress)
-        except AffectlineError:
+        except BaseException:
             if first and not resume:
                 run_folder.remove_empty_run_folder(folder)
             raise
@@ -187,40 +196,50 @@ def fit(
         print_accuracy(folder, run)
 
 
+def check_recipe(recipe: RecipeName, chosen: Mapping[str, Any], beside: Sequence[str]) -> None:
+    """Reject options that the recipe does not have.
+
+    Args:
+        recipe: The recipe.
+        chosen: Its settings that were given, by name.
+        beside: Options that were given and are no settings; only the strong recipe has them.
+
+    Raises:
+        AffectlineError: An option does not apply to the recipe.
+    """
+    strong = recipe is RecipeName.STRONG
+    known = {field.name for field in fields(FinetuneConfig if strong else HeadSettings)}
+    unknown = [f"--{name.replace('_', '-')}" for name in chosen if name not in known]
+    if not strong:
+        unknown += beside
+    if unknown:
+        other = RecipeName.PAPER if strong else RecipeName.STRONG
+        raise AffectlineError(
+            f"{unknown[0]} is not for --recipe {recipe}", f"leave it out, or use --recipe {other}"
+        )
+
+
 def check_choices(
-    strong: bool,
-    votes: Path | None,
     start: Path | None,
+    weights: Path | None,
     polish: bool,
-    preprocessing: PixelPreprocessing | None,
     strategy: StrategyName,
     resume: bool,
     out: Path | None,
 ) -> None:
-    """Reject options that the recipe would ignore.
+    """Reject options that contradict or need one another.
 
     Raises:
-        AffectlineError: An option does not apply to the recipe, or needs ``--out``.
+        AffectlineError: An option needs ``--start`` or ``--out``, or is of no use with another.
     """
-    ignored = {
-        "--votes": votes is not None,
-        "--start": start is not None,
-        "--strategy multi-worker": strategy is StrategyName.MULTI_WORKER,
-        "--resume": resume,
-    }
-    if not strong and any(ignored.values()):
-        name = next(name for name, used in ignored.items() if used)
-        raise AffectlineError(
-            f"{name} is not for --recipe paper", "leave it out, or use --recipe strong"
-        )
-    if strong and preprocessing:
-        raise AffectlineError(
-            f"--preprocessing {preprocessing} is not for --recipe strong",
-            "leave it out, or use --recipe paper",
-        )
     if polish and not start:
         raise AffectlineError(
             "--polish needs a trained model", "name it with --start, such as common/models/vgg16-48"
+        )
+    if start and weights:
+        raise AffectlineError(
+            "--backbone-weights is not used with --start, which has all layers",
+            "leave one of them out",
         )
     if out is None and (resume or strategy is StrategyName.MULTI_WORKER):
         option = "--resume" if resume else "--strategy multi-worker"
@@ -237,7 +256,7 @@ def train_paper(
     """Train with the paper's recipe."""
     with silence_output():
         from affectline.training.fit import paper_head_run
-    settings = paper_head_run.HeadSettings(**chosen)
+    settings = HeadSettings(**chosen)
     return paper_head_run.fit(faces, weights, settings, folder, progress, run_folder.cache_folder())
 
 

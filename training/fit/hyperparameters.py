@@ -1,9 +1,10 @@
-"""Hyperparameters of the strong recipe."""
+"""Hyperparameters of the two recipes; without TensorFlow, so that mistakes show at once."""
 
 import math
 from dataclasses import dataclass, field
 from typing import Final
 
+from affectline.common.vision.preprocessing import Preprocessing
 from affectline.training.cpu_features import fast_in_bfloat16
 
 
@@ -67,6 +68,20 @@ class FinetuneConfig:
     def side(self, whole: bool) -> int:
         """Side of the pictures in pixels."""
         return self.image_size if whole else round(self.image_size * self.window)
+
+
+@dataclass(frozen=True)
+class HeadSettings:
+    """Settings of the paper's recipe that may vary between runs; the rest is the paper's."""
+
+    epochs: int = 500
+    batch_size: int = 32
+    learning_rate: float = 0.002
+    seed: int = 0
+    hidden: tuple[int, ...] = (256, 128, 64)
+    """Units of the head's dense layers, as ``paper_network.HIDDEN`` has them."""
+    preprocessing: Preprocessing = "unit"
+    """The paper does not say which; this comes closest to its figures (docs/results.md)."""
 
 
 WARM_START: Final = {

@@ -16,11 +16,11 @@ from rich.progress import Progress
 from affectline.common.vision.preprocessing import Preprocessing
 from affectline.training.data.faces import LabelledFaces
 from affectline.training.data.splits import Split
+from affectline.training.fit.hyperparameters import HeadSettings
 from affectline.training.fit.paper_head_loop import BETAS, HeadLoop, compile_score, initial_state
 from affectline.training.fit.run_record import save_run
 from affectline.training.model.features import extract_features, run_model
 from affectline.training.model.paper_network import (
-    HIDDEN,
     build_backbone,
     build_head,
     merge_models,
@@ -39,19 +39,6 @@ ABOUT: Final = {
     "loss": "categorical_crossentropy",
     "optimizer": {"name": "Adamax", "beta_1": BETAS[0], "beta_2": BETAS[1]},
 }
-
-
-@dataclass(frozen=True)
-class HeadSettings:
-    """Settings that may vary between runs; the rest is the paper's."""
-
-    epochs: int = 500
-    batch_size: int = 32
-    learning_rate: float = 0.002
-    seed: int = 0
-    hidden: tuple[int, ...] = HIDDEN
-    preprocessing: Preprocessing = "unit"
-    """The paper does not say which; this comes closest to its figures (docs/results.md)."""
 
 
 @dataclass(frozen=True)

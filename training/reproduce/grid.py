@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from affectline.common.vision.preprocessing import Preprocessing
-from affectline.training.fit.paper_head_run import HeadSettings
+from affectline.training.fit.hyperparameters import HeadSettings
 
 
 @dataclass(frozen=True)

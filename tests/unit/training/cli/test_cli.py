@@ -12,7 +12,7 @@ from affectline.common.model import artifact
 from affectline.common.model.network_manifest import NETWORKS
 from affectline.common.model.shipped_digests import DEFAULT_MODEL
 from affectline.services.cli.main import import_command
-from affectline.training.cli import evaluate
+from affectline.training.cli import evaluate, fit
 from affectline.training.cli import main as cli
 from affectline.training.data import dataset
 from tests.unit.training.faces import NOISE, manifest, save
@@ -60,7 +60,19 @@ def test_help_has_an_example(
         (["fit", "--data", "none.csv", "--polish"], "--polish needs a trained model"),
         (
             ["fit", "--data", "none.csv", "--preprocessing", "raw"],
-            "--preprocessing raw is not for --recipe strong",
+            "--preprocessing is not for --recipe strong",
+        ),
+        (
+            ["fit", "--data", "none.csv", "--recipe", "paper", "--degraded", "0.1"],
+            "--degraded is not for --recipe paper",
+        ),
+        (
+            ["fit", "--data", "none.csv", "--recipe", "paper", "--polish"],
+            "--polish is not for --recipe paper",
+        ),
+        (
+            ["fit", "--data", "none.csv", "--start", "a", "--backbone-weights", "none.h5"],
+            "--backbone-weights is not used with --start",
         ),
         (["fit", "--data", "none.csv", "--resume"], "--resume needs the run folder"),
         (["evaluate", "--data", "none.csv", "--artifact", "nowhere"], "no model at nowhere"),
@@ -117,6 +129,26 @@ def test_a_training_that_cannot_begin_leaves_no_folder(
     last = capsys.readouterr().err.strip().splitlines()[-1]
     assert last.startswith("affectline-train: the data has no ")
     assert [path.name for path in tmp_path.iterdir()] == ["faces.csv"]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("error", [TypeError("unexpected"), MemoryError(), KeyboardInterrupt()])
+def test_a_training_that_fails_at_once_leaves_no_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: BaseException
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(fit, "train_strong", fail)
+    monkeypatch.setattr(fit, "require_extra", lambda *_: None)
+    (tmp_path / "faces.csv").write_text(
+        f"emotion,pixels,Usage\n3,{' '.join(['9'] * 2304)},Training\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["affectline-train", "fit", "--data", "faces.csv"])
+    with pytest.raises((type(error), SystemExit)):
+        cli.main()
+    assert not list((tmp_path / "runs").iterdir())
 
 
 def test_ctrl_c_is_one_line_and_exit_code_130(

@@ -4,7 +4,12 @@ import pytest
 
 tf = pytest.importorskip("tensorflow", reason="training needs TensorFlow (the training extra)")
 
-from affectline.training.fit.hyperparameters import FinetuneConfig, learning_rate_at  # noqa: E402
+from affectline.training.fit.hyperparameters import (  # noqa: E402
+    FinetuneConfig,
+    HeadSettings,
+    learning_rate_at,
+)
+from affectline.training.model.paper_network import HIDDEN  # noqa: E402
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning:tensorflow"),
@@ -32,3 +37,7 @@ def test_the_last_epochs_see_whole_faces() -> None:
         96,
     ]
     assert FinetuneConfig(epochs=1).uses_whole_faces(0)
+
+
+def test_the_paper_s_head_is_the_network_s() -> None:
+    assert HeadSettings().hidden == HIDDEN

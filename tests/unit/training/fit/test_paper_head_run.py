@@ -14,11 +14,12 @@ import keras
 import tensorflow as tf
 
 from affectline.training.fit import paper_head_run
+from affectline.training.fit.hyperparameters import HeadSettings
 from affectline.training.model.paper_network import (
     build_head,
 )
 
-SETTINGS = paper_head_run.HeadSettings(epochs=4, batch_size=32, hidden=(16, 16, 16))
+SETTINGS = HeadSettings(epochs=4, batch_size=32, hidden=(16, 16, 16))
 Data = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
@@ -32,7 +33,7 @@ def data() -> Data:
     return points.astype(np.float32), np.eye(7, dtype=np.float32)[emotions]
 
 
-def fit(data: Data, settings: paper_head_run.HeadSettings) -> list[paper_head_run.HeadEpoch]:
+def fit(data: Data, settings: HeadSettings) -> list[paper_head_run.HeadEpoch]:
     keras.utils.set_random_seed(settings.seed)
     head = build_head(settings.hidden)
     return list(paper_head_run.train_head(head, data, data, settings))

@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="training needs TensorFlow (the training extra)")
 
-from affectline.training.fit.paper_head_run import HeadSettings
+from affectline.training.fit.hyperparameters import HeadSettings
 from affectline.training.reproduce.grid import Grid, RunConfig
 
 SETTINGS = HeadSettings(epochs=3, batch_size=16, hidden=(8, 8, 8))

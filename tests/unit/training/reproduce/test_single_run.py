@@ -17,7 +17,7 @@ from rich.progress import Progress
 
 pytest.importorskip("tensorflow", reason="training needs TensorFlow (the training extra)")
 
-from affectline.training.fit.paper_head_run import HeadSettings
+from affectline.training.fit.hyperparameters import HeadSettings
 from affectline.training.reproduce import checkpoint, schedule
 from affectline.training.reproduce.checkpoint import Checkpoint
 from affectline.training.reproduce.data import ReproductionData
