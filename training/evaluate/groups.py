@@ -30,6 +30,8 @@ KNOWN: Final = ("label", "Usage", "person", "usage_row")
 """Columns that are grouped by only if they are asked for."""
 PERSON: Final = "person"
 """The column by which resamples are drawn, if the manifest has it."""
+LEAST_PEOPLE: Final = 2
+"""People of a group with intervals: one person does not show how others differ."""
 _CHUNK: Final = 100
 
 
@@ -52,7 +54,9 @@ class GroupedFaces:
     listed: NDArray[np.bool_]
     """``(N,)``: which of the faces to evaluate are in the manifest."""
     people: NDArray[np.int64] | None
-    """``(M,)``: who each listed face belongs to, if the manifest says it."""
+    """``(M,)``: who each listed face belongs to, if the manifest has the column."""
+    unnamed: int
+    """Listed faces whose person is not given; each counts as another person."""
     columns: dict[str, NDArray[np.str_]]
     """``(M,)`` by column: the group of each listed face."""
     left_out: dict[str, int]
@@ -98,9 +102,10 @@ def sort_faces(
             "list the faces of these rows, or choose others with --split",
         )
     rows = [table.cells[place] for place in places[chosen][listed]]
-    people = None
+    people, unnamed = None, 0
     if PERSON in table.columns:
-        people = np.unique([cells[PERSON] for cells in rows], return_inverse=True)[1]
+        unnamed = sum(not cells[PERSON] for cells in rows)
+        people = number_people([cells[PERSON] for cells in rows])
     columns, left_out = {}, {}
     for name in manifest.columns:
         values = np.array([cells[name] or NOT_GIVEN for cells in rows])
@@ -116,7 +121,21 @@ def sort_faces(
             f"sort them into at most {MOST} groups first, such as 20-29, 30-39",
         )
     name = path.name.encode(errors="replace").decode()
-    return GroupedFaces(name, table.key, listed, people, columns, left_out)
+    return GroupedFaces(name, table.key, listed, people, unnamed, columns, left_out)
+
+
+def number_people(names: Sequence[str]) -> NDArray[np.int64]:
+    """A number for each person; a face without a name counts as a person of its own.
+
+    Args:
+        names: The person of each face, empty if not given.
+
+    Returns:
+        ``(N,)``, from 0.
+    """
+    units = [(name, -1) if name else ("", face) for face, name in enumerate(names)]
+    numbers = {unit: number for number, unit in enumerate(dict.fromkeys(units))}
+    return np.array([numbers[unit] for unit in units], np.int64)
 
 
 def report(
@@ -135,8 +154,8 @@ def report(
 
     Returns:
         ``manifest``, ``matched_by``, ``faces`` (evaluated and listed), ``unlisted`` (evaluated, but
-        not in the manifest), ``by_person``, ``columns`` with ``groups`` and ``gap`` for each
-        column, and ``left_out``, the columns with too many values.
+        not in the manifest), ``by_person``, ``unnamed`` (without a person), ``columns`` with
+        ``groups`` and ``gap`` for each column, and ``left_out``, the columns with too many values.
     """
     listed, people = grouped.listed, grouped.people
     shares, labels = probabilities[listed], emotions[listed]
@@ -146,6 +165,7 @@ def report(
         "faces": int(listed.sum()),
         "unlisted": int((~listed).sum()),
         "by_person": people is not None,
+        "unnamed": grouped.unnamed,
         "columns": {
             name: _measure_column(values, shares, labels, people, sure)
             for name, values in grouped.columns.items()
@@ -210,7 +230,8 @@ def measure_group(
 
     Returns:
         ``accuracy`` with Wilson's interval, ``macro_f1`` over the emotions that occur in the group,
-        and ``calibration_error``, both with percentiles of the bootstrap; and
+        and ``calibration_error``, both with percentiles of the bootstrap, or ``None`` if there is
+        one person, or one face: nothing could be drawn but that again; and
         ``calibration_by_chance``: the calibration error that a perfectly calibrated model stays
         below in 95 % of groups of this size. It is not 0: the error of few faces is never.
     """
@@ -240,7 +261,10 @@ def measure_group(
     return found
 
 
-def _ends(values: NDArray[np.float64]) -> list[float]:
+def _ends(values: NDArray[np.float64]) -> list[float] | None:
+    """The percentiles of 95 %; ``None`` without resamples."""
+    if not len(values):
+        return None
     low, high = np.quantile(values, [0.025, 0.975])
     return [float(low), float(high)]
 
@@ -251,13 +275,18 @@ def _resample(
     people: NDArray[np.int64] | None,
     random: np.random.Generator,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Macro F1 and calibration error of resamples of the faces, or of the people."""
+    """Macro F1 and calibration error of resamples of the faces, or of the people.
+
+    Both are empty if there is only one of these, because all resamples would be alike.
+    """
     size = len(LABELS)
     cells = np.eye(size * size)[emotions * size + shares.argmax(axis=1)]
     bins = np.eye(metrics.BINS)[metrics.bins_of(shares.max(axis=1))]
     gaps = bins * (shares.max(axis=1) - (shares.argmax(axis=1) == emotions))[:, None]
     unit = np.arange(len(emotions)) if people is None else np.unique(people, return_inverse=True)[1]
     count = int(unit.max()) + 1
+    if count < LEAST_PEOPLE:
+        return np.empty(0), np.empty(0)
     f1s, errors = [], []
     for _ in range(RESAMPLES // _CHUNK):
         drawn = random.multinomial(count, np.full(count, 1 / count), _CHUNK)[:, unit].astype(float)
@@ -307,7 +336,8 @@ def measure_gap(
         (Newcombe 1998, method 10; with ``people`` a bootstrap of these), and ``by_chance``: the gap
         that groups of these sizes stay below in 95 % of cases if faces, or whole people, are
         assigned to them at random. The worst of many groups is bad by chance as well, so only a gap
-        above that says something. ``None`` if fewer than two groups are large enough.
+        above that says something. Both are ``None`` if one of the two groups is of one person,
+        whom ``alone`` then names. ``None`` if fewer than two groups are large enough.
     """
     large = [group for group in groups if not group["small"] and group["name"] != NOT_GIVEN]
     if len(large) < 2:
@@ -320,20 +350,23 @@ def measure_gap(
     random = np.random.default_rng(SEED)
     named = np.arange(len(hits)) if people is None else people[kept]
     who = np.unique(named, return_inverse=True)[1]
-    shares = _shuffle(who, hits, member, random)
-    if people is None:
-        interval = _newcombe(best, worst)
-    else:
-        two = [large.index(best), large.index(worst)]
-        interval = _resample_gap(who, hits, member[two], random)
-    apart = shares.max(axis=1) - shares.min(axis=1)
-    return {
+    two = [large.index(best), large.index(worst)]
+    found = {
         "best": best["name"],
         "worst": worst["name"],
         "accuracy": best["accuracy"] - worst["accuracy"],
-        "interval": interval,
-        "by_chance": float(np.nanquantile(apart, 0.95)),
     }
+    alone = [large[at]["name"] for at in two if len(np.unique(who[member[at] > 0])) < LEAST_PEOPLE]
+    if alone:
+        return found | {"interval": None, "by_chance": None, "alone": alone}
+    shares = _shuffle(who, hits, member, random)
+    interval = (
+        _newcombe(best, worst) if people is None else _resample_gap(who, hits, member[two], random)
+    )
+    apart = shares.max(axis=1) - shares.min(axis=1)
+    return found | {
+        "interval": interval, "by_chance": float(np.nanquantile(apart, 0.95)), "alone": [],
+    }  # fmt: skip
 
 
 def _shuffle(
@@ -427,8 +460,8 @@ def to_csv(figures: dict[str, Any]) -> str:
 def _cells(group: dict[str, Any]) -> Iterator[str]:
     pairs = {
         "accuracy": group["interval"],
-        "macro_f1": group["macro_f1_interval"],
-        "calibration": group.get("calibration_interval", ("", "")),
+        "macro_f1": group["macro_f1_interval"] or ("", ""),
+        "calibration": group.get("calibration_interval") or ("", ""),
     }
     for field in FIELDS:
         value = group.get(field, "")
@@ -451,6 +484,11 @@ def describe(figures: dict[str, Any]) -> list[str]:
     ]
     if figures["unlisted"]:
         said.append(f"{figures['unlisted']:,} evaluated faces are not, and are left out here.")
+    if unnamed := figures.get("unnamed"):
+        said.append(
+            f"{unnamed:,} {'face has' if unnamed == 1 else 'faces have'} no person: each counts as "
+            "another one."
+        )
     for name, count in figures["left_out"].items():
         said.append(
             f"The column {name} has {count:,} different values and is left out; at most {MOST} "
@@ -471,6 +509,14 @@ def describe(figures: dict[str, Any]) -> list[str]:
         unnamed = [group["rows"] for group in found["groups"] if group["name"] == NOT_GIVEN]
         if unnamed:
             said.append(f"{column}: {unnamed[0]:,} faces have none: shown, but not compared.")
+        alone = [group["name"] for group in found["groups"] if group.get("people") == 1]
+        if alone:
+            some = ", ".join(alone[:5]) + (", ..." if len(alone) > 5 else "")
+            said.append(
+                f"{column}: {len(alone)} group{'s are' if len(alone) > 1 else ' is'} of one person "
+                f"({some}): macro F1 and calibration error have no interval there, because other "
+                "people may differ."
+            )
         said.append(f"{column}: {_describe_gap(found['gap'], by_person=figures['by_person'])}")
     return said
 
@@ -478,6 +524,13 @@ def describe(figures: dict[str, Any]) -> list[str]:
 def _describe_gap(gap: dict[str, Any] | None, *, by_person: bool) -> str:
     if gap is None:
         return f"no two named groups have {SMALL} faces or more, so there is no gap to report."
+    if gap["interval"] is None:
+        return (
+            f"accuracy differs by {100 * gap['accuracy']:.1f} points between {gap['best']} (best) "
+            f"and {gap['worst']} (worst), but {' and '.join(gap['alone'])} "
+            f"{'is' if len(gap['alone']) == 1 else 'are'} of one person, so whether this is the "
+            "group or the person cannot be told: no interval (-), and nothing by chance (-)."
+        )
     low, high = gap["interval"]
     beyond = "more" if gap["accuracy"] > gap["by_chance"] else "not more"
     return (

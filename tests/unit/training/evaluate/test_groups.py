@@ -251,6 +251,59 @@ def test_faces_of_one_person_are_resampled_together(tmp_path: Path) -> None:
     assert len(by_person["columns"]["person"]["groups"]) == 10
 
 
+def test_a_group_of_one_person_has_no_interval_and_no_chance(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    faces = some_faces(400)
+    young = np.arange(400) < 100  # all of one person
+    wrong = np.arange(400) % 4 < np.where(young, 1, 2)
+    lines = [
+        f"{row + 1},{'young' if young[row] else 'old'},{0 if young[row] else row % 9 + 1}"
+        for row in range(400)
+    ]
+    path = table(tmp_path / "m.csv", "row,age,person", *lines)
+    found = report(path, faces, np.arange(400), answers(faces.emotions, wrong))
+    first, second = found["columns"]["age"]["groups"]
+    assert (first["name"], first["people"], second["people"]) == ("young", 1, 9)
+    assert first["macro_f1_interval"] is None
+    assert first["calibration_interval"] is None
+    assert second["calibration_interval"][0] < second["calibration_interval"][1]
+    gap = found["columns"]["age"]["gap"]
+    assert (gap["interval"], gap["by_chance"]) == (None, None)
+    said = " ".join(groups.describe(found))
+    assert "age: 1 group is of one person (young)" in said
+    assert "young is of one person, so whether this is the group or the person" in said
+    assert "100,0.750000," in groups.to_csv(found).replace("no,", "")
+    evaluate.show_groups(found)
+    assert "nan" not in capsys.readouterr().out
+    figures = {"model": "m", "data": "d", "split": None, "groups": found}
+    shares = answers(faces.emotions, wrong)
+    figures |= metrics.report(shares, faces.emotions)
+    page.write(tmp_path / "out", Predictions(faces, shares), figures)
+    assert "nan" not in (tmp_path / "out" / "groups.csv").read_text()
+
+
+def test_a_face_without_a_person_counts_as_one_of_its_own(tmp_path: Path) -> None:
+    faces = some_faces(400)
+    wrong = np.arange(400) % 8 < 3
+    lines = [f"{row + 1},{'ab'[row % 2]}," for row in range(400)]
+    nameless = table(tmp_path / "nameless.csv", "row,kind,person", *lines)
+    plain = table(tmp_path / "plain.csv", "row,kind", *(line[:-1] for line in lines))
+    shares = answers(faces.emotions, wrong)
+    found, expected = (report(path, faces, np.arange(400), shares) for path in (nameless, plain))
+    for mine, other in zip(
+        found["columns"]["kind"]["groups"], expected["columns"]["kind"]["groups"], strict=True
+    ):
+        assert mine["people"] == mine["rows"]
+        assert mine["calibration_interval"] == other["calibration_interval"]
+    gap = found["columns"]["kind"]["gap"]
+    assert gap["by_chance"] == pytest.approx(
+        expected["columns"]["kind"]["gap"]["by_chance"], abs=0.02
+    )
+    assert "400 faces have no person: each counts as another one." in groups.describe(found)
+    assert groups.number_people(["a", "", "b", "a", ""]).tolist() == [0, 1, 2, 0, 3]
+
+
 def test_a_column_that_is_not_there_or_has_too_many_values_is_named(tmp_path: Path) -> None:
     with pytest.raises(AffectlineError, match=r"--by weather.*no such column"):
         two_groups(tmp_path, by=("weather",))
