@@ -1,6 +1,6 @@
 """Output of the ``affectline-train`` commands: results, notes and progress."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from affectline.training.data.names import find_alike
 from affectline.training.data.splits import Split
 
 if TYPE_CHECKING:
@@ -46,6 +47,31 @@ def warn_of_few_public_rows(faces: "LabelledFaces") -> None:
         notes.print(
             f"affectline-train: warning: only {rows} PublicTest rows: confidence, fitted on them, "
             f"may be far from accuracy; put {FEW_PUBLIC_ROWS} or more faces into PublicTest",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def describe_spellings(people: Sequence[str]) -> list[str]:
+    """Sentences about people who may be one person: splits are decided by the exact name.
+
+    Args:
+        people: Who each face is of; an empty text if not known.
+    """
+    return [
+        f"the people {', '.join(map(repr, alike))} are taken for {len(alike)} people, though their "
+        "names differ only in case, spaces or the form of their characters, so they may be in "
+        "several splits: spell one person one way"
+        for alike in find_alike(name for name in people if name)
+    ]
+
+
+def warn_of_spellings(faces: "LabelledFaces") -> None:
+    """Warn of people whose names differ only in how they are spelled."""
+    for sentence in describe_spellings(faces.people):
+        notes.print(
+            f"affectline-train: warning: {sentence}",
+            markup=False,
             highlight=False,
             soft_wrap=True,
         )

@@ -11,10 +11,10 @@ import typer
 from rich.table import Table
 
 from affectline.common.errors import AffectlineError
-from affectline.common.labels import LABELS
-from affectline.training.cli.console import output, show_progress
+from affectline.common.labels import LABELS, USAGES
+from affectline.training.cli.console import describe_spellings, output, show_progress
 from affectline.training.data.problems import DataProblem
-from affectline.training.data.splits import SPLIT_BY
+from affectline.training.data.splits import SPLIT_BY, Split
 
 if TYPE_CHECKING:
     from affectline.training.data.faces import LabelledFaces, ParsedFaces
@@ -38,6 +38,12 @@ TITLES: Final = {
     "votes": "FER+ votes that do not match the data",
 }
 
+USED_FOR: Final = {
+    Split.TRAINING: "fit cannot begin",
+    Split.PUBLIC_TEST: "fit cannot begin",
+    Split.PRIVATE_TEST: "evaluate and the model card have nothing to measure on",
+}
+"""What is not possible without rows of a split."""
 RULES: Final = {
     "Usage": "by Usage",
     "person": "by person",
@@ -131,9 +137,11 @@ def summarise(parsed: "ParsedFaces") -> dict[str, Any]:
         "usable": len(faces),
         "counts": {
             split: {label: pairs[split, index] for index, label in enumerate(LABELS)}
-            for split in sorted(set(faces.usages.tolist()), reverse=True)
+            for split in USAGES
         },
         "split_by": {rule: rules[rule] for rule in SPLIT_BY},
+        "missing_splits": [name for name in USED_FOR if not faces.rows(name).any()],
+        "people_alike": describe_spellings(faces.people),
         "with_votes": int((faces.votes.sum(axis=1) > 0).sum()),
         "blank": [name for name, is_blank in zip(faces.sources, blank, strict=True) if is_blank],
         "repeated": find_repeats(faces),
@@ -191,7 +199,7 @@ def show_problems(problems: list[DataProblem]) -> None:
 def show_summary(figures: dict[str, Any], votes: bool) -> None:
     """Print the number of faces by label and split, and statistics about them."""
     counts = figures["counts"]
-    if counts:
+    if figures["usable"]:
         table = Table("", *counts, "all")
         for column in table.columns[1:]:
             column.justify = "right"
@@ -203,6 +211,10 @@ def show_summary(figures: dict[str, Any], votes: bool) -> None:
         table.add_row("all", *map(str, sums), str(sum(sums)))
         output.print(table)
     print_line(f"usable rows: {figures['usable']} of {figures['rows']}")
+    for name in figures["missing_splits"]:
+        print_line(f"no {name} rows: {USED_FOR[name]}; the column Usage names splits")
+    for sentence in figures["people_alike"]:
+        print_line(f"warning: {sentence}")
     for rule, count in figures["split_by"].items():
         if count:
             print_line(f"rows split {RULES[rule]}: {count}")

@@ -13,7 +13,7 @@ from affectline.common.errors import AffectlineError
 from affectline.common.extras import require_extra
 from affectline.common.model import artifact
 from affectline.training import run_folder
-from affectline.training.cli.console import print_accuracy, show_progress
+from affectline.training.cli.console import print_accuracy, show_progress, warn_of_spellings
 from affectline.training.cli.data_option import DataOption, read_data
 from affectline.training.fit.distributed import join_workers, wait_for_first, worker_index
 from affectline.training.fit.hyperparameters import POLISH, WARM_START, FinetuneConfig, HeadSettings
@@ -173,6 +173,7 @@ def fit(
     with show_progress() as progress:
         run_folder.check_weights(backbone_weights)
         faces = read_data(data, progress, size=image_size, votes=votes)
+        warn_of_spellings(faces)
         options = {"recipe": recipe.value, **chosen, "data": faces.sha256}
         options["votes"] = faces.votes_sha256
         if model:

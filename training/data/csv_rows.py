@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, Final
 
+from affectline.training.data.names import escape_bytes
 from affectline.training.data.problems import (
     FIX,
     DataProblem,
@@ -37,10 +38,11 @@ def read_rows(
     report: ReportProblem,
     progress: ReportProgress = ignore_progress,
     optional: Sequence[str] = (),
+    distinct: bool = False,
 ) -> Iterator[dict[str, str] | None]:
     """Read the rows of a CSV file as text, compressed or not.
 
-    Bytes that are not UTF-8 become U+FFFD, so that an error can name their row.
+    Bytes that are not UTF-8 are escaped by `escape_bytes`, so that an error can name their row.
 
     Args:
         path: The file.
@@ -48,6 +50,7 @@ def read_rows(
         report: Called if the file, or its rest, cannot be read, and for rows with too many fields.
         progress: Called with the share that has been read.
         optional: Further known columns, in upper or lower case.
+        distinct: Whether to refuse any name of a column that occurs twice, known or not.
 
     Yields:
         A row's fields by column, the known ones spelled as given here, empty if the row is too
@@ -60,7 +63,8 @@ def read_rows(
                 names = _spell_known(fields, (*columns, *optional))
                 if not _header_fits(names, path, columns, report):
                     return
-                if not _is_unambiguous(fields, names, path, (*columns, *optional), report):
+                once = names if distinct else (*columns, *optional)
+                if not _is_unambiguous(fields, names, path, once, report):
                     return
             elif any(text.strip() for text in fields[len(names) :]):
                 text = f"has {len(fields)} fields, not {len(names)}"
@@ -90,11 +94,11 @@ def _is_unambiguous(
     fields: Sequence[str],
     names: Sequence[str],
     path: Path,
-    known: Sequence[str],
+    once: Sequence[str],
     report: ReportProblem,
 ) -> bool:
-    """Whether no known column occurs twice; reported otherwise."""
-    for name in known:
+    """Whether none of some columns occurs twice; reported otherwise."""
+    for name in once:
         if names.count(name) > 1:
             same = [given.strip() for given, own in zip(fields, names, strict=True) if own == name]
             text = f"--data {path} has the columns {' and '.join(same)}, which mean the same"
@@ -114,7 +118,8 @@ def _header_fits(
         return False
     text = f"lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}"
     fix = f"the columns are {', '.join(columns)}, separated by commas"
-    report(DataProblem("columns", f"--data {path} {text}", fix))
+    found = ", ".join(names)[:200]
+    report(DataProblem("columns", f"--data {path} {text} (it has {found})", fix))
     return False
 
 
@@ -122,8 +127,9 @@ def _lines(path: Path, progress: ReportProgress) -> Iterator[list[str]]:
     with path.open("rb") as raw:
         size = max(1, path.stat().st_size)
         content = _unpack(raw, path.suffix.lower())
-        with io.TextIOWrapper(content, "utf-8-sig", errors="replace", newline="") as text:
-            for number, fields in enumerate(_parsed(csv.reader(text))):
+        with io.TextIOWrapper(content, "utf-8-sig", "surrogateescape", newline="") as text:
+            for number, row in enumerate(_parsed(csv.reader(text))):
+                fields = [escape_bytes(field) for field in row]
                 if number % ROWS_PER_PROGRESS == 0:
                     progress(raw.tell() / size)
                 if len(fields) > 1 or any(field.strip() for field in fields):

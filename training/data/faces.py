@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,10 @@ class LabelledFaces:
     """``(N, 7)``, shares of the FER+ votes for ``LABELS``; all zero in a row without votes."""
     sources: tuple[str, ...] = ()
     """``N`` readable names: "row 7", or a file's path below the folder."""
+    people: tuple[str, ...] = ()
+    """Who each face is of, as a manifest names them; an empty text if it does not."""
+    from_folder: bool = False
+    """Whether they come from a folder of pictures, not from a CSV file."""
 
     def __post_init__(self) -> None:
         if not len(self.votes):
@@ -38,6 +42,8 @@ class LabelledFaces:
         if not self.sources:
             rows = tuple(f"row {row}" for row in range(1, len(self) + 1))
             object.__setattr__(self, "sources", rows)
+        if not self.people:
+            object.__setattr__(self, "people", ("",) * len(self))
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -55,12 +61,20 @@ class LabelledFaces:
             what: The model, as a message calls it.
 
         Raises:
-            AffectlineError: It was trained on other data, so that its test rows are not these.
+            AffectlineError: It was trained on other data, so that its test rows are not these; or
+                on other votes than these faces have, if they have some.
         """
-        if record.get("data", {}).get("sha256") != self.sha256:
+        known = record.get("data", {})
+        if known.get("sha256") != self.sha256:
             raise AffectlineError(
                 f"{what} was trained on other data than --data holds",
                 "name the same file as for fit, so that training and test rows stay separate",
+            )
+        votes = known.get("votes_sha256", self.votes_sha256)
+        if self.votes.any() and votes not in ("none", self.votes_sha256):
+            raise AffectlineError(
+                f"{what} was trained on other votes than --votes holds",
+                "name the same file of votes as for fit",
             )
 
     @property
@@ -97,6 +111,22 @@ class LabelledFaces:
                     "use data with all splits, or name the splits in the column Usage",
                 )
 
+    def require_votes(self) -> None:
+        """Check that training rows have votes.
+
+        Raises:
+            AffectlineError: None has.
+        """
+        if not self.votes[self.rows(Split.TRAINING)].any():
+            raise AffectlineError(
+                f"no {Split.TRAINING} row has usable votes in --votes",
+                "name votes for the training rows, or leave --votes out",
+            )
+
+    def without_votes(self) -> "LabelledFaces":
+        """The same faces without their votes."""
+        return replace(self, votes=np.zeros_like(self.votes))
+
     def select(self, split: Split) -> "LabelledFaces":
         """The rows of a split, in file order.
 
@@ -111,6 +141,8 @@ class LabelledFaces:
             self.usages[chosen],
             self.votes[chosen],
             tuple(self.sources[row] for row in np.flatnonzero(chosen)),
+            tuple(self.people[row] for row in np.flatnonzero(chosen)),
+            self.from_folder,
         )
 
 
@@ -138,7 +170,7 @@ class FaceCollector:
         """Rows read so far; the reader counts them."""
         self._size = size
         self._pixels: list[NDArray[np.uint8]] = []
-        self._rest: list[tuple[int, str, str, int, str, int]] = []
+        self._rest: list[tuple[int, str, str, int, str, int, str]] = []
 
     def add(
         self,
@@ -148,6 +180,7 @@ class FaceCollector:
         source: str,
         side: int,
         split_by: str = "Usage",
+        person: str = "",
     ) -> None:
         """Keep the row that was counted last.
 
@@ -158,19 +191,22 @@ class FaceCollector:
             source: Its readable name.
             side: The longer side of the original picture, in pixels.
             split_by: What decided ``usage``: one of ``SPLIT_BY``.
+            person: Who it is, if known.
         """
         self._pixels.append(to_square(square, self._size))
-        self._rest.append((emotion, usage, source, side, split_by, self.total - 1))
+        self._rest.append((emotion, usage, source, side, split_by, self.total - 1, person))
 
-    def collect(self) -> ParsedFaces:
-        """All rows that were added, as arrays."""
-        columns = zip(*self._rest, strict=True) if self._rest else ((),) * 6
-        emotions, usages, sources, sides, split_by, indices = columns
+    def collect(self, from_folder: bool = False) -> ParsedFaces:
+        """All rows that were added, as arrays; they come from a folder, or from a CSV file."""
+        columns = zip(*self._rest, strict=True) if self._rest else ((),) * 7
+        emotions, usages, sources, sides, split_by, indices, people = columns
         faces = LabelledFaces(
             pixels=np.array(self._pixels, np.uint8).reshape(-1, self._size, self._size),
             emotions=np.array(emotions, np.int64),
             usages=np.array(usages, np.str_),
             sources=sources,
+            people=people,
+            from_folder=from_folder,
         )
         return ParsedFaces(
             faces,

@@ -20,6 +20,7 @@ from PIL import Image
 from affectline.common.labels import LABELS, USAGES
 from affectline.training.data.csv_rows import read_rows
 from affectline.training.data.faces import FaceCollector, ParsedFaces
+from affectline.training.data.names import normalise_path, restore_bytes
 from affectline.training.data.problems import DataProblem, ReportProblem, ReportProgress, unreadable
 from affectline.training.silence_output import silence_output
 
@@ -50,7 +51,7 @@ class ImageEntry:
 
     file: Path
     name: str
-    """Its path below the folder."""
+    """Its path below the folder, in the form of `normalise_path`."""
     emotion: int
     row: int | None = None
     usage: str = ""
@@ -91,11 +92,11 @@ def read(
             continue
         usage, split_by = choose_split(entry, content)
         square, side = pad_to_square(picture), max(picture.shape)
-        collector.add(square, entry.emotion, usage, entry.name, side, split_by)
+        collector.add(square, entry.emotion, usage, entry.name, side, split_by, entry.person)
     if not collector.total and not manifest.is_file():
         fix = f"add a sub-folder of pictures for each label, or a {MANIFEST}"
         report(DataProblem("file", f"--data {path} holds no pictures of faces", fix))
-    return collector.collect()
+    return collector.collect(from_folder=True)
 
 
 def choose_split(entry: ImageEntry, content: bytes) -> tuple[str, str]:
@@ -198,8 +199,16 @@ def _entries_by_folder(
             found += [(file, NAMES[folder.name.lower()]) for file in _list_visible(folder, report)]
     for number, (file, emotion) in enumerate(found):
         progress(number / len(found))
-        name = file.relative_to(path).as_posix()
-        if file.suffix.lower() in SUFFIXES:
+        name = normalise_path(file.relative_to(path).as_posix())
+        if file.is_dir():
+            fix = (
+                f"put pictures directly into the labels' sub-folders, or list them in a {MANIFEST} "
+                f"with the columns {', '.join(COLUMNS)}, and person if its folders are people"
+            )
+            text = "is a folder, and pictures in it are not read"
+            report(DataProblem("picture", text, fix, file=f"{name}/"))
+            yield None
+        elif file.suffix.lower() in SUFFIXES:
             yield ImageEntry(file, name, emotion)
         else:
             fix = f"keep only {KINDS} files in the labels' sub-folders"
@@ -226,11 +235,11 @@ def _entries_in_manifest(
         if fields is None:
             yield None
             continue
-        name, label = fields["file"], fields["label"].lower()
-        file = resolve_file(manifest.parent, name)
+        name, label = normalise_path(fields["file"]), fields["label"].lower()
+        file = resolve_file(manifest.parent, fields["file"])
         problems = list(_check_row(fields, file, seen))
         for kind, text, fix in problems:
-            report(DataProblem(kind, text, fix, row, name[:200]))
+            report(DataProblem(kind, text, fix, row, fields["file"][:200]))
         if file is None or problems:
             yield None
             continue
@@ -265,7 +274,7 @@ def _check_row(
 
 def resolve_file(folder: Path, name: str) -> Path | None:
     """Resolve a file name of a manifest, with links; ``None`` if it is not below the folder."""
-    name = name.replace("\\", "/")
+    name = restore_bytes(name).replace("\\", "/")
     parts = PurePosixPath(name)
     if not name or parts.is_absolute() or ".." in parts.parts or PureWindowsPath(name).drive:
         return None

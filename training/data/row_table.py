@@ -6,7 +6,7 @@
 * ``source``: either of these as reports write it (``row 7``, ``happy/0017.png``).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,10 +19,12 @@ from affectline.common.labels import USAGES
 from affectline.common.spreadsheet import unescape_text
 from affectline.training.data.csv_rows import read_rows
 from affectline.training.data.faces import LabelledFaces
+from affectline.training.data.names import normalise_path
 from affectline.training.data.problems import DataProblem
 
 KEYS: Final = ("file", "row", "usage_row", "source")
 """Columns that name faces, in the order in which they are looked for."""
+USAGE: Final = "Usage"
 SHOWN: Final = 60
 """Characters of a value that an error shows."""
 
@@ -84,27 +86,30 @@ class RowTable:
     """``(N,)``: the index of the face that each row is about; each occurs once."""
 
 
-def read_named_rows(path: Path, option: str) -> NamedRows:
+def read_named_rows(path: Path, option: str, known: Sequence[str] = ()) -> NamedRows:
     """Read a table about faces, without the data.
 
     Args:
         path: A CSV file, compressed or not.
         option: The option that named it, for errors.
+        known: Columns with a meaning, in upper or lower case, besides those that name faces; they
+            are spelled as given here.
 
     Raises:
-        AffectlineError: It cannot be read, or has no column that names faces.
+        AffectlineError: It cannot be read, has no column that names faces, or one column twice.
     """
 
     def refuse(problem: DataProblem) -> None:
         text = str(problem).replace(f"--data {path}", "the file", 1)
         raise AffectlineError(f"{option} {path}: {text}", FIX)
 
-    rows = [(row, cells) for row, cells in enumerate(read_rows(path, (), refuse), 1) if cells]
+    read = read_rows(path, (), refuse, optional=(*KEYS, USAGE, *known), distinct=True)
+    rows = [(row, cells) for row, cells in enumerate(read, 1) if cells]
     columns = tuple(rows[0][1])
     if "" in columns:
         refuse(DataProblem("columns", "has a column without a name", FIX))
     key = next((name for name in KEYS if name in columns), None)
-    if key is None or (key == "usage_row" and "Usage" not in columns):
+    if key is None or (key == "usage_row" and USAGE not in columns):
         found = ", ".join(columns)[:200]
         refuse(DataProblem("columns", f"has no column that names faces (it has {found})", FIX))
     there = tuple(name for name in columns if name != key)
@@ -121,15 +126,16 @@ Locate = Callable[[str, dict[str, str]], int | None]
 
 def _locator(key: str, faces: LabelledFaces) -> tuple[Locate, str]:
     """Finds a face by the value of the key, and how to call what the value names."""
-    by_source = {source: index for index, source in enumerate(faces.sources)}
+    by_source = {normalise_path(source): index for index, source in enumerate(faces.sources)}
     if key in ("file", "source"):
-        return lambda value, _: by_source.get(_as_path(value)), "file" if key == "file" else "face"
+        what = "file" if key == "file" else "face"
+        return lambda value, _: by_source.get(normalise_path(value)), what
     if key == "row":
         return lambda value, _: by_source.get(f"row {_number(value)}"), "row"
     numbered = {usage: np.flatnonzero(faces.usages == usage) for usage in USAGES}
 
     def within_usage(value: str, cells: dict[str, str]) -> int | None:
-        rows = numbered.get(cells["Usage"], np.empty(0, np.int64))
+        rows = numbered.get(cells[USAGE], np.empty(0, np.int64))
         number = _number(value)
         return int(rows[number - 1]) if number is not None and 1 <= number <= len(rows) else None
 
@@ -138,7 +144,3 @@ def _locator(key: str, faces: LabelledFaces) -> tuple[Locate, str]:
 
 def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
-
-
-def _as_path(text: str) -> str:
-    return text.replace("\\", "/").removeprefix("./")

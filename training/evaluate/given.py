@@ -48,7 +48,7 @@ def read_predictions(
         AffectlineError: It cannot be read, a face has no prediction or two, or a value is not a
             probability or label. The message names the row and its value.
     """
-    table = read_named_rows(path, OPTION).match(everything)
+    table = read_named_rows(path, OPTION, (GIVEN, *LABELS)).match(everything)
     named: list[str] = [label for label in LABELS if label in table.columns]
     if len(named) < 2 and GIVEN not in table.columns:
         raise AffectlineError(

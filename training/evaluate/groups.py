@@ -74,7 +74,7 @@ def read_manifest(path: Path, by: Sequence[str] = ()) -> GroupManifest:
     Raises:
         AffectlineError: It cannot be read, names no faces, or has no such column.
     """
-    table = read_named_rows(path, OPTION)
+    table = read_named_rows(path, OPTION, KNOWN)
     return GroupManifest(table, _choose_columns(path, table.columns, by))
 
 
@@ -175,19 +175,26 @@ def report(
 
 
 def _choose_columns(path: Path, there: Sequence[str], by: Sequence[str]) -> tuple[str, ...]:
-    for name in by:
-        if name not in there:
-            raise AffectlineError(
-                f"--by {name}: {path} has no such column",
-                f"its columns are {', '.join(there)[:200]}",
-            )
-    columns = tuple(dict.fromkeys(by)) or tuple(name for name in there if name not in KNOWN)
+    asked = [_find_column(path, there, name) for name in by]
+    columns = tuple(dict.fromkeys(asked)) or tuple(name for name in there if name not in KNOWN)
     if not columns:
         raise AffectlineError(
             f"{OPTION} {path}: the file has no column to group by",
             "add one, such as age or light, or name one with --by",
         )
     return columns
+
+
+def _find_column(path: Path, there: Sequence[str], asked: str) -> str:
+    """The column of this name, or else the only one that differs from it in case alone."""
+    alike = [name for name in there if name.lower() == asked.strip().lower()]
+    if asked in there:
+        return asked
+    if len(alike) == 1:
+        return alike[0]
+    raise AffectlineError(
+        f"--by {asked}: {path} has no such column", f"its columns are {', '.join(there)[:200]}"
+    )
 
 
 def _measure_column(

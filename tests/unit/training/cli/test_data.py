@@ -1,6 +1,7 @@
 import json
 import lzma
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -137,7 +138,7 @@ def test_bytes_that_are_not_utf8_are_a_bad_row(check: Any, tmp_path: Path) -> No
     file.write_bytes(file.read_bytes().replace(b"4,0 1 2 ", b"4,0 \xff 2 "))
     code, out, _ = check(file)
     assert code == 1
-    assert "row 2 has the pixel value '\ufffd'" in out
+    assert "row 2 has the pixel value '\ufffdFF'" in out
 
 
 @pytest.mark.parametrize(
@@ -228,8 +229,50 @@ def test_a_name_that_is_no_text_is_listed(check: Any, tmp_path: Path) -> None:
     code, out, _ = check(tmp_path, "--json")
     assert code == 1
     (problem,) = json.loads(out)["problems"]
-    assert problem["file"] == f"sad/{name}"
-    assert problem["text"] == "sad/caf\ufffd.png is not a readable picture"
+    assert problem["file"] == "sad/caf\ufffdE9.png"
+    assert problem["text"] == "sad/caf\ufffdE9.png is not a readable picture"
+
+
+def test_a_person_in_two_spellings_is_warned_about(check: Any, tmp_path: Path) -> None:
+    for number in range(3):
+        save(tmp_path / f"{number}.png", number)
+    rows = ("0.png,sad,p07", "1.png,sad,P07", "2.png,sad,p08")
+    (tmp_path / "manifest.csv").write_text("\n".join(["file,label,person", *rows]))
+    code, out, _ = check(tmp_path)
+    assert code == 0
+    assert "warning: the people 'P07', 'p07' are taken for 2 people" in out
+    assert len(json.loads(check(tmp_path, "--json")[1])["people_alike"]) == 1
+
+
+def test_a_split_without_rows_has_its_column_and_is_named(check: Any, tmp_path: Path) -> None:
+    code, out, _ = check(write(tmp_path, f"3,{FACE},Training"))
+    assert code == 0
+    assert re.search(r"Training\W+PublicTest\W+PrivateTest\W+all", out)
+    assert "no PublicTest rows: fit cannot begin" in out
+    assert "no PrivateTest rows: evaluate and the model card have nothing to measure on" in out
+    report = json.loads(check(tmp_path / "faces.csv", "--json")[1])
+    assert set(report["counts"]) == {"Training", "PublicTest", "PrivateTest"}
+    assert report["missing_splits"] == ["PublicTest", "PrivateTest"]
+
+
+def test_folders_of_people_below_a_label_are_told_of_the_manifest(
+    check: Any, tmp_path: Path
+) -> None:
+    save(tmp_path / "sad" / "a.png", 1)
+    save(tmp_path / "sad" / "anna" / "1.png", 1)
+    code, out, _ = check(tmp_path)
+    assert code == 1
+    assert "sad/anna/ is a folder, and pictures in it are not read" in out
+    assert "or list them in a manifest.csv with the columns file, label, and person" in out
+
+
+def test_the_columns_of_a_manifest_with_another_delimiter_are_named(
+    check: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "manifest.csv").write_text("file;label;person\na.png;sad;ada\n")
+    code, _, err = check(tmp_path)
+    assert code == 1
+    assert "lacks the columns file, label (it has file;label;person)" in err
 
 
 def test_every_fix_is_told(check: Any, tmp_path: Path) -> None:

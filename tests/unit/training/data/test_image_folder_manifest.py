@@ -33,6 +33,14 @@ def test_a_manifest_from_windows_is_read(tmp_path: Path) -> None:
     assert dataset.load(tmp_path).emotions.tolist() == [3]
 
 
+def test_a_manifest_names_a_file_whose_name_is_no_text(tmp_path: Path) -> None:
+    save(tmp_path / "a.png")
+    (tmp_path / "a.png").rename(tmp_path / "caf\udce9.png")
+    for name in (b"caf\xe9.png", "caf\ufffdE9.png".encode()):
+        (tmp_path / "manifest.csv").write_bytes(b"file,label\n" + name + b",happy\n")
+        assert dataset.load(tmp_path).sources == ("caf\ufffdE9.png",)
+
+
 @pytest.mark.parametrize("column", ["person", "Person", " PERSON "])
 def test_all_pictures_of_a_person_are_in_one_split(tmp_path: Path, column: str) -> None:
     rows = []

@@ -15,6 +15,7 @@ from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
 from affectline.training.cli import evaluate
 from affectline.training.cli import main as cli
+from affectline.training.data import dataset
 from affectline.training.data.faces import LabelledFaces
 from affectline.training.data.row_table import RowTable, read_named_rows
 from affectline.training.evaluate import groups, metrics
@@ -71,6 +72,47 @@ def test_rows_are_named_by_number_source_file_or_usage(tmp_path: Path) -> None:
     assert read(by_file, folder).faces.tolist() == [4, 5]
     by_usage = table(path, "Usage,usage_row,age", "PrivateTest,3,old", "Training,1,old")
     assert read(by_usage, faces).faces.tolist() == [6, 0]
+
+
+def test_a_folder_s_own_spelling_of_its_files_is_found(tmp_path: Path) -> None:
+    data = tmp_path / "faces"
+    spellings = (r"s\1.png", "./s/2.png", "s//3.png", "caf\udce9.png")
+    for name in ("s/1.png", "s/2.png", "s/3.png", "a.png"):
+        save(data / name)
+    (data / "a.png").rename(data / "caf\udce9.png")
+    rows = "".join(f"{name},happy,{'ab'[at % 2]}\n" for at, name in enumerate(spellings))
+    own = data / "manifest.csv"
+    own.write_bytes(b"file,label,age\n" + rows.encode("utf-8", "surrogateescape"))
+    faces = dataset.load(data)
+    assert read(own, faces).faces.tolist() == [0, 1, 2, 3]
+    shares = answers(faces.emotions, np.zeros(4, bool))
+    page.write(
+        tmp_path / "out",
+        Predictions(faces, shares),
+        {"model": "m", "data": "d", "split": None} | metrics.report(shares, faces.emotions),
+    )
+    again = read_predictions(tmp_path / "out" / "predictions.csv", faces, np.arange(4))
+    assert again.probabilities == pytest.approx(shares, abs=1e-5)
+
+
+def test_columns_are_known_in_upper_and_lower_case(tmp_path: Path) -> None:
+    faces = some_faces(160)
+    lines = [f"{row + 1},{row // 40},{'ab'[row % 2]}" for row in range(160)]
+    shares = answers(faces.emotions, np.arange(160) % 3 == 0)
+    path = table(tmp_path / "m.csv", "Row,Person,Light", *lines)
+    found = report(path, faces, np.arange(160), shares)
+    assert found["by_person"]
+    assert (found["matched_by"], list(found["columns"])) == ("row", ["Light"])
+    assert list(report(path, faces, np.arange(160), shares, ("light",))["columns"]) == ["Light"]
+    given = table(tmp_path / "p.csv", "ROW,Happy,SAD", *(f"{n},0.25,0.75" for n in range(1, 161)))
+    assert read_predictions(given, faces, np.arange(160)).probabilities[0, 3] == 0.25
+
+
+@pytest.mark.parametrize("header", ["row,age,age", "row,person,Person", "file,File,age"])
+def test_a_column_that_occurs_twice_is_refused(tmp_path: Path, header: str) -> None:
+    path = table(tmp_path / "m.csv", header, "1,old,young")
+    with pytest.raises(AffectlineError, match=r"--groups .* which mean the same"):
+        groups.read_manifest(path)
 
 
 @pytest.mark.parametrize(
