@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import numpy as np
 import typer
@@ -51,9 +51,19 @@ def evaluate(
     split: Annotated[
         Split | None,
         typer.Option(
-            help="Rows to evaluate.", show_default="PrivateTest; all pictures of a folder"
+            help="Rows to evaluate.",
+            show_default="PrivateTest; all pictures of a folder, unless the model was trained on "
+            "one",
         ),
     ] = None,
+    whole: Annotated[
+        bool,
+        typer.Option(
+            "--all",
+            help="Evaluate all rows, whatever their split: for a folder that the model has not "
+            "seen, though it was trained on another one.",
+        ),
+    ] = False,
     votes: Annotated[
         Path | None, typer.Option(help="FER+ votes for FER2013's rows, as a second reference.")
     ] = None,
@@ -100,7 +110,9 @@ def evaluate(
     Example: `affectline-train evaluate --data fer2013.csv --predictions other.csv`, where
     `other.csv` begins with `row,angry,disgust,fear,happy,sad,surprise,neutral`
     """
-    asked = Asked(data, artifact, answer, split, votes, out, groups, tuple(by or ()), predictions)
+    asked = Asked(
+        data, artifact, answer, split, votes, out, groups, tuple(by or ()), predictions, whole
+    )
     with show_progress() as progress:
         figures = measure(asked, progress)
     if as_json:
@@ -124,6 +136,8 @@ class Asked:
     groups: Path | None = None
     by: tuple[str, ...] = ()
     predictions: Path | None = None
+    whole: bool = False
+    """All rows, whatever their split."""
 
     def check(self) -> None:
         """Check that the options fit each other.
@@ -135,6 +149,10 @@ class Asked:
             raise AffectlineError(
                 f"--by {self.by[0]} names a column, but there is no manifest",
                 "add --groups with a CSV file of the faces",
+            )
+        if self.whole and self.split is not None:
+            raise AffectlineError(
+                f"--all and --split {self.split} contradict each other", "leave one of them out"
             )
         if self.predictions is not None and self.artifact != DEFAULT_MODEL:
             raise AffectlineError(
@@ -175,17 +193,13 @@ def measure(asked: Asked, progress: Progress) -> dict[str, Any]:
 
         page.check_report_folder(asked.out)
     manifest = None if asked.groups is None else groups.read_manifest(asked.groups, asked.by)
-    split = asked.split
-    if split is None and not asked.data.is_dir():
-        split = Split.PRIVATE_TEST
     opened = None if asked.predictions is not None else load(asked.artifact)
     if opened is not None:
         opened.choose_answer(asked.answer)
     size = FER_SIZE if opened is None else opened.manifest.input_height
     everything = read_data(asked.data, progress, size=size, votes=asked.votes)
-    is_own = opened is not None and is_trained_on(opened, everything)
-    if is_own and split is None and everything.rows(Split.PRIVATE_TEST).any():
-        split = Split.PRIVATE_TEST  # the others were learnt, or the model was chosen by them
+    origin = "unknown" if opened is None else compare_origin(opened, everything)
+    split = choose_split(asked, everything, origin)
     faces = everything if split is None else everything.select(split)
     chosen = np.flatnonzero(np.ones(len(everything)) if split is None else everything.rows(split))
     grouped = None if manifest is None else groups.sort_faces(manifest, everything, chosen)
@@ -197,7 +211,8 @@ def measure(asked: Asked, progress: Progress) -> dict[str, Any]:
         "model": judged.name,
         "data": asked.data.resolve().name.encode(errors="replace").decode(),
         "split": split.value if split else None,
-        "is_own_data": is_own,
+        "is_own_data": origin == "same",
+        "may_be_own_data": origin == "changed",
         **metrics.report(judged.probabilities, faces.emotions),
         **judged.described,
         **compare_without_twins(everything, faces, split, judged),
@@ -211,11 +226,32 @@ def measure(asked: Asked, progress: Progress) -> dict[str, Any]:
     return figures
 
 
-def is_trained_on(opened: Artifact, everything: "LabelledFaces") -> bool:
-    """Whether a model was trained on these faces, so that only the private rows are new to it."""
-    if opened.manifest.training.get("data", {}).get("sha256") != everything.sha256:
-        return False
-    return bool(everything.rows(Split.TRAINING).any())
+Origin = Literal["same", "changed", "unknown"]
+"""Whether a model was trained on the data; ``changed``: on a folder with other content, which may
+be this one before a picture was added or changed; ``unknown``: on other data, as far as known."""
+
+
+def compare_origin(opened: Artifact, everything: "LabelledFaces") -> Origin:
+    """Compare the data with what a model was trained on, by its manifest."""
+    record = opened.manifest.training.get("data", {})
+    if record.get("sha256") == everything.sha256:
+        return "same" if everything.rows(Split.TRAINING).any() else "unknown"
+    return "changed" if everything.from_folder and record.get("from_folder") else "unknown"
+
+
+def choose_split(asked: Asked, everything: "LabelledFaces", origin: Origin) -> Split | None:
+    """The split to evaluate; ``None``: all rows.
+
+    A picture of a folder stays in its split whatever is added to the folder. So if the model was
+    trained on a folder, only the private rows are surely new to it: the others were learnt, or the
+    model was chosen by them.
+    """
+    if asked.split is not None or asked.whole:
+        return asked.split
+    if not everything.from_folder:
+        return Split.PRIVATE_TEST
+    has_private = bool(everything.rows(Split.PRIVATE_TEST).any())
+    return Split.PRIVATE_TEST if origin != "unknown" and has_private else None
 
 
 def predict(opened: Artifact, answer: Answer, faces: "LabelledFaces", progress: Progress) -> Judged:
@@ -311,6 +347,13 @@ def show(figures: dict[str, Any]) -> None:
         output.print(
             "The model was trained on this data: of its faces, only those of PrivateTest are new "
             "to it.",
+            highlight=False, soft_wrap=True,
+        )  # fmt: skip
+    if figures["may_be_own_data"]:
+        output.print(
+            "The model was trained on a folder of pictures, but not on exactly these. If this is "
+            "the same folder with pictures added or changed, only those of PrivateTest are new to "
+            "it; if it is another folder, --all evaluates all of its pictures.",
             highlight=False, soft_wrap=True,
         )  # fmt: skip
     if sentence := describe_near_duplicates(figures):

@@ -392,6 +392,11 @@ def _notes(figures: dict[str, Any]) -> str:
     known = seen.get(figures["split"], "")
     if figures.get("is_own_data") and figures["split"] is None:
         known = "The model was trained on most of these faces: expect less on new ones."
+    if figures.get("may_be_own_data"):
+        known = (
+            "The model was trained on a folder of pictures, which may be this one before pictures "
+            "were added or changed: of its faces, only those of PrivateTest are new to it."
+        )
     return (
         f"<h2>What this does not say</h2><p>{known} The figures hold for "
         "faces that were detected, cropped and labelled as these were. With other cameras, light, "

@@ -58,8 +58,10 @@ def save_run(
         **about,
         "data": {
             "sha256": faces.sha256,
+            "from_folder": faces.from_folder,
             "rows": {split.value: int(rows.sum()) for split, rows in splits.items()},
             "votes": bool(faces.votes.any()),
+            "votes_sha256": faces.votes_sha256,
         },
         "backbone_weights": weights.name if weights else "imagenet",
         "accuracy": {

@@ -20,10 +20,13 @@ from affectline.common.labels import LABELS
 from affectline.common.model import artifact
 from affectline.common.model.litert import open_litert
 from affectline.training.cli import main as cli
+from affectline.training.data import dataset
 from affectline.training.data.faces import LabelledFaces
+from affectline.training.data.splits import Split
 from affectline.training.evaluate import metrics
 from affectline.training.evaluate import report as page
 from affectline.training.evaluate.predictions import Predictions, predict_faces
+from tests.unit.training.faces import model_trained_on, save
 
 HOSTILE = "happy/<script>alert('$x')</script>\"&amp;.png"
 VOID = {"meta", "img", "source", "link", "br"}
@@ -271,6 +274,55 @@ def test_a_folder_is_measured_on_all_its_pictures(
     assert run(monkeypatch, *arguments, "--json") == 0
     figures = json.loads(capsys.readouterr().out)
     assert (figures["split"], figures["rows"]) == (None, 6)
+
+
+def own_folder(folder: Path, count: int = 40) -> Path:
+    chance = np.random.default_rng(0)
+    for index in range(count):
+        label = LABELS[3 + index % 2]
+        save(folder / label / f"{index}.png", chance.integers(0, 256, (48, 48), dtype=np.uint8))
+    return folder
+
+
+def test_a_folder_is_measured_on_its_private_pictures_though_some_were_added(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    data = own_folder(tmp_path / "faces")
+    before = dataset.load(data)
+    private = int(before.rows(Split.PRIVATE_TEST).sum())
+    assert 0 < private < 40
+    model = model_trained_on(tmp_path / "mine", sha256=before.sha256, from_folder=True)
+    arguments = ("--data", data, "--artifact", model)
+
+    def measured(*more: str) -> dict[str, Any]:
+        assert run(monkeypatch, *arguments, "--json", *more) == 0
+        found: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return found
+
+    found = measured()
+    assert (found["split"], found["rows"]) == ("PrivateTest", private)
+    assert (found["is_own_data"], found["may_be_own_data"]) == (True, False)
+    save(data / "sad" / "added.png")
+    found = measured()
+    assert found["split"] == "PrivateTest"
+    assert found["rows"] in (private, private + 1)
+    assert (found["is_own_data"], found["may_be_own_data"]) == (False, True)
+    assert measured("--all")["rows"] == 41
+    assert run(monkeypatch, *arguments, "--out", tmp_path / "out") == 0
+    assert "The model was trained on a folder of pictures, but not" in capsys.readouterr().out
+    assert "before pictures were added" in (tmp_path / "out" / "index.html").read_text()
+    assert run(monkeypatch, *arguments, "--all", "--split", "Training") == 1
+    assert "--all and --split Training contradict" in capsys.readouterr().err
+
+
+def test_a_folder_is_measured_whole_by_a_model_of_a_file(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    data = own_folder(tmp_path / "faces")
+    model = model_trained_on(tmp_path / "mine", sha256="1f3a", from_folder=False)
+    assert run(monkeypatch, "--data", data, "--artifact", model, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["split"], found["rows"], found["may_be_own_data"]) == (None, 40, False)
 
 
 def test_people_s_votes_are_a_second_measure(

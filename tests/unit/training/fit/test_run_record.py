@@ -29,6 +29,7 @@ def model(error: Exception | None = None) -> SimpleNamespace:
 def test_what_is_left_of_a_run(tmp_path: Path) -> None:
     run = record.save_run(tmp_path, model(), LOGITS, FACES, {"recipe": "r"}, None, 2.0)
     assert run["accuracy"] == {"Training": 1.0, "PublicTest": 0.0, "Test": 0.0}
+    assert run["data"]["from_folder"] is False
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"model.keras", "saved_model", LOGITS_FILE, RUN_FILE}
 
