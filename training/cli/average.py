@@ -23,7 +23,7 @@ def average(
     data: DataOption,
     out: Annotated[Path, typer.Option(help="Run folder, new or empty.")],
     votes: Annotated[
-        Path | None, typer.Option(help="FER+'s CSV file, if it was trained on.")
+        Path | None, typer.Option(help="FER+'s CSV file, if the models were trained on it.")
     ] = None,
 ) -> None:
     """Average the weights of models that were trained from one start.

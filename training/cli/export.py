@@ -15,9 +15,7 @@ from affectline.training.silence_output import silence_output
 def export(
     run: Annotated[Path, typer.Argument(help="Run folder that fit wrote.")],
     data: DataOption,
-    out: Annotated[
-        Path, typer.Option(help="Artifact folder; an existing artifact is replaced.")
-    ] = Path("common/models/vgg16-48"),
+    out: Annotated[Path, typer.Option(help="Artifact folder; an existing artifact is replaced.")],
     name: Annotated[str, typer.Option(help="Name in the manifest.")] = "vgg16-48",
     votes: Annotated[
         Path | None,

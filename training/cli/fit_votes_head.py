@@ -41,9 +41,10 @@ def fit_votes_head(
         name = opened.manifest.name
         made = export_artifact(run, faces, out, name, False, progress, majority(votes))
     for split, found in made.metrics["litert-int8"].items():
+        people = found.get("votes_accuracy")
         output.print(
             f"{split}: {found['accuracy']:.2%} of FER2013's labels, "
-            f"{found['votes_accuracy']:.2%} of FER+'s majority labels",
+            f"{'none' if people is None else f'{people:.2%}'} of FER+'s majority labels",
             highlight=False,
             soft_wrap=True,
         )

@@ -104,9 +104,11 @@ def recalibrate(
 
     Raises:
         AffectlineError: The folder holds something that is not an artifact, the artifact has no
-            int8 file, or the data lacks the training or the public test rows.
+            int8 file or was trained on other data, or the data lacks the training or the public
+            test rows.
     """
     check_artifact_folder(out)
+    faces.require_same(opened.manifest.training, f"model {opened.folder}")
     faces.require(Split.TRAINING, Split.PUBLIC_TEST)
     path, preprocessing = opened.verified("litert-int8"), opened.manifest.preprocessing
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -115,6 +117,8 @@ def recalibrate(
         model = LiteRtModel(folder / INT8_FILE, preprocessing)
         logits = predict_faces(model, faces.pixels, progress)
         fitted = fit_probabilities(logits, faces, majority)
+        if majority is None:  # nothing to fit it on: what was fitted before still holds
+            fitted = fitted._replace(votes_temperature=opened.manifest.votes_temperature)
         entry = ModelFile(path=INT8_FILE, sha256=checksum(folder / INT8_FILE))
         changed = {
             **fitted._asdict(),
@@ -135,7 +139,8 @@ def measure_splits(
     """Metrics of each split that has rows.
 
     Those named ``raw`` are at temperature 1, but with offsets. Those named ``ferplus`` are measured
-    against FER+'s majority, and so are those named ``votes``, which are for that answer.
+    against FER+'s majority, and so are those named ``votes``, which are for that answer; the latter
+    are left out of a split of which no row has a majority.
     """
     figures = {}
     temperature, votes_temperature = fitted.temperature, fitted.votes_temperature
@@ -159,7 +164,7 @@ def measure_splits(
             figures[split.value] |= {
                 "ferplus_" + name: found[name] for name in ("rows", "accuracy")
             }
-        if majority is not None and votes_temperature:
+        if majority is not None and votes_temperature and (majority[rows] >= 0).any():
             known = rows & (majority >= 0)
             figures[split.value] |= {
                 "votes_labels_accuracy": accuracy(second[rows], emotions),

@@ -99,10 +99,12 @@ def average_models(
 
     Raises:
         AffectlineError: A model is unrelated to the first; the data lacks a split, or is not what
-            they were trained on; the result cannot be written.
+            they were trained on, with or without votes; the result cannot be written.
     """
     faces.require(Split.TRAINING, Split.PUBLIC_TEST)
     started = time.perf_counter()
+    for model in models:
+        check_votes(model, faces)
     training, public = faces.select(Split.TRAINING), faces.select(Split.PUBLIC_TEST)
     sample = select_sample(training.pixels)
     for model in models:
@@ -122,6 +124,27 @@ def average_models(
     settings = models[kept[0]].record["settings"]
     seconds = time.perf_counter() - started
     return save_network(network, faces, folder, about, settings, progress, None, seconds)
+
+
+def check_votes(model: TrainedModel, faces: LabelledFaces) -> None:
+    """Check that the faces have votes if the model was trained on votes, and none otherwise.
+
+    Without them the mean would lose its answer for votes; with them it would get one that no model
+    has learnt.
+
+    Raises:
+        AffectlineError: They are not what the model was trained on.
+    """
+    has_votes = bool(model.record.get("data", {}).get("votes"))
+    if has_votes and not faces.votes.any():
+        raise AffectlineError(
+            f"model {model.name} was trained with FER+'s votes", "name them with --votes"
+        )
+    if faces.votes.any() and not has_votes:
+        raise AffectlineError(
+            f"model {model.name} was trained without FER+'s votes",
+            "leave --votes out; fit-votes-head adds them to an exported model",
+        )
 
 
 def choose_greedily(count: int, loss: Callable[[Sequence[int]], float]) -> list[int]:

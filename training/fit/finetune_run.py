@@ -78,10 +78,12 @@ def fit(
         The content of ``run.json``; ``None`` on all workers but the first.
 
     Raises:
-        AffectlineError: The data lacks a split, the weights do not fit, a checkpoint cannot be
-            written or read.
+        AffectlineError: The data lacks a split, no training row has votes though others have, the
+            weights do not fit, a checkpoint cannot be written or read.
     """
     faces.require(Split.TRAINING, Split.PUBLIC_TEST)
+    if faces.votes.any():
+        faces.require_votes()
     started = time.perf_counter()
     tf.config.experimental.enable_op_determinism()
     begin: Any = read_weights(start) if start else weights or "imagenet"

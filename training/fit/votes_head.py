@@ -38,10 +38,12 @@ def fit_votes_head(artifact: Artifact, faces: LabelledFaces, progress: Progress)
 
     Raises:
         AffectlineError: The model has no int8 file, is another network, or was trained on other
-            data; or there are no votes.
+            data; or no training row has votes.
     """
     record = dict(artifact.manifest.training)
-    faces.require_same(record, f"model {artifact.folder}")
+    # The votes may be others than those it was trained on: their layer is fitted again.
+    faces.without_votes().require_same(record, f"model {artifact.folder}")
+    faces.require_votes()
     layers = read_weights(artifact)
     kernel, bias = (part[..., : len(LABELS)] for part in layers["logits"])
     model = assemble_served_model(
@@ -64,7 +66,7 @@ def fit_votes_head(artifact: Artifact, faces: LabelledFaces, progress: Progress)
     both = build_two_label_set_model(model, last, 0.0)
     last_kernel, last_bias = both.get_layer("logits").get_weights()
     record.pop("export", None)
-    record["data"] = {**record["data"], "votes": True}
+    record["data"] = {**record["data"], "votes": True, "votes_sha256": faces.votes_sha256}
     return TrainedRun(both, units @ last_kernel + last_bias, {**record, "second_answer": ABOUT})
 
 

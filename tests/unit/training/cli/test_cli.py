@@ -15,7 +15,7 @@ from affectline.services.cli.main import import_command
 from affectline.training.cli import evaluate, fit
 from affectline.training.cli import main as cli
 from affectline.training.data import dataset
-from tests.unit.training.faces import NOISE, manifest, save
+from tests.unit.training.faces import NOISE, manifest, model_trained_on, save
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -151,6 +151,18 @@ def test_a_training_that_fails_at_once_leaves_no_folder(
     assert not list((tmp_path / "runs").iterdir())
 
 
+def test_fit_warns_of_a_person_in_two_spellings(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    save(tmp_path / "a.png")
+    save(tmp_path / "b.png", NOISE[1:])
+    data = manifest(tmp_path, "a.png,sad,p07", "b.png,sad,P07", header="file,label,person")
+    monkeypatch.setattr(fit, "train_strong", lambda *_: None)
+    monkeypatch.setattr(fit, "require_extra", lambda *_: None)
+    assert run(monkeypatch, "fit", "--data", str(data), "--out", str(tmp_path / "run")) == 0
+    assert "warning: the people 'P07', 'p07' are taken for 2 people" in capsys.readouterr().err
+
+
 def test_ctrl_c_is_one_line_and_exit_code_130(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -229,7 +241,7 @@ def test_a_missing_extra_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str, extra: str
 ) -> None:
     monkeypatch.setattr(extras, "find_spec", lambda package: None)
-    arguments = ["run"] if command == "export" else []
+    arguments = ["run", "--out", "new"] if command == "export" else []
     assert run(monkeypatch, command, *arguments, "--data", "none.csv") == 1
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith(f"affectline-train: affectline-train {command} needs tensorflow, ")
@@ -288,6 +300,10 @@ def test_help_names_values_in_words(
             "'PrivateTest', 'Test' (got 'foo'). Try affectline-train --help",
         ),
         (("fit",), "Missing option '--data'. Try affectline-train --help"),
+        (
+            ("export", "run", "--data", "x"),  # it would replace a model that was not named
+            "Missing option '--out'. Try affectline-train --help",
+        ),
         (("foo",), "No such command 'foo'. Try affectline-train --help"),
     ],
 )
@@ -299,6 +315,9 @@ def test_wrong_usage_is_one_line_in_words(
 ) -> None:
     assert run(monkeypatch, *arguments) == 2
     assert capsys.readouterr().err.strip() == f"affectline-train: {said}"
+
+
+ABOUT_DATA = {"rows": {"Training": 1, "PublicTest": 12}}
 
 
 @pytest.mark.slow
@@ -314,9 +333,15 @@ def test_a_dozen_public_faces_that_are_all_right_do_not_make_a_model_certain(
     # The model takes noise for a happy face, so all of these are right
     rows = [f"{number}.png,happy,{'PublicTest' if number else 'Training'}" for number in range(13)]
     data, out = manifest(tmp_path, *rows, header="file,label,Usage"), tmp_path / "made"
-    arguments = ("recalibrate", str(DEFAULT_MODEL), "--data", str(data), "--out", str(out))
-    assert run(monkeypatch, *arguments) == 0
+    options = ("--data", str(data), "--out", str(out))
+    assert run(monkeypatch, "recalibrate", str(DEFAULT_MODEL), *options) == 1
+    assert f"model {DEFAULT_MODEL} was trained on other data" in capsys.readouterr().err
+    assert not out.exists()
+    model = model_trained_on(tmp_path / "mine", **ABOUT_DATA, sha256=dataset.load(data).sha256)
+    assert run(monkeypatch, "recalibrate", str(model), *options) == 0
     said = capsys.readouterr()
     assert "PublicTest: accuracy 100.00%" in said.out
     assert "affectline-train: warning: only 12 PublicTest rows: confidence" in said.err
-    assert 0.4 < artifact.load(out).manifest.temperature < 1
+    made, before = artifact.load(out).manifest, artifact.load(model).manifest
+    assert 0.4 < made.temperature < 1
+    assert made.votes_temperature == before.votes_temperature  # no votes to fit it on

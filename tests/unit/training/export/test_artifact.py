@@ -22,8 +22,13 @@ from affectline.training.run_folder import LAST_LAYERS, LOGITS_FILE, MODEL_FILE,
 
 tf = pytest.importorskip("tensorflow", reason="training needs TensorFlow (the training extra)")
 
-from affectline.training.export.artifact import export_artifact  # noqa: E402
-from affectline.training.fit import votes_head  # noqa: E402
+from affectline.training.export.artifact import (  # noqa: E402
+    export_artifact,
+    fit_probabilities,
+    measure_splits,
+)
+from affectline.training.fit import finetune_run, votes_head  # noqa: E402
+from affectline.training.fit.hyperparameters import FinetuneConfig  # noqa: E402
 from affectline.training.fit.trained_run import change_votes_weight, load_run  # noqa: E402
 from affectline.training.model.network import Network, build_served_model, build_two_label_set_model  # noqa: E402
 from affectline.training.model.paper_network import remove_softmax  # noqa: E402
@@ -109,6 +114,38 @@ def test_the_served_file_gives_both_answers(
     right = (asked.argmax(axis=1) == people)[known].mean()
     assert told["votes_accuracy"] == pytest.approx(right)
     assert f"| {right:.2%} |" in (made.folder / "MODEL_CARD.md").read_text()
+
+
+@pytest.mark.parametrize("without", [Split.PRIVATE_TEST, Split.TRAINING, Split.TEST])
+def test_a_split_without_usable_votes_has_no_figures_for_them(
+    faces: LabelledFaces, without: Split
+) -> None:
+    people = np.where(faces.rows(without), -1, np.arange(ROWS) % 7)
+    outputs = np.random.default_rng(0).normal(size=(ROWS, 14)).astype(np.float32)
+    fitted = fit_probabilities(outputs, faces, people)
+    found = measure_splits(outputs, faces, fitted, people)
+    assert set(found) == set(Split)
+    assert {split for split in found if "votes_accuracy" not in found[split]} >= {without.value}
+    assert found[without.value]["ferplus_accuracy"] is None
+    assert found[without.value]["accuracy"] >= 0
+
+
+def test_a_model_is_exported_with_the_votes_it_was_trained_on(faces: LabelledFaces) -> None:
+    record = {"data": {"sha256": faces.sha256, "votes_sha256": faces.votes_sha256}}
+    faces.require_same(record, "the run a")
+    faces.without_votes().require_same(record, "the run a")
+    others = replace(faces, votes=faces.votes[::-1].copy())
+    with pytest.raises(AffectlineError, match="the run a was trained on other votes"):
+        others.require_same(record, "the run a")
+    others.require_same({"data": {**record["data"], "votes_sha256": "none"}}, "the run a")
+
+
+def test_votes_for_no_training_row_are_refused_before_the_training(faces: LabelledFaces) -> None:
+    votes = np.where(faces.rows(Split.TRAINING)[:, np.newaxis], 0, faces.votes)
+    held_out = replace(faces, votes=votes)
+    recipe = FinetuneConfig(epochs=1)
+    with pytest.raises(AffectlineError, match="no Training row has usable votes in --votes"):
+        finetune_run.fit(held_out, None, recipe, Path("nowhere"), Progress(disable=True))
 
 
 @pytest.mark.parametrize("content", ["{}", '{"data": 1}', "[]", "no json"])

@@ -1,6 +1,7 @@
 """The mean of several models' weights."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 tf = pytest.importorskip("tensorflow", reason="training needs TensorFlow (the training extra)")
 
 from affectline.common.errors import AffectlineError  # noqa: E402
+from affectline.training.data.faces import LabelledFaces  # noqa: E402
 from affectline.training.fit import average  # noqa: E402
 from affectline.training.model.network import Network, measure_layers  # noqa: E402
 from affectline.training.model.paper_network import HIDDEN, load_vgg16  # noqa: E402
@@ -133,6 +135,20 @@ def test_a_copy_of_a_model_is_refused(start: Weights) -> None:
     average.check_distinct(folders[:2], models[:2])
     with pytest.raises(AffectlineError, match="the models a and c have the same weights"):
         average.check_distinct(folders, models)
+
+
+def test_votes_are_named_if_and_only_if_the_models_were_trained_on_them() -> None:
+    faces = LabelledFaces(FACES, np.arange(12) % 7, np.array(["Training"] * 12))
+    voted = replace(faces, votes=np.full((12, 7), 1 / 7, np.float32))
+    with_votes, without = (
+        average.TrainedModel("a", {}, {"data": {"votes": known}}) for known in (True, False)
+    )
+    average.check_votes(with_votes, voted)
+    average.check_votes(without, faces)
+    with pytest.raises(AffectlineError, match=r"a was trained with FER.'s votes: name them"):
+        average.check_votes(with_votes, faces)
+    with pytest.raises(AffectlineError, match=r"a was trained without FER.'s votes: leave"):
+        average.check_votes(without, voted)
 
 
 def test_models_of_other_starts_are_refused(start: Weights) -> None:
