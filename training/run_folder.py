@@ -45,9 +45,23 @@ def claim_run_folder(folder: Path) -> None:
     Raises:
         AffectlineError: It is not empty, or cannot be created.
     """
+    require_empty_folder(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        used = any(folder.iterdir())
+    except OSError as error:
+        raise AffectlineError(
+            f"cannot make the run folder --out {folder} ({error.strerror})", "name another folder"
+        ) from error
+
+
+def require_empty_folder(folder: Path) -> None:
+    """Check that a folder is empty, or does not exist yet; nothing is created.
+
+    Raises:
+        AffectlineError: It is not, or cannot be looked into.
+    """
+    try:
+        used = folder.exists() and any(folder.iterdir())
     except OSError as error:
         raise AffectlineError(
             f"cannot make the run folder --out {folder} ({error.strerror})", "name another folder"
@@ -84,9 +98,10 @@ def open_run_folder(folder: Path, options: dict[str, Any], resume: bool) -> None
             f"{folder} is not a run to resume (no readable {SETTINGS})",
             "name the folder of an unfinished run, or leave --resume out",
         ) from error
-    if "votes" in options:
-        # Older runs did not record their votes; assume that they match.
-        begun.setdefault("votes", options["votes"])
+    for name in ("votes", "backbone_weights"):
+        # Older runs did not record these; assume that they match.
+        if name in options:
+            begun.setdefault(name, options[name])
     for name in sorted(begun.keys() | options.keys()):
         if begun.get(name) != options.get(name):
             raise AffectlineError(

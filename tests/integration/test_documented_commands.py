@@ -71,7 +71,8 @@ NOT_RUN: Final = {
     r"affectline control pause": "needs a replay; tests/integration/test_control.py",
     r"affectline sync-test\b.*": "needs a camera that sees the screen: tests/e2e/test_sync_test.py",
     r"affectline subscribe gaze/|affectline schema Gaze": "needs the message that the page adds",
-    r"affectline-train (fit|export|average|recalibrate|reproduce|fit-votes-head)\b.*": TRAINING,
+    r"affectline-train (fit|export|average|recalibrate|reproduce)\b.*": TRAINING,
+    r"affectline-train fit-(votes-head|covered-face)\b.*": TRAINING,
     r"affectline-train robustness\b.*": "ten minutes; unit tests run its parts",
     r"affectline-train evaluate .*--(groups|predictions)\b.*": "needs a manifest or predictions of "
     "the reader's own; tests/unit/training/evaluate/test_groups.py runs them",
@@ -79,7 +80,6 @@ NOT_RUN: Final = {
     r"python -m tests\.peers\b.*": "needs the packages of others",
     r"python -m tests\.(calibration_figures|mirror_views)\b.*": "minutes, and needs ../shared/data",
     r"TF_CONFIG=.* affectline-train fit .*": TRAINING,
-    r"python -m affectline\.training\.fit\.covered_face .*": TRAINING,
     r"tensorboard .*": "a program of others, that serves what training has written",
 }
 """Commands that are not run, as regular expressions, and why."""

@@ -176,6 +176,10 @@ def fit(
         warn_of_spellings(faces)
         options = {"recipe": recipe.value, **chosen, "data": faces.sha256}
         options["votes"] = faces.votes_sha256
+        if not model:
+            options["backbone_weights"] = (
+                artifact.checksum(backbone_weights) if backbone_weights else "imagenet"
+            )
         if model:
             options["start"] = model.model_id
             options |= {"polish": True} if polish else {}

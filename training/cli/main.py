@@ -21,6 +21,7 @@ from affectline.training.cli.data import data
 from affectline.training.cli.evaluate import evaluate
 from affectline.training.cli.export import export
 from affectline.training.cli.fit import fit
+from affectline.training.cli.fit_covered_face import fit_covered_face
 from affectline.training.cli.fit_votes_head import fit_votes_head
 from affectline.training.cli.recalibrate import recalibrate
 from affectline.training.cli.reproduce import reproduce
@@ -44,6 +45,7 @@ app.command()(export)
 app.command()(recalibrate)
 app.command("fit-votes-head")(fit_votes_head)
 app.command("second-answer", hidden=True)(fit_votes_head)  # its former name
+app.command("fit-covered-face")(fit_covered_face)
 app.add_typer(data, name="data")
 
 

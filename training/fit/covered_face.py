@@ -1,11 +1,10 @@
 """Trains the small network that detects whether a hand covers a part of a face.
 
-``python -m affectline.training.fit.covered_face FER2013.csv.xz FOLDER`` writes a new folder with
-the network and its manifest, as the detector reads them. FER2013 does not label covered faces, so
+``affectline-train fit-covered-face`` writes a new folder with the network and its manifest, as the
+detector reads them. FER2013 does not label covered faces, so
 hands are drawn over faces (`affectline.training.data.drawn_hands`).
 """
 
-import sys
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +12,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
+from rich.progress import Progress
 
+from affectline.common.errors import AffectlineError
 from affectline.common.model.artifact import MANIFEST, ModelFile, checksum
 from affectline.common.model.interpreter import open_interpreter
 from affectline.common.model.network_manifest import (
@@ -23,8 +24,8 @@ from affectline.common.model.network_manifest import (
     TrainingOrigin,
 )
 from affectline.common.vision.preprocessing import FER_SIZE
-from affectline.training.data.dataset import load
 from affectline.training.data.drawn_hands import draw_hand
+from affectline.training.data.faces import LabelledFaces
 from affectline.training.data.splits import Split
 from affectline.training.silence_output import silence_output
 
@@ -34,6 +35,8 @@ EPOCHS: Final = 12
 HELD_OUT: Final = 5
 """Every fifth of those is held out for the figures."""
 SEED: Final = 1
+LEAST: Final = 10 * STEP * HELD_OUT
+"""Training faces at least: ten of them are then held out."""
 SHARE: Final = 0.01
 """Share of uncovered faces above the logit at which the figures are measured."""
 _PROGRAM: Final = "affectline.training.fit.covered_face"
@@ -155,16 +158,30 @@ def write(
     return manifest
 
 
-def main() -> None:
-    """Train, and write the folder."""
-    source, folder = (Path(argument) for argument in sys.argv[1:3])
-    folder.mkdir(parents=True)
-    data = load(source)
-    faces = data.select(Split.TRAINING).pixels[::STEP]
+def train(data: LabelledFaces, progress: Progress) -> tuple[Any, TrainingOrigin, NDArray[np.uint8]]:
+    """Train the network on a part of the training faces.
+
+    Args:
+        data: FER2013 or other faces of 48x48 pixels.
+        progress: Where a bar is shown.
+
+    Returns:
+        What `write` takes: the network, what it was trained on, and the faces that were held out.
+
+    Raises:
+        AffectlineError: There are fewer than `LEAST` training faces.
+    """
+    known = data.pixels[data.rows(Split.TRAINING)]
+    if len(known) < LEAST:
+        raise AffectlineError(
+            f"the data has {len(known)} {Split.TRAINING} rows, and {LEAST} are the least",
+            "name FER2013's file, or a larger folder of pictures",
+        )
+    faces = known[::STEP]
     is_held_out = np.arange(len(faces)) % HELD_OUT == 0
     origin = TrainingOrigin(
         program=_PROGRAM,
-        data="FER2013, training rows",
+        data=f"{'a folder of pictures' if data.from_folder else 'FER2013'}, training rows",
         data_sha256=data.sha256,
         learnt_faces=int((~is_held_out).sum()),
         held_out_faces=int(is_held_out.sum()),
@@ -172,9 +189,7 @@ def main() -> None:
         seed=SEED,
         tensorflow=tf.__version__,
     )
-    (figures,) = write(folder, fit(faces[~is_held_out]), origin, faces[is_held_out]).measured
-    sys.stdout.write(f"{figures.what}: {figures.result}\n")
-
-
-if __name__ == "__main__":
-    main()
+    task = progress.add_task("Training", total=None)
+    network = fit(faces[~is_held_out])
+    progress.update(task, total=EPOCHS, completed=EPOCHS)
+    return network, origin, faces[is_held_out]

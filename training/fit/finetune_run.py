@@ -22,7 +22,7 @@ from affectline.training.data.splits import Split
 from affectline.training.evaluate.metrics import accuracy, log_loss
 from affectline.training.fit.distributed import worker_index
 from affectline.training.fit.hyperparameters import FinetuneConfig
-from affectline.training.fit.run_record import save_run
+from affectline.training.fit.run_record import name_weights, save_run
 from affectline.training.fit.trainer import MOMENTUM, Trainer, TrainingData
 from affectline.training.model.features import run_model
 from affectline.training.model.network import Network, build_served_model, build_two_label_set_model
@@ -101,7 +101,8 @@ def fit(
     chosen = asdict(recipe) | ({"start_share": share} if start else {})
     about = ABOUT | ({"started_from": start.model_id} if start else {})
     seconds = time.perf_counter() - started
-    return save_network(network, faces, folder, about, chosen, progress, weights, seconds)
+    backbone = None if start else name_weights(weights)
+    return save_network(network, faces, folder, about, chosen, progress, backbone, seconds)
 
 
 def save_network(
@@ -111,7 +112,7 @@ def save_network(
     about: dict[str, Any],
     settings: dict[str, Any],
     progress: Progress,
-    weights: Path | None,
+    backbone: str | None,
     seconds: float,
 ) -> dict[str, Any]:
     """Choose the votes' weight of a trained network, and write it as a finished run.
@@ -123,7 +124,7 @@ def save_network(
         about: What ``run.json`` says of the recipe.
         settings: What it says of the settings; ``image_size`` is the side of the pictures.
         progress: Where a bar is shown.
-        weights: File of VGG16's ImageNet weights, ``None`` for Keras' download.
+        backbone: What VGG16's ImageNet weights were read from; ``None``: they were not used.
         seconds: How long the run took.
 
     Returns:
@@ -143,7 +144,7 @@ def save_network(
     )
     logits = run_model(logits_model, faces.pixels, progress, "Finished model")
     about = {**about, "settings": settings | {"votes_weight": votes}}
-    return save_run(folder, model, logits, faces, about, weights, seconds)
+    return save_run(folder, model, logits, faces, about, backbone, seconds)
 
 
 ABOUT: Final = {

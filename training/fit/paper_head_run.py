@@ -18,7 +18,7 @@ from affectline.training.data.faces import LabelledFaces
 from affectline.training.data.splits import Split
 from affectline.training.fit.hyperparameters import HeadSettings
 from affectline.training.fit.paper_head_loop import BETAS, HeadLoop, compile_score, initial_state
-from affectline.training.fit.run_record import save_run
+from affectline.training.fit.run_record import name_weights, save_run
 from affectline.training.model.features import extract_features, run_model
 from affectline.training.model.paper_network import (
     build_backbone,
@@ -124,7 +124,7 @@ def fit(
     final_settings = {**asdict(settings), "image_size": faces.pixels.shape[1]}
     about = {**ABOUT, "settings": final_settings}
     seconds = time.perf_counter() - started
-    return save_run(folder, model, logits, faces, about, weights, seconds)
+    return save_run(folder, model, logits, faces, about, name_weights(weights), seconds)
 
 
 def head_logits(head: Any, features: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -27,7 +27,7 @@ def save_run(
     logits: NDArray[np.float32],
     faces: LabelledFaces,
     about: dict[str, Any],
-    weights: Path | None,
+    backbone: str | None,
     seconds: float,
 ) -> dict[str, Any]:
     """Write the model in both of Keras' formats, its logits and, last, ``run.json``.
@@ -39,7 +39,8 @@ def save_run(
             FER+'s votes.
         faces: The data.
         about: Recipe, loss, optimizer and settings.
-        weights: File of VGG16's ImageNet weights, ``None`` for Keras' download.
+        backbone: What VGG16's ImageNet weights were read from, as `name_weights` names it;
+            ``None``: the run did not use them.
         seconds: How long the run took.
 
     Returns:
@@ -63,7 +64,7 @@ def save_run(
             "votes": bool(faces.votes.any()),
             "votes_sha256": faces.votes_sha256,
         },
-        "backbone_weights": weights.name if weights else "imagenet",
+        **({"backbone_weights": backbone} if backbone else {}),
         "accuracy": {
             split.value: accuracy(logits[rows, : len(LABELS)], faces.emotions[rows])
             for split, rows in splits.items()
@@ -79,6 +80,11 @@ def save_run(
         # Atomic: a run with this file counts as finished.
         atomic_file.write_text(folder / RUN_FILE, json.dumps(run, indent=2) + "\n")
     return run
+
+
+def name_weights(weights: Path | None) -> str:
+    """The name of a file of ImageNet weights, without its folder; ``imagenet`` for Keras' own."""
+    return weights.name if weights else "imagenet"
 
 
 @contextmanager

@@ -18,6 +18,18 @@ def test_a_used_run_folder_is_refused_and_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "run.json").read_text() == "{}"
 
 
+def test_a_folder_is_looked_at_without_being_made(tmp_path: Path) -> None:
+    runs.require_empty_folder(tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "used").mkdir()
+    runs.require_empty_folder(tmp_path / "used")
+    (tmp_path / "used" / "file").touch()
+    with pytest.raises(AffectlineError, match="is not empty"):
+        runs.require_empty_folder(tmp_path / "used")
+    with pytest.raises(AffectlineError, match="cannot make the run folder"):
+        runs.require_empty_folder(tmp_path / "used" / "file")
+
+
 def test_a_run_folder_under_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(AffectlineError, match="cannot make the run folder"):
@@ -83,6 +95,18 @@ def test_a_run_is_gone_on_with_only_with_its_votes(tmp_path: Path) -> None:
     older = tmp_path / "older"
     runs.open_run_folder(older, ASKED, resume=False)
     runs.open_run_folder(older, {**ASKED, "votes": "1f3a"}, resume=True)
+
+
+def test_a_run_is_gone_on_with_only_from_its_imagenet_weights(tmp_path: Path) -> None:
+    begun = {**ASKED, "backbone_weights": "1f3a"}
+    runs.open_run_folder(tmp_path / "run", begun, resume=False)
+    runs.open_run_folder(tmp_path / "run", begun, resume=True)
+    with pytest.raises(AffectlineError, match="started with backbone weights 1f3a, not imagenet"):
+        runs.open_run_folder(
+            tmp_path / "run", {**ASKED, "backbone_weights": "imagenet"}, resume=True
+        )
+    runs.open_run_folder(tmp_path / "older", ASKED, resume=False)
+    runs.open_run_folder(tmp_path / "older", begun, resume=True)
 
 
 def test_a_run_that_never_began_leaves_no_folder(tmp_path: Path) -> None:

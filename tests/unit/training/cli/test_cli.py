@@ -1,4 +1,5 @@
 import errno
+import json
 import os
 import re
 import subprocess
@@ -35,7 +36,8 @@ def test_help_needs_neither_tensorflow_nor_pandas() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["fit", "average", "evaluate", "export", "fit-votes-head", "reproduce"]
+    "command",
+    ["fit", "average", "evaluate", "export", "fit-votes-head", "fit-covered-face", "reproduce"],
 )
 def test_help_has_an_example(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
@@ -74,6 +76,7 @@ def test_help_has_an_example(
             ["fit", "--data", "none.csv", "--start", "a", "--backbone-weights", "none.h5"],
             "--backbone-weights is not used with --start",
         ),
+        (["fit-covered-face", "--data", "none.csv", "--out", "a/new"], "cannot read --data none"),
         (["fit", "--data", "none.csv", "--resume"], "--resume needs the run folder"),
         (["evaluate", "--data", "none.csv", "--artifact", "nowhere"], "no model at nowhere"),
         (["export", "nowhere", "--data", "none.csv", "--out", "new"], "nowhere is not a finished"),
@@ -161,6 +164,8 @@ def test_fit_warns_of_a_person_in_two_spellings(
     monkeypatch.setattr(fit, "require_extra", lambda *_: None)
     assert run(monkeypatch, "fit", "--data", str(data), "--out", str(tmp_path / "run")) == 0
     assert "warning: the people 'P07', 'p07' are taken for 2 people" in capsys.readouterr().err
+    begun = json.loads((tmp_path / "run" / "settings.json").read_text())
+    assert begun["backbone_weights"] == "imagenet"
 
 
 def test_ctrl_c_is_one_line_and_exit_code_130(
@@ -278,7 +283,8 @@ def test_the_main_program_leaves_it_to_each_command_what_it_needs(
 
 
 HELP = [[], *([name] for name in ("fit", "evaluate", "average", "export", "recalibrate")),
-        ["robustness"], ["reproduce"], ["fit-votes-head"], ["data", "check"]]  # fmt: skip
+        ["robustness"], ["reproduce"], ["fit-votes-head"], ["fit-covered-face"],
+        ["data", "check"]]  # fmt: skip
 
 
 @pytest.mark.parametrize("command", HELP, ids=" ".join)

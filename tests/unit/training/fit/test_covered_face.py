@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
+from rich.progress import Progress
 
+from affectline.common.errors import AffectlineError
 from affectline.common.model.artifact import MANIFEST, checksum
 from affectline.common.model.network import load_network
 from affectline.common.model.network_manifest import NETWORKS, TrainingOrigin, load_manifest
+from affectline.training.data.faces import LabelledFaces
 from affectline.training.fit.covered_face import (
     build_network,
     cover,
@@ -17,6 +20,7 @@ from affectline.training.fit.covered_face import (
     fit,
     measure,
     photograph,
+    train,
     write,
 )
 
@@ -77,6 +81,12 @@ def test_a_network_runs_from_the_folder_that_is_written(tmp_path: Path) -> None:
     (logit,) = load_network("covered-face", tmp_path).run(face)
     expected = network(tf.constant(face[np.newaxis, ..., np.newaxis], tf.float32))
     assert logit == pytest.approx(np.asarray(expected)[0], abs=1e-4)
+
+
+def test_too_few_faces_are_refused() -> None:
+    few = LabelledFaces(made_faces(149), np.zeros(149, np.int64), np.array(["Training"] * 149))
+    with pytest.raises(AffectlineError, match="the data has 149 Training rows, and 150 are"):
+        train(few, Progress(disable=True))
 
 
 @pytest.mark.slow

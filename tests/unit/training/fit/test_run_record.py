@@ -30,6 +30,10 @@ def test_what_is_left_of_a_run(tmp_path: Path) -> None:
     run = record.save_run(tmp_path, model(), LOGITS, FACES, {"recipe": "r"}, None, 2.0)
     assert run["accuracy"] == {"Training": 1.0, "PublicTest": 0.0, "Test": 0.0}
     assert run["data"]["from_folder"] is False
+    assert "backbone_weights" not in run  # it began with another model
+    run = record.save_run(tmp_path, model(), LOGITS, FACES, {}, record.name_weights(None), 2.0)
+    assert run["backbone_weights"] == "imagenet"
+    assert record.name_weights(Path("/home/anna/vgg16.h5")) == "vgg16.h5"
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"model.keras", "saved_model", LOGITS_FILE, RUN_FILE}
 
