@@ -32,6 +32,8 @@ from affectline.training.run_folder import CHECKPOINTS, HISTORY, LAST_LAYERS, TE
 
 SCORED_TRAINING_FACES: Final = 1024
 """Training faces that are scored after each epoch, in addition to the public test rows."""
+KEPT: Final = 2
+"""Checkpoints that are kept."""
 BLENDS: Final = tuple(tenth / 10 for tenth in range(11))
 START_SHARES: Final = (0.0, 0.25, 0.5)
 """Shares of the initial weights that are tried in the final network."""
@@ -171,8 +173,7 @@ def restored_checkpoints(
     """Restore the latest readable checkpoint, if any; yields a function that saves the next.
 
     TensorFlow writes a new checkpoint beside the latest, so a kill or a full disk in between leaves
-    the previous one. Its own list, the text file ``checkpoint``, is written again here and never
-    read: it may be empty or damaged, too.
+    the previous one. Its own list, the text file ``checkpoint``, is not read: it may be damaged, too.
 
     Args:
         trainer: The state to restore.
@@ -185,27 +186,21 @@ def restored_checkpoints(
     """
     checkpoint = tf.train.Checkpoint(state=trainer.state())
     home = folder / CHECKPOINTS
-    found = list_checkpoints(home)
-    restored = restore_newest(checkpoint, found, progress)
+    restore_newest(checkpoint, list_checkpoints(home), progress)
     if first:
-        (home / "checkpoint").unlink(missing_ok=True)
-    if first and restored:
-        older = found[: found.index(restored) + 1]
-        # With times, any times at all, because the manager never removes those without
-        times = [float(path.rpartition("-")[2]) for path in older]
-        tf.compat.v1.train.update_checkpoint_state(
-            str(home), restored, older,
-            all_model_checkpoint_timestamps=times, last_preserved_timestamp=-1.0,
-        )  # fmt: skip
+        (home / "checkpoint").unlink(missing_ok=True)  # the manager would read it
     # All workers must save at the same time, each to a different place.
     with tempfile.TemporaryDirectory() as aside:
-        place = str(home) if first else aside
-        manager = tf.train.CheckpointManager(checkpoint, place, max_to_keep=2)
+        place = home if first else Path(aside)
+        manager = tf.train.CheckpointManager(checkpoint, str(place), max_to_keep=None)
 
         def save() -> None:
             done = int(trainer.epoch.numpy())
             try:
                 manager.save(checkpoint_number=done)
+                for old in list_checkpoints(place)[:-KEPT]:
+                    for file in place.glob(f"{Path(old).name}.*"):
+                        file.unlink()
             except (tf.errors.OpError, OSError) as error:
                 raise AffectlineError(
                     f"cannot write the checkpoint of epoch {done} to {home} ({first_line(error)})",
@@ -223,16 +218,13 @@ def list_checkpoints(home: Path) -> list[str]:
     ]
 
 
-def restore_newest(checkpoint: Any, found: list[str], progress: Progress) -> str | None:
+def restore_newest(checkpoint: Any, found: list[str], progress: Progress) -> None:
     """Restore the newest checkpoint that can be read, and say which ones cannot.
 
     Args:
         checkpoint: What to restore.
         found: The checkpoints, from the oldest to the newest.
         progress: Where a line is shown for each one that cannot be read.
-
-    Returns:
-        The one that was restored; ``None`` if there are none.
 
     Raises:
         AffectlineError: There are some, and none can be read.
@@ -252,8 +244,7 @@ def restore_newest(checkpoint: Any, found: list[str], progress: Progress) -> str
                 markup=False, highlight=False, soft_wrap=True,
             )  # fmt: skip
         else:
-            return path
-    return None
+            return
 
 
 def train(
