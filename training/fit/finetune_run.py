@@ -173,7 +173,7 @@ def restored_checkpoints(
     """Restore the latest readable checkpoint, if any; yields a function that saves the next.
 
     TensorFlow writes a new checkpoint beside the latest, so a kill or a full disk in between leaves
-    the previous one. Its own list, the text file ``checkpoint``, is not read: it may be damaged, too.
+    the previous one. Its own list, the text file ``checkpoint``, may be damaged: it is not read.
 
     Args:
         trainer: The state to restore.
