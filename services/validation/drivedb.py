@@ -23,7 +23,7 @@ from affectline.services.validation.fitting import (
     LabelledEvidence,
     score_seconds,
 )
-from affectline.services.validation.held_out import fingerprint, model_without
+from affectline.services.validation.held_out import model_without
 from affectline.services.validation.metrics import (
     Labels,
     Vector,
@@ -118,9 +118,9 @@ def _find_missing(drive: Drive, skin: SkinChoice) -> Iterator[str]:
             yield f"{drive.name}: no skin conductance of the {site}"
 
 
-def identify(drive: Drive) -> str:
-    """Return the fingerprint of a drive's signals."""
-    return fingerprint([drive.heart_rate, drive.skin["foot"], drive.skin["hand"]])
+def list_signals(drive: Drive) -> dict[str, Vector]:
+    """Return a drive's values by signal, to recognise the drive by."""
+    return {"heart_rate": drive.heart_rate} | {str(site): of for site, of in drive.skin.items()}
 
 
 def collect_evidence(
@@ -333,7 +333,8 @@ def validate(
     default = load_default_model()
     for drive in drives:
         notes += _find_missing(drive, skin)
-        model, is_special = model_without(identify(drive))
+        model, is_special, note = model_without(drive.name, list_signals(drive))
+        notes += [note] if note else []
         held_out += [drive.name] if is_special else []
         found = collect_evidence(drive, model.settings, skin, calibration_s)
         scores.append(_score(found, model, calibration_s))

@@ -8,6 +8,7 @@ from affectline.common.errors import AffectlineError
 from affectline.services.fusion.stress_model import StressModel
 from affectline.services.validation import drivedb, stress_predict
 from affectline.services.validation.drivedb_reader import read_drives
+from affectline.services.validation.held_out import Marks, make_marks
 from affectline.services.validation.nested import (
     THINNING,
     Choice,
@@ -25,8 +26,8 @@ class PublicFit:
 
     choice: Choice
     model: StressModel
-    held_out: dict[str, HeldOut]
-    """By fingerprint of the person."""
+    held_out: tuple[tuple[Marks, HeldOut], ...]
+    """With marks of the person whom each does without."""
     people: int
     drives: int
 
@@ -61,15 +62,15 @@ def fit(
             f"--fit: {people} has one person, too few to fit anything",
             "it needs two people or more",
         )
-    marks = [stress_predict.identify(one) for one in recordings]
+    marks = [make_marks(stress_predict.list_signals(one)) for one in recordings]
     evidence: list[Evidence] = [
         stress_predict.evidence_by_settings(one, THINNING) for one in recordings
     ]
     labelled = [one for one in read_drives(drives) if one.bounds] if drives else []
-    marks += [drivedb.identify(one) for one in labelled]
+    marks += [make_marks(drivedb.list_signals(one)) for one in labelled]
     evidence += [drivedb.evidence_by_settings(one, THINNING) for one in labelled]
     choice, model = choose_and_fit(evidence)
     models = leave_one_out(evidence, progress=progress) if held_out else []
     return PublicFit(
-        choice, model, dict(zip(marks, models, strict=False)), len(recordings), len(labelled)
+        choice, model, tuple(zip(marks, models, strict=False)), len(recordings), len(labelled)
     )

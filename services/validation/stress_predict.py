@@ -20,7 +20,7 @@ from affectline.services.validation.fitting import (
     LabelledEvidence,
     score_seconds,
 )
-from affectline.services.validation.held_out import fingerprint, model_without
+from affectline.services.validation.held_out import model_without
 from affectline.services.validation.metrics import (
     Labels,
     Vector,
@@ -90,9 +90,12 @@ def collect_evidence(
     return LabelledEvidence(recording.name, tuple(evidence), recording.labels[::every])
 
 
-def identify(recording: ParticipantRecording) -> str:
-    """Return the fingerprint of a person's signals."""
-    return fingerprint(np.array(samples.values) for _, samples in recording.samples)
+def list_signals(recording: ParticipantRecording) -> dict[str, Vector]:
+    """Return a person's values by signal, to recognise the person by."""
+    found: dict[str, list[float]] = {}
+    for _, samples in recording.samples:
+        found.setdefault(samples.signal, []).extend(samples.values)
+    return {signal: np.array(values) for signal, values in found.items()}
 
 
 def evidence_by_settings(
@@ -208,10 +211,13 @@ def validate(
     recordings = read_recordings(folder, notes.append)
     default = load_default_model()
     people, held_out = [], []
+    models: list[StressModel] = []
     scores: dict[str, dict[str, Vector]] = {name: {} for name in SIGNAL_SETS}
     shipped: dict[str, dict[str, Vector]] = {name: {} for name in SIGNAL_SETS}
     for recording in recordings:
-        model, is_special = model_without(identify(recording))
+        model, is_special, note = model_without(recording.name, list_signals(recording))
+        notes += [note] if note else []
+        models.append(model)
         evidence = collect_evidence(recording, model.settings)
         by_default = evidence
         if model.settings != default.settings:
@@ -223,30 +229,31 @@ def validate(
             shipped[name][recording.name] = score_seconds(by_default, default, signals)
         progress(len(people), len(recordings))
     folder_scores: dict[str, dict[str, Vector]] = {}
-    models: list[HeldOut] = []
+    folder_models: list[HeldOut] = []
     if within and len(recordings) >= MIN_PEOPLE:
         everything = [evidence_by_settings(recording) for recording in recordings]
-        models = leave_one_out([thin(one) for one in everything], progress=progress)
-        folder_scores = score_held_out(everything, models, SIGNAL_SETS)
+        folder_models = leave_one_out([thin(one) for one in everything], progress=progress)
+        folder_scores = score_held_out(everything, folder_models, SIGNAL_SETS)
     elif within:
         notes.append(
             f"{len(recordings)} people are too few to choose and fit within the folder: "
             f"{MIN_PEOPLE} are needed"
         )
     return StressPredictResult(
-        tuple(people), scores, tuple(held_out), shipped, folder_scores, tuple(models),
-        tuple(_measure_calibration(recordings)) if curve else (), tuple(notes),
+        tuple(people), scores, tuple(held_out), shipped, folder_scores, tuple(folder_models),
+        tuple(_measure_calibration(recordings, models)) if curve else (), tuple(notes),
     )  # fmt: skip
 
 
-def _measure_calibration(recordings: Sequence[ParticipantRecording]) -> list[dict[str, Any]]:
+def _measure_calibration(
+    recordings: Sequence[ParticipantRecording], models: Sequence[StressModel]
+) -> list[dict[str, Any]]:
     """Return the separation after `CURVE_FROM_S`, by length of a timed calibration before."""
     rows = []
     for seconds in CALIBRATIONS_S:
         labels, pooled = [], []
         each = []
-        for recording in recordings:
-            model, _ = model_without(identify(recording))
+        for recording, model in zip(recordings, models, strict=True):
             person = collect_evidence(recording, model.settings, seconds, CURVE_EVERY)
             late = (recording.seconds >= recording.seconds[0] + CURVE_FROM_S)[::CURVE_EVERY]
             scores = score_seconds(person, model)[late]

@@ -2,7 +2,10 @@
 
 import json
 import math
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +21,8 @@ from affectline.services.fusion.stress_model import (
     load_default_model,
     parse_model,
 )
-from affectline.services.validation import held_out, nested
+from affectline.services.validation import drivedb, held_out, nested, stress_predict
+from affectline.services.validation.drivedb_reader import read_drive
 from affectline.services.validation.fitting import (
     Contrast,
     LabelledEvidence,
@@ -26,9 +30,14 @@ from affectline.services.validation.fitting import (
     log_odds,
     score_seconds,
 )
-from affectline.services.validation.held_out import fingerprint, format_held_out, model_without
+from affectline.services.validation.held_out import format_held_out, make_marks, model_without
 from affectline.services.validation.logistic_regression import fit_nonnegative
-from affectline.services.validation.metrics import auc, calibration_error, reliability_curve
+from affectline.services.validation.metrics import (
+    Vector,
+    auc,
+    calibration_error,
+    reliability_curve,
+)
 from affectline.services.validation.nested import (
     SETTINGS,
     choose,
@@ -38,6 +47,7 @@ from affectline.services.validation.nested import (
     separation,
     thin,
 )
+from tests.conftest import SHARED
 
 
 def person(name: str, seed: int, best: FeatureSettings | None = None) -> nested.Evidence:
@@ -162,26 +172,105 @@ def test_reliability_of_scores_that_are_and_are_not_calibrated() -> None:
     assert empty[5]["mean_score"] is None
 
 
-def test_people_of_the_fit_are_scored_by_a_model_without_them(
-    tmp_path: object, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from pathlib import Path
-
-    mark = fingerprint([np.array([1.0, 2.0])])
-    assert mark != fingerprint([np.array([1.0, 2.5])])
+@pytest.fixture
+def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Vector]]:
+    """The signals of a person of the fit; the models without people are two of synthetic ones."""
     models = leave_one_out([person(name, i) for i, name in enumerate("abc")])
-    file = Path(str(tmp_path)) / "held_out.json"
-    file.write_text(format_held_out({mark: models[0]}, "test"), "utf-8")
-    assert json.loads(file.read_text("utf-8"))["people"][mark]["name"] == "a"
+    signals = [
+        {name: np.random.default_rng(seed).normal(size=3000) for name in ("heart_rate", "skin")}
+        for seed in (1, 2)
+    ]
+    file = tmp_path / "held_out.json"
+    marked = [(make_marks(of), held) for of, held in zip(signals, models, strict=False)]
+    file.write_text(format_held_out(marked, "test"), "utf-8")
+    assert [one["name"] for one in json.loads(file.read_text("utf-8"))["people"]] == ["a", "b"]
     monkeypatch.setattr(held_out, "FILE", file)
     held_out.load_held_out.cache_clear()
-    try:
-        model, is_special = model_without(mark)
-        assert is_special
-        assert model.terms.keys() == models[0].model.terms.keys()
-        assert model_without("0" * 16) == (load_default_model(), False)
-    finally:
-        held_out.load_held_out.cache_clear()
+    yield signals[0]
+    held_out.load_held_out.cache_clear()
+
+
+def test_people_of_the_fit_are_scored_by_a_model_without_them(
+    recorded: dict[str, Vector],
+) -> None:
+    found = model_without("S02", recorded)
+    assert found.is_special
+    assert found.note is None
+    assert found.model == held_out.load_held_out()[0].model
+
+
+@pytest.mark.parametrize(
+    ("harm", "lacking"),
+    [
+        (lambda signal: signal[:2000], "skin"),
+        (lambda signal: signal[1000:], "skin"),
+        (lambda signal: np.where(np.arange(3000) // 500 % 2 == 1, np.nan, signal), "skin"),
+        (lambda signal: signal[1500:1900], "skin"),
+        (lambda signal: signal[:0], "skin"),
+        (lambda signal: np.insert(signal, 700, 5.0), None),
+    ],
+)
+def test_people_of_the_fit_are_recognised_by_any_part_of_their_recording(
+    recorded: dict[str, Vector], harm: Callable[[Vector], Vector], lacking: str | None
+) -> None:
+    harmed = {"heart_rate": recorded["heart_rate"], "skin": harm(recorded["skin"])}
+    found = model_without("S02", harmed)
+    assert found.is_special
+    assert lacking is None or f"S02: is a of the fit, with {lacking} missing" in str(found.note)
+    alone = model_without("S02", {"skin": harmed["skin"]})
+    assert alone.is_special == (len(harmed["skin"]) > 0)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.zeros(3000),
+        np.full(3000, np.nan),
+        np.ones(5),
+        np.random.default_rng(9).normal(size=3000),
+    ],
+)
+def test_strangers_are_scored_by_the_default_model(
+    recorded: dict[str, Vector], values: Vector
+) -> None:
+    del recorded
+    assert model_without("S40", {"skin": values}) == (load_default_model(), False, None)
+    assert not make_marks({"skin": np.zeros(3000)}), "a sensor that is not worn identifies nobody"
+
+
+@pytest.mark.parametrize("harm", ["IBI.csv", "EDA.csv", "shorter EDA.csv", "all but a part"])
+def test_a_person_of_the_public_fit_is_held_out_with_what_is_left_of_the_files(
+    tmp_path: Path, harm: str
+) -> None:
+    source = SHARED / "biometrics" / "stress_predict"
+    if not source.exists():
+        pytest.skip("../shared/data/biometrics/stress_predict is not here")
+    person = tmp_path / "S02"
+    shutil.copytree(source / "S02", person)
+    shutil.copy(source / "labels.csv", tmp_path)
+    rows = (person / "EDA.csv").read_text().splitlines()
+    if harm == "shorter EDA.csv":
+        (person / "EDA.csv").write_text("\n".join(rows[:-40]))
+    elif harm == "all but a part":
+        (person / "EDA.csv").write_text("\n".join([*rows[:2], *rows[5000:8000]]))
+        for name in ("HR.csv", "IBI.csv"):
+            (person / name).unlink()
+    else:
+        (person / harm).unlink()
+    found = stress_predict.validate(tmp_path)
+    assert found.held_out == ("S02",)
+    if harm != "shorter EDA.csv":
+        assert any("is S02 of the fit, with " in note for note in found.notes)
+
+
+def test_a_drive_of_the_public_fit_is_held_out_without_its_last_rows() -> None:
+    source = SHARED / "biometrics" / "drivedb" / "drive05.csv.xz"
+    if not source.exists():
+        pytest.skip("../shared/data/biometrics/drivedb is not here")
+    whole = drivedb.list_signals(read_drive(source))
+    assert model_without("drive05", whole).note is None
+    for cut in (slice(-200), slice(20_000, 40_000)):
+        assert model_without("drive05", {name: of[cut] for name, of in whole.items()}).is_special
 
 
 def test_what_cannot_be_fitted_is_said() -> None:
