@@ -68,6 +68,8 @@ def study(
         atomic_file.write_text(page, render_study(made, path.resolve().name))
     for place, reason in made.left_out:
         typer.echo(f"left out: {place}: {reason}", err=True)
+    for note in made.notes:
+        typer.echo(note, err=True)
     for session in made.sessions:
         for note in session.notes:
             typer.echo(f"{session.folder}: {note}", err=True)

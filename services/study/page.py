@@ -6,7 +6,7 @@ from string import Template
 from typing import Any, Final
 
 from affectline.services.study.figures import load_plotly, plotly_script, to_html
-from affectline.services.study.session_data import CURVES, MEASURES, Measure
+from affectline.services.study.session_data import CURVES, MEASURES, Measure, StudySession
 from affectline.services.study.statistics import FEWEST, RESAMPLES, MeanInterval
 from affectline.services.study.study import EventAverage, Study, event_labels
 
@@ -247,7 +247,7 @@ def _tell_sessions(study: Study) -> str:
         "<th>doubted</th><th>confidence</th><th>state quality</th><th class=text>remarks</th></tr>"
     )
     body = "\n".join(
-        f"<tr><td>{escape(one.name)}</td><td class=text>{escape(one.label())}</td>"
+        f"<tr><td>{escape(_session_name(one))}</td><td class=text>{escape(one.label())}</td>"
         f"<td>{one.quality.get('frames') or 0}</td>{_coverage(one.quality.get('coverage'))}"
         + "".join(f"<td>{_percent(one.quality.get(name))}</td>" for name in PERCENTS)
         + f"<td class=text>{escape('; '.join(one.notes))}</td></tr>"
@@ -258,7 +258,13 @@ def _tell_sessions(study: Study) -> str:
         f"{LOW_COVERAGE:.0%}. Doubted: share of its frames with a reason not to trust the "
         "expression.</p>"
     )
+    note += "".join(f"\n<p>{escape(one)}.</p>" for one in study.notes)
     return f"<h2>Sessions</h2>\n{note}\n<div class=wide><table>{head}\n{body}</table></div>"
+
+
+def _session_name(session: StudySession) -> str:
+    """A session's name, or its path where sessions without a participant have one name."""
+    return session.name if session.fields.get("participant") else session.participant
 
 
 PERCENTS: Final = ("doubted", "confidence", "state_quality")

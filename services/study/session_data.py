@@ -1,8 +1,7 @@
 """A session's data for a study: fields, figures, and curves around events."""
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -17,6 +16,7 @@ from affectline.common.wire.biometrics import USABLE_QUALITY, Samples, State, sa
 from affectline.common.wire.messages import Emotion, Marker, Packet, StreamStart
 from affectline.services.sessions.edits import SessionEdits, read_edits
 from affectline.services.sessions.face_measures import FaceMeasures, Window
+from affectline.services.sessions.main_person import SessionPeople
 from affectline.services.sessions.marker_ranges import MarkerRange
 from affectline.services.sessions.offline_features import CollectedSignals, offline_features
 from affectline.services.sessions.recording import open_recording, session_folder, session_name
@@ -77,6 +77,7 @@ class StudySession:
         session_start: Zero of its time line in ns since the Unix epoch, if known; a replay has that
             of its recording.
         replay_of: Name of the session that it is a replay of; empty if it is none.
+        participant: Who was recorded; a session without a participant is of a person of its own.
     """
 
     folder: Path
@@ -90,11 +91,7 @@ class StudySession:
     notes: list[str] = field(default_factory=list)
     session_start: int | None = None
     replay_of: str = ""
-
-    @property
-    def participant(self) -> str:
-        """The participant; a session without one counts as a participant of its own."""
-        return self.fields.get("participant") or self.name
+    participant: str = ""
 
     @property
     def condition(self) -> str:
@@ -121,12 +118,13 @@ def read_study_session(folder: Path, baseline: MarkerRange | None) -> StudySessi
     edits = read_edits(session_folder(folder))
     study: dict[str, str] = recording.about.get("study") or {}
     found = StudySession(folder, session_name(folder), {k: str(v) for k, v in study.items()})
+    found.participant = found.fields.get("participant") or found.name
     found.session_start = recording.session_start
     found.replay_of = recording.about.get("replay_of", "")
-    packets = list(_usable(recording.read()))
+    people = SessionPeople(recording.about, edits)
+    packets = [people.rename(packet) for packet in _usable(recording.read())]
     found.notes += dict.fromkeys(f"{problem}; the rest was read" for problem in problems)
-    people = _People(recording.about)
-    packets = people.only_subject(packets, edits, found.notes)
+    packets = _of_main_person(packets, people, found.notes)
     curves = _Curves(recording.session_start, edits)
     for packet in packets:
         curves.add(packet)
@@ -147,6 +145,20 @@ def read_study_session(folder: Path, baseline: MarkerRange | None) -> StudySessi
     return found
 
 
+def _of_main_person(
+    packets: Sequence[Packet], people: SessionPeople, notes: list[str]
+) -> list[Packet]:
+    """The messages without the signals and states of other people than the main face's."""
+    for packet in packets:
+        people.add(packet.message)
+    main = people.main()
+    notes += main.notes
+    return [
+        packet for packet in packets
+        if not isinstance(packet.message, Samples | State) or packet.message.subject == main.subject
+    ]  # fmt: skip
+
+
 def _usable(packets: Iterable[Packet]) -> Iterator[Packet]:
     """The messages that figures are computed from, without images and unusable samples."""
     for packet in packets:
@@ -155,75 +167,6 @@ def _usable(packets: Iterable[Packet]) -> Iterator[Packet]:
             continue
         if isinstance(message, Emotion | Samples | State | Marker | StreamStart):
             yield Packet(message)
-
-
-class _People:
-    """Whose signals and states a session has, by its settings.
-
-    Args:
-        about: Facts about the session.
-    """
-
-    def __init__(self, about: Mapping[str, Any]) -> None:
-        found: Any = about.get("settings", {}).get("fusion")
-        fusion: dict[str, Any] = found if isinstance(found, dict) else {}
-        streams = fusion.get("streams")
-        self.by_stream: dict[str, str] = streams if isinstance(streams, dict) else {}
-        self._everyone: str | None = fusion.get("subject")
-
-    def only_subject(
-        self, packets: Sequence[Packet], edits: SessionEdits, notes: list[str]
-    ) -> list[Packet]:
-        """The messages without the signals and states of other people than the main face's.
-
-        If it is unclear who that is, nobody's are left, and a note says so.
-        """
-        if self._everyone is not None:
-            packets = [_renamed(packet, self._everyone) for packet in packets]
-        sampled = _subjects(packets, Samples)
-        subjects = sampled or _subjects(packets, State)
-        stream = _main_stream(packets, edits)
-        subject = self.by_stream.get(stream or "")
-        if subject is None and len(subjects) == 1:
-            (subject,) = subjects
-        if subject is None and subjects:
-            whose = f"stream {stream} shows" if stream else "the session is about"
-            notes.append(
-                f"signals and states of {' and '.join(subjects)} are left out: no setting says "
-                f"who {whose} (fusion: streams)"
-            )
-        elif sampled and subject not in sampled:
-            notes.append(
-                f"signals of {' and '.join(sampled)} are left out: stream {stream} shows {subject}"
-            )
-        return [
-            packet for packet in packets
-            if not isinstance(packet.message, Samples | State) or packet.message.subject == subject
-        ]  # fmt: skip
-
-
-def _subjects(packets: Iterable[Packet], kind: type[Samples | State]) -> list[str]:
-    found = (one.message.subject for one in packets if isinstance(one.message, kind))
-    return list(dict.fromkeys(found))
-
-
-def _renamed(packet: Packet, subject: str) -> Packet:
-    """Samples that belong to a subject, whatever their sensor calls it."""
-    message = packet.message
-    if not isinstance(message, Samples) or message.subject == subject:
-        return packet
-    return Packet(message.model_copy(update={"subject": subject}))
-
-
-def _main_stream(packets: Iterable[Packet], edits: SessionEdits) -> str | None:
-    """The stream of the face in most frames; None without faces."""
-    faces = Counter(
-        (packet.message.stream, edits.track_of(packet.message.stream, face.track))
-        for packet in packets
-        if isinstance(packet.message, Emotion)
-        for face in packet.message.faces
-    )
-    return max(faces, key=lambda one: faces[one])[0] if faces else None
 
 
 def _resolve(

@@ -9,6 +9,7 @@ from typing import Any
 
 from affectline.common.errors import AffectlineError
 from affectline.services.sessions.marker_ranges import MarkerRange, parse_range
+from affectline.services.sessions.participants import find_similar, name_people
 from affectline.services.sessions.removal import is_session
 from affectline.services.study.session_data import (
     CURVES,
@@ -64,12 +65,14 @@ class Study:
         left_out: The other session folders, with the reason.
         has_baseline: Figures are changes from each session's baseline.
         events: Averages around events.
+        notes: Remarks on the sessions as a whole.
     """
 
     sessions: list[StudySession] = field(default_factory=list)
     left_out: list[tuple[Path, str]] = field(default_factory=list)
     has_baseline: bool = False
     events: list[EventAverage] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def conditions(self) -> list[str]:
@@ -194,10 +197,21 @@ def make_study(
     if not study.sessions:
         reasons = "; ".join(dict.fromkeys(reason for _, reason in study.left_out))
         raise AffectlineError(f"no session can be compared: {reasons}", "")
+    _name_participants(study)
     _note_replays(study)
     for event in events:
         study.events += _average(study, event, before_s, after_s)
     return study
+
+
+def _name_participants(study: Study) -> None:
+    """Tell sessions without a participant apart, and note participants that may be one person."""
+    given = [one.fields.get("participant", "") for one in study.sessions]
+    folders = [one.folder for one in study.sessions]
+    names = name_people(list(zip(given, folders, strict=True)))
+    for session, name in zip(study.sessions, names, strict=True):
+        session.participant = name
+    study.notes += find_similar(filter(None, given))
 
 
 def _note_replays(study: Study) -> None:

@@ -1,6 +1,5 @@
 """Reads a lab's own sessions: what the estimator saw, with labels from markers and annotations."""
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +18,7 @@ from affectline.services.fusion.stage import CALIBRATE, convert_unit
 from affectline.services.fusion.stress_model import Evidence, StressModel
 from affectline.services.fusion.subject import SubjectState
 from affectline.services.sessions.edits import SessionEdits, read_edits
+from affectline.services.sessions.main_person import MainPerson, SessionPeople, join_names
 from affectline.services.sessions.marker_ranges import (
     MarkerRange,
     find_labelled,
@@ -40,18 +40,19 @@ class RecordedSession:
     participant: str
     """Empty if it was recorded without one."""
     packets: tuple[Packet, ...]
-    """Samples, results and markers, in order of time."""
+    """The main person's samples and results, and markers, in order of time."""
     begin: int
     """Zero of its time line, in ns since the Unix epoch."""
     end_s: float
     markers: tuple[tuple[float, str], ...]
     """Time in s and label, without those that begin a calibration."""
     edits: SessionEdits
-
-    @property
-    def person(self) -> str:
-        """Who is taken to have been recorded: the participant, else a person of its own."""
-        return self.participant or session_name(self.folder)
+    person: str
+    """Who is taken to have been recorded: the participant, else a person of its own."""
+    subject: str | None = None
+    """What the person is called in ``packets``; None without signals."""
+    notes: tuple[str, ...] = ()
+    """Notes on other people's faces and signals, which are left out."""
 
     def is_copy_of(self, other: "RecordedSession") -> bool:
         """Whether most of what was measured in the shorter session is in the other one, too."""
@@ -82,7 +83,7 @@ class LabelledSession:
 
 
 def read_session(folder: Path) -> RecordedSession:
-    """Read a session.
+    """Read what a session has of its main person, whose face is in most frames.
 
     Raises:
         AffectlineError: It cannot be read, or is empty.
@@ -91,14 +92,22 @@ def read_session(folder: Path) -> RecordedSession:
     kept = (Emotion, Samples, Marker)
     packets: list[Packet] = []
     begin = recording.session_start
+    edits = read_edits(session_folder(folder))
+    people = SessionPeople(recording.about, edits)
     for packet in recording.read():
         if isinstance(packet.message, StreamStart) and begin is None:
             begin = packet.message.session_start
         if isinstance(packet.message, kept):
-            packets.append(Packet(packet.message))
-    if not packets:
-        raise AffectlineError(f"{folder}: nothing was seen or measured in it", "leave it out")
+            packets.append(people.rename(Packet(packet.message)))
+            people.add(packets[-1].message)
     packets.sort(key=lambda packet: _time(packet.message))
+    main = people.main()
+    theirs = tuple(_of_main_person(packets, people, main))
+    if all(isinstance(packet.message, Marker) for packet in theirs):
+        raise AffectlineError(
+            "; ".join((f"{folder}: nothing was seen or measured in it", *main.notes)),
+            "leave it out",
+        )
     begin = _time(packets[0].message) if begin is None else begin
     markers = sorted(
         ((message.at - begin) / SECOND, message.label)
@@ -109,10 +118,38 @@ def read_session(folder: Path) -> RecordedSession:
     # Markers may be far off: a tool may be wrong about the time
     measured = [packet for packet in packets if not isinstance(packet.message, Marker)]
     end_s = (_time((measured or packets)[-1].message) - begin) / SECOND
+    participant = str(study.get("participant") or "")
     return RecordedSession(
-        folder, str(study.get("participant") or ""), tuple(packets), begin, end_s, tuple(markers),
-        read_edits(session_folder(folder)),
+        folder, participant, theirs, begin, end_s,
+        tuple(markers), edits, participant or session_name(folder), main.subject,
+        (*main.notes, *_note_streams(people, main)),
     )  # fmt: skip
+
+
+def _of_main_person(
+    packets: Iterable[Packet], people: SessionPeople, main: MainPerson
+) -> Iterator[Packet]:
+    """Yield the messages without those of other people's sensors and streams."""
+    for packet in packets:
+        message = packet.message
+        match message:
+            case Samples():
+                is_theirs = message.subject == main.subject
+            case Emotion():
+                is_theirs = people.shows(message.stream, main)
+            case _:
+                is_theirs = True
+        if is_theirs:
+            yield packet
+
+
+def _note_streams(people: SessionPeople, main: MainPerson) -> Iterator[str]:
+    others = [stream for stream in people.streams if not people.shows(stream, main)]
+    if others:
+        yield (
+            f"faces of {join_names(others)} are left out: the face in most frames is in "
+            f"{main.stream}"
+        )
 
 
 def parse_parts(
@@ -234,36 +271,25 @@ def _time(message: object) -> int:
 def collect_session(session: LabelledSession, settings: FeatureSettings) -> LabelledEvidence:
     """Run a session through the live estimator; return its evidence at each labelled second.
 
-    The signals are those of the subject with most samples, the face is the largest of each frame.
+    The face is the largest of each frame.
     """
     recorded = session.recorded
-    person = SubjectState(
-        recorded.person, NO_STATES, StressModel(0.0, {}, settings), recorded.begin
-    )
-    subject = _main_subject(recorded.packets)
+    person = SubjectState("person", NO_STATES, StressModel(0.0, {}, settings), recorded.begin)
     waiting: Iterator[Packet] = iter(recorded.packets)
     pending = next(waiting, None)
     evidence: list[dict[str, Evidence]] = []
     for second in session.seconds:
         now = recorded.begin + second * SECOND
         while pending is not None and _time(pending.message) <= now:
-            _add(person, pending.message, subject)
+            _add(person, pending.message, recorded.subject)
             pending = next(waiting, None)
         evidence.append(person.evidence(now))
     return LabelledEvidence(recorded.person, tuple(evidence), np.array(session.labels, bool))
 
 
-def _main_subject(packets: Iterable[Packet]) -> str | None:
-    counts: Counter[str] = Counter()
-    for packet in packets:
-        if isinstance(packet.message, Samples):
-            counts[packet.message.subject] += len(packet.message.values)
-    return counts.most_common(1)[0][0] if counts else None
-
-
 def _add(person: SubjectState, message: object, subject: str | None) -> None:
     if isinstance(message, Samples):
-        samples = convert_unit(message) if message.subject == subject else None
+        samples = convert_unit(message)
         if samples is not None:
             person.add_samples(samples)
     elif isinstance(message, Emotion):
@@ -273,7 +299,8 @@ def _add(person: SubjectState, message: object, subject: str | None) -> None:
         )
     elif isinstance(message, Marker) and message.label == CALIBRATE:
         seconds = message.extra.get("seconds", CALIBRATION_S)
-        if isinstance(seconds, int | float) and seconds > 0:
+        is_theirs = message.extra.get("subject") in (None, subject)
+        if is_theirs and isinstance(seconds, int | float) and seconds > 0:
             person.calibrate(message.at, float(seconds))
 
 

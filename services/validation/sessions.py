@@ -1,7 +1,7 @@
 """Validates the stress estimate on a lab's own sessions, with and without the face."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from affectline.common.errors import AffectlineError
 from affectline.services.fusion.stress_model import load_default_model
+from affectline.services.sessions.participants import find_similar, name_people
 from affectline.services.validation.fitting import LabelledEvidence, score_seconds
 from affectline.services.validation.metrics import (
     Vector,
@@ -38,6 +39,8 @@ from affectline.services.validation.session_reader import (
 WITHOUT_FACE: Final[dict[str, tuple[str, ...]]] = {
     "heart": ("heart",), "skin": ("skin",), "together": ("heart", "skin", "breathing"),
 }  # fmt: skip
+BODY: Final = ("heart", "skin", "breathing")
+FACE: Final = ("face",)
 WITH_FACE: Final[dict[str, tuple[str, ...]]] = {
     "face": ("face",), "together_and_face": ("heart", "skin", "breathing", "face"),
 }  # fmt: skip
@@ -45,6 +48,17 @@ VERDICT_PEOPLE: Final = 8
 """Fewest people for a verdict about the face: with fewer, an interval over people says little."""
 RESAMPLES: Final = 2000
 SEED: Final = 1
+
+
+def count_people(number: int, which: str = "") -> str:
+    """Return the beginning of a sentence: ``1 person is``, ``3 people with a face are``."""
+    words = (
+        str(number),
+        "person" if number == 1 else "people",
+        which,
+        "is" if number == 1 else "are",
+    )
+    return " ".join(filter(None, words))
 
 
 @dataclass(frozen=True)
@@ -57,13 +71,14 @@ class Gain:
     """Lower end of the 95 % interval, from resampling people."""
     high: float
     people: int
+    """Number of people with both a face and heart, skin or breathing."""
 
     @property
     def verdict(self) -> str:
         """What the interval says."""
         if self.people < VERDICT_PEOPLE:
             return (
-                f"{self.people} people are too few to say whether the face adds anything: "
+                f"{count_people(self.people)} too few to say whether the face adds anything: "
                 f"{VERDICT_PEOPLE} are needed"
             )
         if self.low > 0:
@@ -84,7 +99,7 @@ class SessionsResult:
     shipped: dict[str, dict[str, Vector]]
     """The same from the shipped model, without the face."""
     gain: Gain | None
-    """None if the face or all other signals are missing."""
+    """None if nobody has both a face and other signals."""
     face_weight: float | None
     """Mean of the fitted log-odds for one standard deviation of the face; None without a face."""
     notes: tuple[str, ...] = ()
@@ -166,15 +181,15 @@ def validate(
         )
     if len(everybody) < MIN_PEOPLE:
         raise AffectlineError(
-            f"{len(everybody)} people with seconds of stress and of rest are too few: nothing can "
-            "be fitted without the one who is scored",
+            f"{count_people(len(everybody), 'with seconds of stress and of rest')} too few: "
+            "nothing can be fitted without the one who is scored",
             f"record {MIN_PEOPLE} people or more, {VERDICT_PEOPLE} for a verdict about the face",
             tuple(notes),
         )
     thinned = [thin(person) for person in everybody]
     plain = [next(iter(person.values())) for person in everybody]
-    has_body = _has(plain, ("heart", "skin", "breathing"))
-    has_face = _has(plain, ("face",))
+    has_body = any(_has(moment, BODY) for person in plain for moment in person.evidence)
+    has_face = any(_has(moment, FACE) for person in plain for moment in person.evidence)
     scores: dict[str, dict[str, Vector]] = {}
     if has_body:
         scores |= score_held_out(everybody, leave_one_out(thinned, progress=progress), WITHOUT_FACE)
@@ -201,19 +216,38 @@ def validate(
         name: {person.name: score_seconds(person, default, signals) for person in ours}
         for name, signals in WITHOUT_FACE.items()
     }
-    gain = None
-    if has_body and has_face:
-        gain = measure_gain(plain, scores["together"], scores["together_and_face"])
+    gain = _compare_face(plain, scores, notes)
     return SessionsResult(
         tuple(plain), len(sessions), scores, shipped if has_body else {}, gain, weight,
         tuple(notes),
     )  # fmt: skip
 
 
-def _has(people: Iterable[LabelledEvidence], measures: Sequence[str]) -> bool:
-    return any(
-        name in moment for person in people for moment in person.evidence for name in measures
-    )
+def _has(moment: Mapping[str, object], measures: Sequence[str]) -> bool:
+    return any(name in moment for name in measures)
+
+
+def _has_both(person: LabelledEvidence) -> bool:
+    """Whether a person's face was seen in a second with heart, skin or breathing."""
+    return any(_has(moment, BODY) and _has(moment, FACE) for moment in person.evidence)
+
+
+def _compare_face(
+    people: Sequence[LabelledEvidence],
+    scores: Mapping[str, Mapping[str, Vector]],
+    notes: list[str],
+) -> Gain | None:
+    """Return what the face adds for those who have one and sensors; a note names the others."""
+    if "together_and_face" not in scores:
+        return None
+    both = [person for person in people if _has_both(person)]
+    others = [person.name for person in people if not _has_both(person)]
+    if others:
+        notes.append(
+            "not in the comparison with and without the face, because no labelled second has both "
+            f"a face and heart, skin or breathing: {', '.join(others)}"
+        )
+    return measure_gain(both, scores["together"], scores["together_and_face"]) if both else None
 
 
 def _read_all(folders: Iterable[Path], notes: list[str]) -> list[RecordedSession]:
@@ -230,7 +264,10 @@ def _read_all(folders: Iterable[Path], notes: list[str]) -> list[RecordedSession
             sessions.append(session)
         else:
             notes.append(f"left out: {folder}: a copy, with the measurements of {original.folder}")
-    return sessions
+    notes += [f"{session.folder}: {note}" for session in sessions for note in session.notes]
+    notes += find_similar(session.participant for session in sessions if session.participant)
+    names = name_people([(session.participant, session.folder) for session in sessions])
+    return [replace(session, person=name) for session, name in zip(sessions, names, strict=True)]
 
 
 def _label_all(

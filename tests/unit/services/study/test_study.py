@@ -304,6 +304,25 @@ def test_sessions_without_fields_are_participants_of_their_own(tmp_path: Path) -
     assert made.conditions == ["all"]
 
 
+def test_sessions_of_one_name_without_a_participant_are_not_one_participant(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("mon/run", "tue/run", "P7"):
+        write_study_session(tmp_path / name, {}, skin=False)
+    for name, participant in (("a", "P7"), ("b", "p7")):
+        write_study_session(tmp_path / name, {"participant": participant}, skin=False)
+    made = make_study(find_sessions(tmp_path))
+    expected = ["P7", "p7", *(str(tmp_path / name) for name in ("P7", "mon/run", "tue/run"))]
+    assert sorted(made.participants) == sorted(expected)
+    remark = "“P7” and “p7” differ only in case or spaces, and count as 2 people"
+    assert made.notes == [remark]
+    html = render_study(made, "x")
+    assert f"<td>{tmp_path / 'mon/run'}</td>" in html
+    assert remark in html
+    study_command(tmp_path)
+    assert remark in capsys.readouterr().err
+
+
 def test_what_has_nothing_in_it_is_named_with_the_reason(tmp_path: Path) -> None:
     write_study_session(tmp_path / "good", {"participant": "01"})
     empty = write_study_session(tmp_path / "empty", {}, faces=False, skin=False, markers=False)

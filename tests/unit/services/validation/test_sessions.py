@@ -13,18 +13,22 @@ from affectline.common.errors import AffectlineError
 from affectline.common.recording.reader import SessionReader
 from affectline.common.recording.writer import SessionWriter
 from affectline.common.wire import codec
-from affectline.common.wire.messages import Marker, Packet
+from affectline.common.wire.biometrics import Samples
+from affectline.common.wire.messages import Emotion, Marker, Packet
 from affectline.services.cli.validate import validate
+from affectline.services.fusion.feature_settings import FeatureSettings
 from affectline.services.sessions.edits import Annotation, SessionEdits, write_edits
 from affectline.services.validation.fitting import LabelledEvidence
 from affectline.services.validation.session_reader import (
     LabelledSession,
+    collect_session,
     label_session,
     parse_parts,
     read_session,
 )
 from affectline.services.validation.sessions import VERDICT_PEOPLE, Gain, measure_gain
 from tests.lab_sessions import write_lab_session
+from tests.study_sessions import SECOND, START, write_recording
 
 SECONDS = 300
 
@@ -68,7 +72,7 @@ def test_few_people_get_figures_but_no_verdict_and_two_get_none(tmp_path: Path) 
     assert "too few to say whether the face adds anything" in text.stdout
     result = CliRunner().invoke(validate, ["sessions", str(tmp_path / "s0")])
     assert isinstance(result.exception, AffectlineError)
-    assert "1 people with seconds of stress and of rest are too few" in str(result.exception)
+    assert "1 person with seconds of stress and of rest is too few" in str(result.exception)
 
 
 def test_sessions_of_one_participant_are_one_person(tmp_path: Path) -> None:
@@ -90,6 +94,116 @@ def test_faces_alone_can_be_measured(tmp_path: Path) -> None:
     assert figures["sets"]["face"]["auc_pooled"] > 0.8
     text = CliRunner().invoke(validate, ["sessions", str(tmp_path)], catch_exceptions=False)
     assert "The face cannot be compared" in text.stdout
+
+
+def test_only_people_with_a_face_and_sensors_tell_whether_the_face_adds_something(
+    tmp_path: Path,
+) -> None:
+    for i in range(8):
+        shown = 0.0 if i < 4 else 0.4
+        write_lab_session(tmp_path / f"s{i}", f"P{i}", i, face=shown, sensors=i < 4, camera=i > 0)
+    figures, stderr = run(tmp_path)
+    assert figures["people"] == 8
+    assert figures["face"]["people"] == 3
+    assert figures["face"]["verdict"].startswith("3 people are too few to say whether the face")
+    assert "a face and heart, skin or breathing: P0, P4, P5, P6, P7\n" in stderr
+
+
+def test_the_face_is_not_compared_if_nobody_has_sensors_as_well(tmp_path: Path) -> None:
+    for i in range(4):
+        write_lab_session(tmp_path / f"s{i}", f"P{i}", i, sensors=i < 2, camera=i >= 2)
+    figures, _ = run(tmp_path)
+    assert figures["face"] is None
+    assert set(figures["sets"]) == {"heart", "skin", "together", "face", "together_and_face"}
+
+
+def write_pair(folder: Path, participant: str, seed: int, streams: dict[str, str]) -> Path:
+    """A session of the participant, before ``front``, and of ben, whose face is larger."""
+    one = write_lab_session(folder / "one", participant, seed, face=0.4)
+    two = write_lab_session(folder / "two", "", 100 + seed, face=-0.4, body=-1.0)
+    packets: list[Packet] = []
+    for path, name in ((one, "anna"), (two, "ben")):
+        with SessionReader(path) as reader:
+            messages = [codec.decode(each.parts).message for each in reader.messages()]
+        for message in messages:
+            if isinstance(message, Samples):
+                packets.append(Packet(message.model_copy(update={"subject": name})))
+            elif isinstance(message, Emotion) and name == "anna":
+                packets.append(Packet(message))
+            elif isinstance(message, Emotion) and message.seq % 5:
+                face = message.faces[0].model_copy(update={"box": (0, 0, 120, 120)})
+                other = {"stream": "side", "faces": (face,)}
+                packets.append(Packet(message.model_copy(update=other)))
+            elif isinstance(message, Marker) and name == "anna":
+                packets.append(Packet(message))
+    packets.append(Packet(Marker(
+        session="s", at=START + 150 * SECOND, label="calibrate", extra={"subject": "ben"}
+    )))  # fmt: skip
+    about = {"settings": {"fusion": {"streams": streams}}}
+    return write_recording(folder / "pair", {"participant": participant}, packets, about)
+
+
+def evidence(session: LabelledSession) -> tuple[object, ...]:
+    return collect_session(session, FeatureSettings()).evidence
+
+
+def test_a_session_of_a_pair_is_one_of_its_main_person(tmp_path: Path) -> None:
+    alone = evidence(
+        label(write_lab_session(tmp_path / "a", "P", 1, face=0.4), ["stress"], ["rest"])
+    )
+    pair = write_pair(tmp_path, "P", 1, {"front": "anna", "side": "ben"})
+    assert evidence(label(pair, ["stress"], ["rest"])) == alone
+    for i in (2, 3):
+        write_lab_session(tmp_path / f"s{i}", f"P{i}", i, face=0.4)
+    for name in ("a", "one", "two"):
+        shutil.rmtree(tmp_path / name)
+    _, stderr = run(tmp_path)
+    left_out = f"{pair}: faces of side are left out: the face in most frames is in front"
+    assert left_out in stderr
+
+
+def test_of_a_pair_without_names_only_the_face_in_most_frames_is_used(tmp_path: Path) -> None:
+    session = read_session(write_pair(tmp_path, "P", 1, {}))
+    kinds = {type(packet.message) for packet in session.packets}
+    assert kinds == {Emotion, Marker}
+    assert session.notes == (
+        "signals and states of anna and ben are left out: no setting says who stream front shows "
+        "(fusion: streams)",
+        "faces of side are left out: the face in most frames is in front",
+    )
+
+
+def test_two_cameras_that_settings_give_to_one_person_are_both_used(tmp_path: Path) -> None:
+    session = read_session(write_pair(tmp_path, "P", 1, {"front": "anna", "side": "anna"}))
+    streams = {one.message.stream for one in session.packets if isinstance(one.message, Emotion)}
+    assert streams == {"front", "side"}
+    assert session.notes == ()
+
+
+def test_a_session_with_nothing_but_markers_is_left_out(tmp_path: Path) -> None:
+    folder = write_lab_session(tmp_path / "s", "P", 1, sensors=False, camera=False)
+    with pytest.raises(AffectlineError, match="nothing was seen or measured in it"):
+        read_session(folder)
+
+
+def test_sessions_without_a_participant_are_people_of_their_own_whatever_their_name(
+    tmp_path: Path,
+) -> None:
+    for i, name in enumerate(("mon/run", "tue/run", "wed/P7")):
+        write_lab_session(tmp_path / name, "", i, camera=False)
+    write_lab_session(tmp_path / "s", "P7", 7, camera=False)
+    figures, stderr = run(tmp_path)
+    everybody = {str(tmp_path / name) for name in ("mon/run", "tue/run", "wed/P7")} | {"P7"}
+    assert set(figures["sets"]["heart"]["auc_by_person"]) == everybody
+    assert f"of its own: {tmp_path / 'mon/run'}, {tmp_path / 'tue/run'}, " in stderr
+
+
+def test_participants_that_are_spelled_alike_are_named(tmp_path: Path) -> None:
+    for i, name in enumerate(("P0", "p 0", "P1")):
+        write_lab_session(tmp_path / f"s{i}", name, i, camera=False)
+    figures, stderr = run(tmp_path)
+    assert figures["people"] == 3
+    assert "“P0” and “p 0” differ only in case or spaces, and count as 2 people" in stderr
 
 
 def test_a_marker_of_a_tool_whose_clock_is_ahead_makes_no_session_longer(tmp_path: Path) -> None:
@@ -193,7 +307,7 @@ def test_copies_of_a_session_are_one_session(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "s8")
     result = CliRunner().invoke(validate, ["sessions", str(tmp_path)])
     assert isinstance(result.exception, AffectlineError)
-    assert str(result.exception).startswith("1 people with")
+    assert str(result.exception).startswith("1 person with")
     assert len(result.exception.details) == 1
 
 
