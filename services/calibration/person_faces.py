@@ -1,8 +1,8 @@
 """A person's faces with known expressions, from a session or from a collection."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -81,11 +81,32 @@ class _Moment(NamedTuple):
     distribution: tuple[float, ...]
 
 
+@dataclass
+class _StreamFaces:
+    """The results of one stream."""
+
+    moments: list[_Moment] = field(default_factory=list)
+    """Frames with one face."""
+    models: dict[str, None] = field(default_factory=dict)
+    crowded: int = 0
+    """Frames with several faces."""
+    end_s: float = 0.0
+
+    def add(self, message: Emotion, at_s: float) -> None:
+        self.end_s = max(self.end_s, at_s)
+        self.crowded += len(message.faces) > 1
+        alone = message.faces[0].frame_probabilities if len(message.faces) == 1 else None
+        if alone is not None and message.model:
+            self.models[message.model] = None
+            self.moments.append(_Moment(at_s, alone))
+
+
 def read_session_faces(
     path: Path,
     stretches: Sequence[ShownExpression],
     material: Material = "session",
     given: str | None = None,
+    stream: str | None = None,
 ) -> PersonFaces:
     """The faces of a session in which a person showed known expressions.
 
@@ -95,29 +116,26 @@ def read_session_faces(
             annotations name, or all of a film.
         material: What the session was made for.
         given: What the user has named, for errors; None: the path.
+        stream: The stream that shows the person; None: the only one with faces.
 
     Raises:
-        AffectlineError: The session cannot be read, or does not have enough such faces.
+        AffectlineError: The session cannot be read, does not have enough such faces, or has faces
+            in several streams.
     """
     recording = open_recording(path)
     start = recording.session_start or 0
-    moments: list[_Moment] = []
+    streams: dict[str, _StreamFaces] = {}
     markers: list[SetMarker] = []
-    models: dict[str, None] = {}
-    crowded, end_s = 0, 0.0
     for packet in recording.read():
         message = packet.message
         if isinstance(message, Marker):
             markers.append(SetMarker((message.at - start) / 1e9, message.label))
-        if not isinstance(message, Emotion):
-            continue
-        end_s = max(end_s, (message.captured_at - start) / 1e9)
-        crowded += len(message.faces) > 1
-        alone = message.faces[0].frame_probabilities if len(message.faces) == 1 else None
-        if alone is not None and message.model:
-            models[message.model] = None
-            moments.append(_Moment((message.captured_at - start) / 1e9, alone))
-    _check_faces(given or str(path), material, moments, list(models), crowded)
+        elif isinstance(message, Emotion):
+            found = streams.setdefault(message.stream, _StreamFaces())
+            found.add(message, (message.captured_at - start) / 1e9)
+    shown = _choose_stream(given or str(path), streams, stream)
+    _check_faces(given or str(path), material, shown)
+    end_s = shown.end_s
     end_s += AFTER_LAST_S
     if material == "film" and not stretches:
         chosen = [ShownExpression("neutral", 0.0, end_s)]
@@ -132,24 +150,36 @@ def read_session_faces(
             "say when the person showed which, such as --neutral 0..10 --happy 10..15",
         )
     check_apart(chosen)
-    blocks = [block for stretch in chosen for block in _cut(stretch, moments)]
-    (model,) = models
+    blocks = [block for stretch in chosen for block in _cut(stretch, shown.moments)]
+    (model,) = shown.models
     return PersonFaces(tuple(blocks), model, material, _participant_of(recording))
 
 
-def _check_faces(
-    given: str,
-    material: Material,
-    moments: Sequence[_Moment],
-    models: Sequence[str],
-    crowded: int,
-) -> None:
-    if crowded > MOST_CROWDED * (crowded + len(moments)):
+def _choose_stream(
+    given: str, streams: Mapping[str, _StreamFaces], named: str | None
+) -> _StreamFaces:
+    """Return the stream that shows the person: the named one, or the only one with faces."""
+    with_faces = [name for name, found in streams.items() if found.moments or found.crowded]
+    there = ", ".join(sorted(with_faces)) or "none"
+    if named is not None and named not in streams:
+        raise AffectlineError(f"--stream {named}: not in {given}", f"streams with faces: {there}")
+    if named is None and len(with_faces) > 1:
         raise AffectlineError(
-            f"{given}: {crowded} of {crowded + len(moments)} frames show several faces",
+            f"{given}: faces in {len(with_faces)} streams, which may be of different people",
+            f"name the person's with --stream: {there}",
+        )
+    chosen = named if named is not None else next(iter(with_faces), None)
+    return streams[chosen] if chosen is not None else _StreamFaces()
+
+
+def _check_faces(given: str, material: Material, shown: _StreamFaces) -> None:
+    models, crowded, frames = list(shown.models), shown.crowded, shown.crowded + len(shown.moments)
+    if crowded > MOST_CROWDED * frames:
+        raise AffectlineError(
+            f"{given}: {crowded} of {frames} frames show several faces",
             "calibrate with the person alone before the camera",
         )
-    if not moments:
+    if not shown.moments:
         raise AffectlineError(
             f"{given}: no face was found",
             "more light, and look at the camera"

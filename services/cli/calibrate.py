@@ -3,7 +3,7 @@
 import re
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -30,6 +30,13 @@ if TYPE_CHECKING:
     from affectline.services.calibration.person_faces import PersonFaces
     from affectline.services.calibration.shift import HeldOutFigures
     from affectline.services.calibration.stretches import ShownExpression
+
+
+ANALYSED: Final = (
+    "a session is calibrated with the results that it has",
+    "leave it out, or calibrate the film, or a session of replay --reanalyse",
+)
+"""Why options of an analysis do not apply, and what to do."""
 
 
 def _range(label: str) -> Any:
@@ -68,6 +75,14 @@ def calibrate(
         ),
     ] = None,
     participant: Participant = None,
+    stream: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Of a session: the stream that shows the person.  [default: the only one with "
+            "faces]",
+        ),
+    ] = None,
     strength: Annotated[
         float | None,
         typer.Option(
@@ -119,13 +134,23 @@ def calibrate(
     with ExitStack() as claims, ExitStack() as undo:
         if is_collection(path):
             _refuse_ranges(stretches, "its pictures have labels")
+            _refuse("it holds pictures of one face each", detector=detector, stream=stream)
+            _refuse("the calibration stays as private as it is", group_access=group_access)
             faces = read_collected_faces(path, participant, settings.classifier)
             person = participant or faces.person
             folder = out or path / "people" / str(person)
         elif _is_session(path):
-            faces, folder = _from_session(path, stretches), out or _session_folder(path)
-            person = participant or faces.person
+            _refuse(
+                *ANALYSED, answer=answer, model=model, backend=backend, detector=detector,
+                config=config_file,
+            )  # fmt: skip
+            _refuse("the calibration stays as private as it is", group_access=group_access)
+            faces = _from_session(path, stretches, stream)
+            folder = out or _session_folder(path)
+            _check_participant(settings.study.participant, faces.person)
+            person = settings.study.participant or faces.person
         else:
+            _refuse("it has one stream", stream=stream)
             try:
                 faces, folder = _from_source(
                     context, claims, undo, source, stretches, settings, quiet=as_json
@@ -148,6 +173,32 @@ def _refuse_ranges(stretches: "list[ShownExpression]", why: str) -> None:
         raise AffectlineError(f"--{stretches[0].label} with this SOURCE: {why}", "leave it out")
 
 
+def _refuse(why: str, fix: str = "leave it out", **options: object) -> None:
+    """Refuse options that would change nothing, rather than to ignore them.
+
+    Args:
+        why: Why they do not apply to this source.
+        fix: What to do.
+        options: Their values; None or False for those that were not given.
+
+    Raises:
+        AffectlineError: One of them was given.
+    """
+    for name, value in options.items():
+        if value is not None and value is not False:
+            option = f"--{name.replace('_', '-')}"
+            shown = option if value is True else f"{option} {value}"
+            raise AffectlineError(f"{shown} with this SOURCE: {why}", fix)
+
+
+def _check_participant(given: str | None, recorded: str | None) -> None:
+    if given is not None and recorded is not None and given != recorded:
+        raise AffectlineError(
+            f"--participant {given}: the session is of participant {recorded}",
+            "leave it out, or name the session of that participant",
+        )
+
+
 def _is_session(path: Path) -> bool:
     from affectline.common.recording.reader import FILE, locate
 
@@ -164,10 +215,12 @@ def _session_folder(path: Path) -> Path:
     return session_folder(locate(path))
 
 
-def _from_session(path: Path, stretches: "list[ShownExpression]") -> "PersonFaces":
+def _from_session(
+    path: Path, stretches: "list[ShownExpression]", stream: str | None
+) -> "PersonFaces":
     from affectline.services.calibration.person_faces import read_session_faces
 
-    return read_session_faces(path, stretches)
+    return read_session_faces(path, stretches, stream=stream)
 
 
 def _from_source(

@@ -2,11 +2,13 @@
 
 import json
 import stat
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner, Result
 
 from affectline.common import file_access
 from affectline.common.errors import AffectlineError
@@ -27,6 +29,7 @@ from affectline.services.calibration.person_faces import (
     read_session_faces,
 )
 from affectline.services.calibration.stretches import ShownExpression
+from affectline.services.cli.main import app
 from affectline.services.collect.collection import Collection
 from affectline.services.sink.csv_writer import CsvWriter
 from tests.unit.services.collect.faces import face_crop
@@ -42,21 +45,25 @@ def session(
     model: str = "m@1",
     faces: int = 1,
     participant: str | None = None,
+    streams: tuple[str, ...] = ("cam",),
 ) -> Path:
-    """Ten seconds of a sad-looking neutral face, then five of a happy one, ten frames a second."""
+    """Ten seconds of a sad-looking neutral face, then five of a happy one, ten frames a second.
+
+    Further streams show a happy face throughout.
+    """
     about: dict[str, Any] = {}
     if participant:
         about["study"] = {"participant": participant}
     writer = CsvWriter(folder, about, START)
-    for number in range(150):
-        shown = SAD if number < 100 else HAPPY
+    for number, stream in product(range(150), streams):
+        shown = SAD if number < 100 and stream == streams[0] else HAPPY
         face = FaceEmotion(
             track=1, box=(10, 10, 100, 100), quality=QUALITY, probabilities=shown,
             frame_probabilities=shown, label="sad", confidence=0.5, valence=0.0, arousal=0.0,
         )  # fmt: skip
         at = START + number * 100_000_000
         writer.add(Emotion(
-            stream="cam", epoch=1, seq=number, captured_at=at, received_at=at, published_at=at,
+            stream=stream, epoch=1, seq=number, captured_at=at, received_at=at, published_at=at,
             width=640, height=360, model=model, faces=(face,) * faces,
         ))  # fmt: skip
     for at_s, label in ((0, "neutral"), (10, "happy"), (15, "end")):
@@ -97,6 +104,59 @@ def test_a_session_that_does_not_suit_is_refused(
 ) -> None:
     with pytest.raises(AffectlineError, match=says):
         read_session_faces(session(tmp_path / "s", **made), [])
+
+
+def test_faces_of_several_streams_are_not_one_person_s(tmp_path: Path) -> None:
+    folder = session(tmp_path / "two", streams=("left", "right"))
+    with pytest.raises(
+        AffectlineError, match=r"faces in 2 streams.*name the person's with --stream: left, right"
+    ):
+        read_session_faces(folder, [])
+    with pytest.raises(AffectlineError, match=r"--stream up: not in .*: left, right"):
+        read_session_faces(folder, [], stream="up")
+    alone = read_session_faces(session(tmp_path / "one"), [])
+    left = read_session_faces(folder, [], stream="left")
+    assert left.counts() == alone.counts() == {"happy": 40, "neutral": 90}
+    for block, expected in zip(left.blocks, alone.blocks, strict=True):
+        assert (block.log_probabilities == expected.log_probabilities).all()
+
+
+def calibrate(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["calibrate", *map(str, arguments)])
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--answer", "labels"), "--answer labels with this SOURCE: a session is calibrated with"),
+        (("--model", "nowhere"), "--model nowhere with this SOURCE"),
+        (("--backend", "litert"), "--backend litert with this SOURCE"),
+        (("--detector", "haar"), "--detector haar with this SOURCE"),
+        (("--group-access",), "--group-access with this SOURCE: the calibration stays as private"),
+        (("--participant", "99"), "--participant 99: the session is of participant 07"),
+    ],
+)
+def test_options_that_a_session_cannot_follow_are_refused(
+    tmp_path: Path, options: tuple[str, ...], says: str
+) -> None:
+    folder = session(tmp_path / "s", participant="07")
+    found = calibrate(folder, "--neutral", "0..10", *options)
+    assert isinstance(found.exception, AffectlineError)
+    assert says in str(found.exception)
+    assert not (folder / "calibration.json").exists()
+
+
+def test_a_session_is_calibrated_for_its_participant_or_the_one_that_is_named(
+    tmp_path: Path,
+) -> None:
+    for name, participant, more in (
+        ("same", "07", ("--participant", "07")), ("own", "07", ()),
+        ("unnamed", None, ("--participant", " 07 ")), ("two", "07", ("--stream", "cam")),
+    ):  # fmt: skip
+        folder = session(tmp_path / name, participant=participant)
+        found = calibrate(folder, "--neutral", "0..10", *more)
+        assert found.exit_code == 0, found.output
+        assert read_calibration(folder).person == "07"
 
 
 def test_a_stretch_without_faces_is_told(tmp_path: Path) -> None:
@@ -174,6 +234,12 @@ def test_the_faces_of_one_person_of_a_collection(collection: Path) -> None:
     assert all(len(block.log_probabilities) == 1 for block in found.blocks)
     votes = read_collected_faces(collection, "anna", ClassifierSettings(answer="votes"))
     assert votes.model == load().model_id_for("votes")
+
+
+@pytest.mark.parametrize("option", ["--detector", "--stream"])
+def test_options_that_a_collection_cannot_follow_are_refused(collection: Path, option: str) -> None:
+    found = calibrate(collection, "--participant", "anna", option, "haar")
+    assert f"{option} haar with this SOURCE: it holds pictures" in str(found.exception)
 
 
 def test_a_calibration_of_a_collection_goes_with_its_person(collection: Path) -> None:
