@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -90,6 +91,8 @@ def stress_predict(
         _fit(folder, drives, fit, held_out)
     with _progress("people") as progress:
         result = dataset.validate(folder, progress, within=within, curve=curve or bool(docs))
+    if fit:
+        result = replace(result, notes=(*result.notes, *_note_fit(fit)))
     figures = result.summary()
     _print_notes(result.notes)
     if docs:
@@ -126,6 +129,17 @@ def _fit(folder: Path, drives: Path | None, fit: Path, held_out: Path | None) ->
         _write_file(held_out, lambda path: path.write_text(models, "utf-8"))
     load_default_model.cache_clear()
     load_held_out.cache_clear()
+
+
+def _note_fit(fit: Path) -> Iterator[str]:
+    """Yield a note unless the models that score are those that were fitted just now."""
+    from affectline.services.fusion.stress_model import COEFFICIENTS as SHIPPED
+
+    if fit.resolve() != SHIPPED.resolve():
+        yield (
+            f"the figures are those of the shipped models, not of {fit}, which was fitted to all "
+            "people of FOLDER"
+        )
 
 
 @validate.command("drivedb")

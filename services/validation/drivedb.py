@@ -49,7 +49,7 @@ HIGHWAY_STRESS: Final = 0.7
 """How much stress the highway counts for in the fit, between rest (0) and the city (1). Healey and
 Picard's raters found stress on the highway between rest and city, nearer to the city."""
 HELD_OUT: Final = "models chosen and fitted without the drive that is scored"
-SHIPPED: Final = "the people of the shipped model"
+SHIPPED: Final = "the shipped model"
 
 
 @dataclass(frozen=True)

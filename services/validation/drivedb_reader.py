@@ -2,6 +2,7 @@
 
 import csv
 import lzma
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,19 +123,22 @@ def _read_channels(path: Path) -> dict[str, Vector]:
         ) as file:
             names = next(csv.reader(file), [])
             # Cells without a number become NaN
-            table = np.genfromtxt(file, delimiter=",", ndmin=2, invalid_raise=True)
+            with warnings.catch_warnings(action="ignore", category=UserWarning):  # no rows
+                table = np.genfromtxt(file, delimiter=",", ndmin=2, invalid_raise=True)
     except (OSError, EOFError, lzma.LZMAError) as error:
         raise AffectlineError(f"{path.name}: cannot be read ({error})", "fetch it again") from error
     except ValueError as error:
         raise AffectlineError(
             f"{path.name}: rows of different lengths", "fetch it again"
         ) from error
+    if not table.size:
+        raise AffectlineError(f"{path.name}: no rows below its header", "fetch it again")
     found = _find_columns(names)
     columns = {name: index for name, index in found.items() if index < table.shape[1]}
     missing = [name for name in REQUIRED if name not in columns]
-    if missing or not table.size:
+    if missing:
         raise AffectlineError(
-            f"{path.name}: no column for {' and '.join(missing) or 'anything'}",
+            f"{path.name}: no column for {' and '.join(missing)}",
             f"a drive has the columns {', '.join(COLUMNS)}",
         )
     absent = np.full(len(table), np.nan)

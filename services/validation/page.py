@@ -69,6 +69,10 @@ def _replace_section(page: Path, name: str, text: str) -> None:
         page.write_text(f"{old.rstrip()}\n\n{section}\n", "utf-8")
 
 
+def _count(number: int, one: str, several: str) -> str:
+    return f"{number} {one if number == 1 else several}"
+
+
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
@@ -85,9 +89,10 @@ def _format_stress_predict(figures: dict[str, Any]) -> str:
             for person in people
         ],
     )
+    number = _count(figures["subjects"], "person", "people")
     return f"""## Stress-Predict: stress against rest
 
-`affectline validate stress-predict FOLDER`: {figures["subjects"]} people, {figures["seconds"]:,}
+`affectline validate stress-predict FOLDER`: {number}, {figures["seconds"]:,}
 seconds, {figures["stress_seconds"]:,} of them under stress. Area under the ROC curve of nervousness
 in each second, scored by {figures["fitted_to"]}:
 
@@ -120,13 +125,15 @@ def _stress_predict_table(sets: dict[str, Any], mark: str = "") -> str:
     )
 
 
-def _format_others(figures: dict[str, Any], table: Callable[[dict[str, Any]], str]) -> str:
+def _format_others(
+    figures: dict[str, Any], table: Callable[[dict[str, Any]], str], what: str = "people"
+) -> str:
     """Return the figures that are too good, or of other models, below those that count."""
     text = ""
     if "shipped_model" in figures:
         text += (
-            "\nNot a measure of new people: the same seconds by the shipped model, which was "
-            f"chosen by these people and fitted to them:\n\n{table(figures['shipped_model'])}\n"
+            f"\nNot a measure of new {what}: the same seconds by the shipped model, which was "
+            f"chosen by these {what} and fitted to them:\n\n{table(figures['shipped_model'])}\n"
         )
     if "this_folder" in figures:
         text += (
@@ -192,9 +199,10 @@ def _format_drivedb(figures: dict[str, Any]) -> str:
     def table(sets: dict[str, Any], mark: str = "") -> str:
         return _drivedb_table(sets, list(figures["bounds_s"]), mark)
 
+    number = _count(figures["drives"], "drive", "drives")
     return f"""## drivedb: drivers at rest, on the highway and in the city
 
-`affectline validate drivedb FOLDER`: {figures["drives"]} drives, {figures["seconds"]:,} seconds.
+`affectline validate drivedb FOLDER`: {number}, {figures["seconds"]:,} seconds.
 Area under the ROC curve of nervousness in each second, scored by {figures["fitted_to"]}.
 Skin conductance: {figures["skin_channel"]}; baseline:
 {_describe_baseline(figures["calibration_s"])}. {_describe_segments(figures)}
@@ -206,7 +214,7 @@ Mean nervousness:
 {_table(("signals", "rest", "highway", "city"), means)}
 
 ![Nervousness along the drives](validation-drivedb.svg)
-{_format_others(figures, table)}
+{_format_others(figures, table, "drives")}
 {_format_reliability(figures, "drivedb")}
 
 {_format_calibration(figures, "drivedb", curves)}"""

@@ -34,7 +34,8 @@ class PublicFit:
     @property
     def about(self) -> str:
         """How the model came about."""
-        drives = f" --drives FOLDER: {self.drives} drives and" if self.drives else ":"
+        number = f"{self.drives} drive{'s' * (self.drives != 1)}"
+        drives = f" --drives FOLDER: {number} and" if self.drives else ":"
         return f"affectline validate stress-predict FOLDER --fit FILE{drives} {self.people} people"
 
 

@@ -116,7 +116,7 @@ class SessionsResult:
             "sessions": self.sessions,
             "seconds": len(labels),
             "stress_seconds": int(labels.sum()),
-            "fitted_to": "the other people of this folder, chosen and fitted without who is scored",
+            "fitted_to": "models chosen and fitted without the person who is scored",
             "sets": self._figures(self.scores),
             "shipped_model": self._figures(self.shipped),
             "face": None if self.gain is None else {

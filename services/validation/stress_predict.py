@@ -55,7 +55,7 @@ CURVE_FROM_S: Final = 600.0
 CURVE_EVERY: Final = 5
 """Every how many seconds it counts one."""
 HELD_OUT: Final = "models chosen and fitted without the person who is scored"
-SHIPPED: Final = "the people of the shipped model"
+SHIPPED: Final = "the shipped model"
 
 
 def collect_evidence(
@@ -235,10 +235,8 @@ def validate(
         folder_models = leave_one_out([thin(one) for one in everything], progress=progress)
         folder_scores = score_held_out(everything, folder_models, SIGNAL_SETS)
     elif within:
-        notes.append(
-            f"{len(recordings)} people are too few to choose and fit within the folder: "
-            f"{MIN_PEOPLE} are needed"
-        )
+        few = "1 person is" if len(recordings) == 1 else f"{len(recordings)} people are"
+        notes.append(f"{few} too few to choose and fit within the folder: {MIN_PEOPLE} are needed")
     return StressPredictResult(
         tuple(people), scores, tuple(held_out), shipped, folder_scores, tuple(folder_models),
         tuple(_measure_calibration(recordings, models)) if curve else (), tuple(notes),

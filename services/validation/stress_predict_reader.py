@@ -49,16 +49,21 @@ def read_recordings(
     """
     labelled = _read_labels(folder / "labels.csv", report)
     people = []
+    read: dict[int, str] = {}
     for directory in sorted(filter(Path.is_dir, folder.iterdir()), key=_sort_key):
         number = _parse_number(directory.name)
         if number is None:
+            continue
+        if number in read:
+            report(f"{directory.name}: left out, {number} was already read from {read[number]}")
             continue
         if number not in labelled:
             report(f"{directory.name}: left out, labels.csv does not contain {number}")
             continue
         samples = _read_samples(directory, report)
         if samples:
-            seconds, labels = labelled.pop(number)
+            seconds, labels = labelled[number]
+            read[number] = directory.name
             people.append(ParticipantRecording(directory.name, samples, seconds, labels))
         else:
             report(f"{directory.name}: left out, no signal in {', '.join(FILES)}")

@@ -2,6 +2,7 @@
 
 import json
 import lzma
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,29 @@ def test_people_without_signal_or_label_are_left_out_and_reported(people: Path) 
     assert "S04: left out, labels.csv does not contain 4" in figures["notes"]
 
 
+def test_a_second_folder_of_a_person_is_left_out_and_said_to_be_one(people: Path) -> None:
+    shutil.copytree(people / "S03", people / "S03 copy")
+    figures, _ = run("stress-predict", people)
+    assert figures["subjects"] == 3
+    assert figures["notes"] == ["S03 copy: left out, 3 was already read from S03"]
+
+
+def test_figures_are_not_those_of_a_file_that_was_just_fitted(people: Path, tmp_path: Path) -> None:
+    file = tmp_path / "my.json"
+    figures, stderr = run("stress-predict", people, "--fit", file)
+    note = f"the figures are those of the shipped models, not of {file}"
+    assert note in figures["notes"][-1]
+    assert note in stderr
+    assert note not in run("stress-predict", people)[1]
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_drive_with_nothing_but_a_header_is_said_to_be_one(tmp_path: Path) -> None:
+    (tmp_path / "drive01.csv").write_text(",".join(NAMES) + "\n")
+    with pytest.raises(AffectlineError, match=r"drive01\.csv: no rows below its header"):
+        read_drive(tmp_path / "drive01.csv")
+
+
 def test_people_may_be_called_otherwise(people: Path) -> None:
     (people / "S02").rename(people / "subject_2")
     (people / "S03").rename(people / "03")
@@ -111,7 +135,7 @@ def test_one_person_alone_is_scored_with_the_default_coefficients(tmp_path: Path
     write_person(tmp_path, 40, range(300, 600))
     figures, _ = run("stress-predict", tmp_path)
     assert figures["subjects"] == 1
-    assert figures["fitted_to"] == "the people of the shipped model"
+    assert figures["fitted_to"] == "the shipped model"
     assert figures["sets"]["skin"]["auc_by_subject"]["S40"] > 0.9
     assert "one person" in error_message("stress-predict", tmp_path, "--fit", tmp_path / "a.json")
 

@@ -159,7 +159,7 @@ def test_stress_predict_by_the_command_line(people: Path, tmp_path: Path) -> Non
     fitted = json.loads(table.read_text())
     assert fitted["terms"]["skin"]["weight"] > 0
     assert "3 people" in fitted["about"]
-    assert figures["fitted_to"] == "the people of the shipped model"
+    assert figures["fitted_to"] == "the shipped model"
     assert figures["held_out"] == []
     assert [row["seconds"] for row in figures["calibration_curve"]] == [0, 60, 120, 300, 600]
     page = (tmp_path / "validation.md").read_text()
