@@ -19,6 +19,7 @@ from affectline.common.logs import ServiceLogger
 from affectline.common.runtime.endpoints import Endpoint
 from affectline.common.runtime.keys import CurvePair, KeyHolder, KeyStore, fingerprint
 from affectline.common.runtime.sockets import bind
+from affectline.services.hub.peer_properties import CONNECTION
 from affectline.services.hub.refusals import Refusals
 
 ZAP: Final = "inproc://zeromq.zap.01"
@@ -27,8 +28,6 @@ VERSION: Final = b"1.0"
 FOR_EVERY_ROLE: Final = "everybody"
 FOR_PIPELINE: Final = "pipeline"
 """ZAP domains: sockets that every key opens, and those for processes of the pipeline."""
-CONNECTION: Final = "Connection"
-"""Property of messages: the unique name of the connection that they came by."""
 LOOK_S: Final = 1.0
 """How often the folder of keys is checked."""
 REBIND_S: Final = 2.0
@@ -103,7 +102,9 @@ class Authenticator:
                 request = self.socket.recv_multipart(zmq.DONTWAIT)
             except zmq.Again:
                 return
-            name = self._identify(request)
+            name = ""
+            with self._refusals.surviving("a handshake"):  # each must be answered before the next
+                name = self._identify(request)
             status = [b"200", b"OK"] if name else [b"400", b"no"]
             number = request[1] if len(request) > 1 else b""
             self._handshakes += 1
@@ -120,8 +121,8 @@ class Authenticator:
         found = [one for one in self.holders.values() if one.public_key == public_key]
         if found and (domain != FOR_PIPELINE.encode() or found[0].role == "pipeline"):
             return found[0].name
-        whose = found[0].name if found else "an unknown key"
-        what = "a connection to the bus" if found else f"a connection from {address.decode()}"
+        whose = found[0].name if found else f"an unknown key at {address.decode()}"
+        what = "a connection to the bus" if found else "a connection"
         self._refusals.count(what, whose, counter="refused_handshakes")
         return ""
 

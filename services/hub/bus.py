@@ -36,8 +36,6 @@ from affectline.services.hub.outlet import (
     UNSUBSCRIBED,
     Subscribers,
     UntrustedSubscribers,
-    connection_of,
-    user_of,
 )
 from affectline.services.hub.ownership import (
     OWNED,
@@ -47,6 +45,7 @@ from affectline.services.hub.ownership import (
     sender_of,
     topic_of,
 )
+from affectline.services.hub.peer_properties import connection_of, user_of
 from affectline.services.hub.refusals import Refusals
 
 Parts = list[bytes]
@@ -104,6 +103,8 @@ class Bus:
         self.counters = refusals.counters
         self.refusals = refusals
         self._authenticator = authenticator
+        self._has_keys = authenticator is not None
+        """Whether sockets that can be reached over the network require keys."""
         self.lossless = delivery == "lossless"
         self._access, self._screens = access, GuestScreens()
         self.has_crop_subscribers = threading.Event()
@@ -155,7 +156,7 @@ class Bus:
         if not is_open_to_pipeline:
             self.network_ingress.setsockopt(zmq.MAXMSGSIZE, MAX_GUEST_BYTES)
         self.network_ingress.setsockopt(zmq.RCVHWM, PEER_HWM)
-        outlet = UntrustedSubscribers(context, OUTSIDER_HWM, self.refusals, self._access.narrow)
+        outlet = self._untrusted_subscribers(context, OUTSIDER_HWM)
         self._listening.append(self._watch_subscribers(outlet, MOST_CONNECTIONS, is_open=True))
         self.clock = new_socket(context, zmq.ROUTER)
         self._asking = self._watch(self.clock, "the clock", MOST_CONNECTIONS, is_open=True)
@@ -165,12 +166,15 @@ class Bus:
         self.outlets.append(outlet)
         self._untrusted = [outlet]
         if self._access.is_open_to_pipeline:
-            consumers = UntrustedSubscribers(
-                context, CONSUMER_HWM, self.refusals, self._access.narrow
-            )
+            consumers = self._untrusted_subscribers(context, CONSUMER_HWM)
             self._add_consumers(consumers, is_open=True)
             self._bind(consumers.socket, network.bus, for_pipeline=True)
             self._untrusted.append(consumers)
+
+    def _untrusted_subscribers(self, context: Context, hwm: int) -> UntrustedSubscribers:
+        return UntrustedSubscribers(
+            context, hwm, self.refusals, self._access.narrow, has_keys=self._has_keys
+        )
 
     def _bind(
         self, socket: zmq.Socket[bytes], endpoint: Endpoint, *, for_pipeline: bool = False
@@ -189,9 +193,8 @@ class Bus:
         for one in self._by_network:
             one.cut_user(None)
         for user in users:
+            self._screens.forget(user)
             count = sum(one.cut_user(user) for one in self._by_network)
-            for untrusted in self._untrusted:
-                untrusted.disconnect(user)
             LOG.warning("the key of %s has changed; connections closed: %d", user, count)
 
     def _watch(
@@ -214,7 +217,7 @@ class Bus:
         """
         made = Connections(
             peers, name, self.counters, most, may_wait, self._access.is_pipeline,
-            has_keys=is_open and self._authenticator is not None,
+            has_keys=is_open and self._has_keys,
         )  # fmt: skip
         self.connections.append(made)
         if is_open:
@@ -225,7 +228,7 @@ class Bus:
         self, subscribers: Subscribers, most: int, *, is_open: bool = False
     ) -> Connections:
         made = self._watch(subscribers.socket, "the outlet", most, is_open=is_open)
-        subscribers.on_message, subscribers.serial_of = made.on_message, made.serial_of
+        subscribers.connections = made
         return made
 
     def _add_consumers(self, consumers: Subscribers, *, is_open: bool = False) -> None:
@@ -238,7 +241,7 @@ class Bus:
         made = self._watch(
             consumers.socket, "the bus", MOST_PIPELINE_CONNECTIONS, may_wait, is_open=is_open
         )
-        consumers.on_message, consumers.serial_of = made.on_message, made.serial_of
+        consumers.connections = made
         self._consumers.append((consumers, made))
 
     @property
@@ -302,7 +305,8 @@ class Bus:
 
     def _receive(self, source: zmq.Socket[bytes]) -> Parts:
         if source is self.tap:
-            return source.recv_multipart(zmq.DONTWAIT)
+            copied = source.recv_multipart(zmq.DONTWAIT)
+            return copied if is_crop(copied) else []
         first = source.recv(zmq.DONTWAIT, copy=False)
         parts = [first.bytes, *(source.recv_multipart() if first.more else ())]
         if source is self.network_ingress:
@@ -310,34 +314,37 @@ class Bus:
         if parts and (topic := topic_of(parts)).startswith(OWNED):
             is_local = source is not self.network_ingress
             stream = topic.split(b"/", 1)[1]
-            if not self._owners.is_of(stream, origin_of(first, is_local=is_local)):
+            origin = origin_of(first, is_local=is_local, has_keys=self._has_keys)
+            if not self._owners.is_of(stream, origin):
                 return parts if self._is_admitted(stream, first, parts, is_local=is_local) else []
         return parts
 
     def _screened(self, first: zmq.Frame, parts: Parts) -> Parts:
         """A message that came by TCP, or nothing if its peer may not publish it."""
-        number, user, kind = connection_of(first), user_of(first), kind_of(parts[0])
-        if number is not None and self._others is not None:
-            self._others.on_message(number, [len(part) for part in parts], user)
-            if not self._access.is_let_in(user):  # its key was revoked before it sent anything
-                self._others.cut(number)
+        number, others, kind = connection_of(first), self._others, kind_of(parts[0])
+        user = user_of(first, has_keys=self._has_keys)
+        if number is None or others is None:  # it had ended before it was accepted
+            self.counters["refused"] += 1
+            return []
+        others.on_message(number, [len(part) for part in parts], user)
+        if not self._access.is_let_in(user):  # its key was revoked before it sent anything
+            others.cut(number)
         if not self._access.may_publish(user, parts):
             self.refusals.count(f"{kind}/", user, counter=f"refused_{kind}")
             return []
         if self._access.is_pipeline(user):
-            if number is not None and self._others is not None:
-                self._others.find(number, origin_of(first, is_local=False))
+            others.find(number, origin_of(first, is_local=False, has_keys=self._has_keys))
             return parts
         reason = self._screens.of(user, self._access.role_of(user)).refusal(parts)
         if reason is not None:
-            self.refusals.count(f"{kind}/", user, reason, f"refused_{reason}")
+            self.refusals.count(f"{kind}/", user, reason=reason, counter=f"refused_{reason}")
         return [] if reason else parts
 
     def _is_admitted(
         self, stream: bytes, first: zmq.Frame, parts: Parts, *, is_local: bool
     ) -> bool:
         """Whether no other sender owns the stream that a message starts, continues or ends."""
-        sender = sender_of(first, is_local=is_local)
+        sender = sender_of(first, is_local=is_local, has_keys=self._has_keys)
         if sender is None or (topic_of(parts).startswith(STREAMS) and _is_told_by_others(parts)):
             return True
         connections = self._own if is_local or self._others is None else self._others
@@ -351,16 +358,21 @@ class Bus:
         if connections.find(sender.number, sender.origin) is None:  # left over from one that ended
             self.counters["refused_owner"] += 1
             return False
-        name = f"stream {stream.decode(errors='replace')}"
-        reason = f"{other.sender.name} publishes it: stop one of them, or name them differently"
-        self.refusals.count(name, sender.name, reason, "refused_owner")
+        self.refusals.count(
+            "stream",
+            sender.name,
+            detail=stream.decode(errors="replace"),
+            reason=f"{other.sender.name} publishes it: stop one of them, or name them differently",
+            counter="refused_owner",
+        )
         return False
 
     def on_question(self, frame: zmq.Frame, sizes: list[int]) -> None:
         """Count a message to the clock: a request for the time, or anything else."""
         number = connection_of(frame)
         if number is not None and self._asking is not None:
-            self._asking.on_message(number, sizes, user_of(frame))
+            user = user_of(frame, has_keys=self._has_keys)
+            self._asking.on_message(number, sizes, user)
 
     def publish(self, parts: Parts) -> None:
         """Send a message to the outlets."""
@@ -403,6 +415,10 @@ class Bus:
         if is_sent:
             connections.on_room()
         return is_sent
+
+    def give_up(self) -> None:
+        """Forget the message that some consumers have not got yet: the next one may be another."""
+        self._undelivered = []
 
     def forward_subscriptions(self, ready: Container[object]) -> set[str]:
         """Tell the sources which consumers are ready; return those that have just connected.
@@ -450,6 +466,11 @@ class Bus:
     def _tell_publishers(self, event: bytes) -> None:
         for socket in self._publishers:
             socket.send(event)
+
+
+def is_crop(parts: Parts) -> bool:
+    """Whether a message is of the kind that the work queue is for."""
+    return parts[0].startswith(CROPS)
 
 
 def describe(parts: Parts) -> tuple[bytes | None, str, int]:

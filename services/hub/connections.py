@@ -17,7 +17,7 @@ import sys
 import termios
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -195,6 +195,8 @@ class Connections:
         self.descriptor = int(self._events.getsockopt(zmq.FD))
         """Becomes readable when there may be something for `update`."""
         self._accepted = 0
+        self.ended = 0
+        """How many connections have ended, or were cut."""
         self._open: dict[int, Connection] = {}
         """The connections, by file descriptor."""
         self._lock = threading.RLock()
@@ -259,6 +261,12 @@ class Connections:
         self.update()
         with self._lock:
             return self._open[number].serial if number in self._open else 0
+
+    def find_ended(self, serials: Mapping[int, int]) -> list[int]:
+        """Those of some connections, given as descriptors with their serials, that have ended."""
+        with self._lock:
+            there = {number: one.serial for number, one in self._open.items()}
+        return [number for number, serial in serials.items() if there.get(number) != serial]
 
     def on_message(self, number: int, sizes: Sequence[int], user: str = "") -> None:
         """Record that a message, or parts of one, were read.
@@ -435,6 +443,7 @@ class Connections:
         known = self._open.pop(number, None)
         if known is not None:
             known.is_open = False
+            self.ended += 1
             known.socket.close()
 
 

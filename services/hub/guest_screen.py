@@ -99,12 +99,24 @@ class GuestScreens:
     ) -> None:
         self._now, self._clock = now, clock
         self._of: dict[tuple[str, Limits], GuestScreen] = {}
+        """As many as there are keys: `forget` removes those of keys that have changed."""
 
     def of(self, user: str, role: KeyRole | None) -> GuestScreen:
-        """The screen of a user's key; for an empty user, the one of peers without a key."""
-        limits = GUESTS
-        if user:
+        """The screen of a user's key; of peers without a key, the one that they share.
+
+        Args:
+            user: The name of the key.
+            role: The key's role; None: no such key is allowed.
+        """
+        if role is None:
+            user, limits = "", GUESTS
+        else:
             limits = SENSOR if role == "sensor" else OPERATOR
         if (user, limits) not in self._of:
             self._of[user, limits] = GuestScreen(limits, self._now, self._clock)
         return self._of[user, limits]
+
+    def forget(self, user: str) -> None:
+        """Remove the screens of a key that was revoked or has changed."""
+        for key in [one for one in self._of if one[0] == user]:
+            del self._of[key]

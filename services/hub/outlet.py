@@ -4,16 +4,15 @@ The socket for untrusted peers is an XPUB in manual mode (``ZMQ_XPUB_MANUAL``): 
 effect only once the hub grants it, and only for the connection that it came from.
 """
 
-import contextlib
-import os
-import socket
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
 
 import zmq
 
 from affectline.common.runtime.sockets import new_socket
+from affectline.services.hub.connections import Connections
+from affectline.services.hub.peer_properties import connection_of, user_of
 from affectline.services.hub.refusals import Refusals
 
 SUBSCRIBED: Final = b"\x01"
@@ -27,8 +26,6 @@ LONGEST_TOPIC: Final = 256
 
 Narrow = Callable[[str, str], tuple[str, ...]]
 """What a user gets for a subscription to a topic prefix: that prefix, narrower ones, or none."""
-
-OnMessage = Callable[[int, Sequence[int], str], None]
 
 
 class SubscriptionEvent(NamedTuple):
@@ -47,11 +44,9 @@ class Subscribers:
         self.socket = new_socket(context, zmq.XPUB)
         self.socket.setsockopt(zmq.SNDHWM, hwm)
         self.topics: Counter[bytes] = Counter()
-        """Prefixes with subscribers, and how many each has."""
-        self.on_message: OnMessage = lambda _number, _sizes, _user: None
-        """Called with the connection's number, the sizes of the parts read, and the user."""
-        self.serial_of: Callable[[int], int] = lambda _number: 0
-        """Tells connections apart that have had the same number one after the other."""
+        """Prefixes that somebody gets, and for how many subscribers each."""
+        self.connections: Connections | None = None
+        """The connections to the socket; set before it is bound."""
 
     def read_events(self) -> Iterator[SubscriptionEvent]:
         """Yield subscriptions and unsubscriptions since the last call."""
@@ -61,13 +56,13 @@ class Subscribers:
             except zmq.Again:
                 return
             number = connection_of(frame)
-            if number is not None:
-                self.on_message(number, (len(frame),), "")
+            if number is not None and self.connections is not None:
+                self.connections.on_message(number, (len(frame),))
             if event := self._count(frame.bytes, number):
                 yield event
 
     def wants(self, prefix: bytes) -> bool:
-        """Whether anybody subscribes to topics that begin with ``prefix``."""
+        """Whether anybody gets topics that begin with ``prefix``."""
         return any(prefix.startswith(topic) or topic.startswith(prefix) for topic in self.topics)
 
     def _count(self, data: bytes, number: int | None) -> SubscriptionEvent | None:
@@ -75,12 +70,21 @@ class Subscribers:
         if kind == SUBSCRIBED:
             self.topics[topic] += 1
         elif kind == UNSUBSCRIBED:
-            self.topics[topic] -= 1
-            if self.topics[topic] <= 0:
-                del self.topics[topic]
+            _subtract(self.topics, (topic,))
         else:
             return None
         return SubscriptionEvent(kind == SUBSCRIBED, topic, number)
+
+
+class Held(NamedTuple):
+    """The subscriptions of one connection."""
+
+    serial: int
+    """Which of the connections with this descriptor it is."""
+    topics: set[bytes]
+    """What it has subscribed to."""
+    granted: set[bytes]
+    """What it gets for that."""
 
 
 class UntrustedSubscribers(Subscribers):
@@ -91,11 +95,16 @@ class UntrustedSubscribers(Subscribers):
     subscription is read. Subscriptions read along with one are therefore ignored and their peers
     disconnected; these connect again by themselves.
 
+    libzmq also reports an unsubscription for each topic of a connection that has ended, but not
+    whose it was, and includes topics that were never granted. So what a connection holds is kept
+    here as a set, and released when the connection has ended.
+
     Args:
         context: The ZeroMQ context of the socket.
         hwm: How many messages may wait for one peer.
         refusals: Counts what was refused.
         narrow: What a user gets for a subscription.
+        has_keys: Whether the socket requires keys.
     """
 
     def __init__(
@@ -104,15 +113,18 @@ class UntrustedSubscribers(Subscribers):
         hwm: int,
         refusals: Refusals,
         narrow: Narrow,
+        *,
+        has_keys: bool = False,
     ) -> None:
         super().__init__(context, hwm)
         self.socket.setsockopt(zmq.XPUB_MANUAL, 1)
-        self._refusals, self._narrow = refusals, narrow
-        self._held: dict[int, Counter[bytes]] = {}
+        self._refusals, self._narrow, self._has_keys = refusals, narrow, has_keys
+        self._held: dict[int, Held] = {}
         """The subscriptions of each connection, by file descriptor."""
-        self._serials: dict[int, int] = {}
-        """Which connection with this descriptor they are of."""
-        self._users: dict[int, str] = {}
+        self._holders: Counter[bytes] = Counter()
+        """How many connections have subscribed to each topic."""
+        self._ended = 0
+        """How many connections had ended when the subscriptions were last compared with them."""
         self._out_of_step = False
         """Whether a message other than a subscription was read since the queue was last empty."""
 
@@ -123,82 +135,83 @@ class UntrustedSubscribers(Subscribers):
             except zmq.Again:
                 self._out_of_step = False
                 return
-            if event := self._admit(frame):
-                yield event
+            if self.connections is not None:
+                with self._refusals.surviving("a subscription"):
+                    yield from self._admit(frame, self.connections)
 
-    def wants(self, prefix: bytes) -> bool:
-        users = set(self._users.values())
-        may_hear = any(self._narrow(user, prefix.decode()) for user in users)
-        return may_hear and super().wants(prefix)
-
-    def disconnect(self, user: str) -> None:
-        """Close the connections of a user; their subscriptions end."""
-        found = [number for number, name in self._users.items() if name == user]
-        for number in found:
-            self._disconnect(number)
-
-    def _admit(self, frame: zmq.Frame) -> SubscriptionEvent | None:
-        data, number, user = frame.bytes, connection_of(frame), user_of(frame)
-        if number is None:  # a connection has ended, and so have its subscriptions
-            return self._count(data, number)
-        self.on_message(number, (len(data),), user)
-        serial = self.serial_of(number)
-        if self._serials.get(number, serial) != serial:
-            del self._held[number]  # the number belonged to a connection that has ended
-        self._users[number], self._serials[number] = user, serial
-        held = self._held.setdefault(number, Counter())
-        if data[:1] not in (SUBSCRIBED, UNSUBSCRIBED):
+    def _admit(self, frame: zmq.Frame, peers: Connections) -> Iterator[SubscriptionEvent]:
+        data, number = frame.bytes, connection_of(frame)
+        user = user_of(frame, has_keys=self._has_keys)
+        # Without a number libzmq itself says that a connection has ended
+        serial = peers.serial_of(-1 if number is None else number)
+        yield from self._release_ended(peers)
+        if number is None or not serial:  # it has ended, or was cut
+            return
+        peers.on_message(number, (len(data),), user)
+        kind, topic = data[:1], data[1:]
+        if kind not in (SUBSCRIBED, UNSUBSCRIBED):
             self._out_of_step = True
             self._refusals.count("messages at the outlet", user)
-            self._disconnect(number)
-            return None
         if self._out_of_step:
-            self._disconnect(number)
-            return None
-        topic = data[1:]
-        if data[:1] == UNSUBSCRIBED:
-            held[topic] -= 1
-            if held[topic] <= 0:
-                del held[topic]
-            # Narrower prefixes stay: their subscriber ignores what it no longer wants
-            self.socket.setsockopt(zmq.UNSUBSCRIBE, topic)
-            return self._count(data, number)
-        held[topic] += 1
-        if held.total() > SUBSCRIPTIONS or len(topic) > LONGEST_TOPIC:
+            peers.cut(number)
+            yield from self._release_ended(peers)
+            return
+        held = self._held.setdefault(number, Held(serial, set(), set()))
+        if kind == UNSUBSCRIBED:
+            yield from self._unsubscribe(number, held, topic)
+            return
+        if (topic not in held.topics and len(held.topics) >= SUBSCRIPTIONS) or (
+            len(topic) > LONGEST_TOPIC
+        ):
             self._refusals.count("subscriptions beyond the limit", user)
-            self._disconnect(number)
-            return None
-        granted = self._narrow(user, topic.decode(errors="replace"))
+            peers.cut(number)
+            yield from self._release_ended(peers)
+            return
+        self._grant(held, topic, user)
+        yield SubscriptionEvent(joined=True, topic=topic, number=number)
+
+    def _grant(self, held: Held, topic: bytes, user: str) -> None:
+        text = topic.decode(errors="replace")
+        granted = {prefix.encode() for prefix in self._narrow(user, text)}
         if not granted:
-            self._refusals.count(f"subscription to {topic.decode(errors='replace')}", user)
+            self._refusals.count("subscription to", user, detail=text)
         for prefix in granted:
-            self.socket.setsockopt(zmq.SUBSCRIBE, prefix.encode())
-        return self._count(data, number)
+            self.socket.setsockopt(zmq.SUBSCRIBE, prefix)
+        self._holders.update({topic} - held.topics)
+        self.topics.update(granted - held.granted)
+        held.topics.add(topic)
+        held.granted.update(granted)
 
-    def _disconnect(self, number: int) -> None:
-        """End a connection as if its cable had been cut."""
-        self._held.pop(number, None)
-        self._users.pop(number, None)
-        self._serials.pop(number, None)
-        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(number)) as connection:
-            connection.getpeername()
-            connection.shutdown(socket.SHUT_RDWR)
+    def _unsubscribe(self, number: int, held: Held, topic: bytes) -> Iterator[SubscriptionEvent]:
+        # Narrower prefixes stay: their subscriber ignores what it no longer wants
+        self.socket.setsockopt(zmq.UNSUBSCRIBE, topic)
+        _subtract(self.topics, held.granted & {topic})
+        held.granted.discard(topic)
+        if topic in held.topics:
+            held.topics.remove(topic)
+            yield from self._leave(number, {topic})
+
+    def _release_ended(self, peers: Connections) -> Iterator[SubscriptionEvent]:
+        """Release what connections held that have ended."""
+        ended, self._ended = self._ended, peers.ended
+        if ended == self._ended:
+            return
+        for number in peers.find_ended({n: one.serial for n, one in self._held.items()}):
+            held = self._held.pop(number)
+            _subtract(self.topics, held.granted)
+            yield from self._leave(number, held.topics)
+
+    def _leave(self, number: int, topics: Iterable[bytes]) -> Iterator[SubscriptionEvent]:
+        """Subtract topics of a connection; yield those that no other connection subscribes to."""
+        _subtract(self._holders, topics)
+        for topic in topics:
+            if topic not in self._holders:
+                yield SubscriptionEvent(joined=False, topic=topic, number=number)
 
 
-def user_of(frame: zmq.Frame) -> str:
-    """The sender of a message: the name of its key, or empty if the peer has none."""
-    return property_of(frame, "User-Id")
-
-
-def connection_of(frame: zmq.Frame) -> int | None:
-    """The file descriptor of the connection by which a message came."""
-    number = property_of(frame, "__fd")
-    return int(number) if number else None
-
-
-def property_of(frame: zmq.Frame, name: str) -> str:
-    """A property of the connection by which a message came; empty if it has no such property."""
-    try:
-        return str(frame.get(name))
-    except zmq.ZMQError:  # no property has this name
-        return ""
+def _subtract(counts: Counter[bytes], topics: Iterable[bytes]) -> None:
+    """Count each topic once less, and remove those that reach zero."""
+    for topic in topics:
+        counts[topic] -= 1
+        if counts[topic] <= 0:
+            del counts[topic]

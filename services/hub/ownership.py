@@ -11,9 +11,13 @@ from typing import Final, NamedTuple
 import zmq
 
 from affectline.common.wire.messages import SENT_TO, Frame, StreamStart
-from affectline.services.hub.authenticator import CONNECTION
 from affectline.services.hub.connections import Connection, Connections
-from affectline.services.hub.outlet import connection_of, property_of, user_of
+from affectline.services.hub.peer_properties import (
+    address_of,
+    connection_name_of,
+    connection_of,
+    user_of,
+)
 
 MOST_STREAMS: Final = 256
 """Streams whose owners are kept: four times as many as any consumer follows."""
@@ -34,35 +38,37 @@ class Sender(NamedTuple):
     """The file descriptor of the connection."""
 
 
-def origin_of(first: zmq.Frame, *, is_local: bool) -> str:
+def origin_of(first: zmq.Frame, *, is_local: bool, has_keys: bool) -> str:
     """What identifies the sender of a message uniquely; empty if that is not known.
 
     Args:
         first: The first part of a message.
         is_local: The message came by a Unix socket, whose address is user, group and process.
+        has_keys: Whether its socket requires keys.
     """
-    address = property_of(first, "Peer-Address")
+    address = address_of(first)
     if is_local:
         return address
-    called = property_of(first, CONNECTION) or f"#{connection_of(first)}"
+    called = connection_name_of(first, has_keys=has_keys) or f"#{connection_of(first)}"
     return f"{address} {called}"
 
 
-def sender_of(first: zmq.Frame, *, is_local: bool) -> Sender | None:
+def sender_of(first: zmq.Frame, *, is_local: bool, has_keys: bool) -> Sender | None:
     """Who sent a message; None for a thread of this process.
 
     Args:
         first: The first part of the message.
         is_local: The message came by a Unix socket.
+        has_keys: Whether its socket requires keys.
     """
     number = connection_of(first)
     if number is None:
         return None
-    origin = origin_of(first, is_local=is_local)
+    origin = origin_of(first, is_local=is_local, has_keys=has_keys)
     if is_local:
         process = origin.rpartition(":")[2]
         return Sender(origin, f"process {process}" if process else "a process", number)
-    address, user = origin.rpartition(" ")[0], user_of(first)
+    address, user = origin.rpartition(" ")[0], user_of(first, has_keys=has_keys)
     return Sender(origin, f"{user} at {address}" if user else address, number)
 
 

@@ -135,8 +135,8 @@ class Hub:
         )
         crops = self.bus.has_crop_subscribers
         by_network = outside if access.is_open_to_pipeline else None
-        guard = Guard(access, refusals.counters, self.authenticator)
-        return WorkQueue(self.sockets, local, by_network, crops, guard)
+        guard = Guard(access, refusals, self.authenticator)
+        return WorkQueue(self.sockets, local, by_network, crops, refusals, guard)
 
     def _hub_keys(self) -> KeyStore:
         """The hub's folder of keys.
@@ -164,21 +164,27 @@ class Hub:
             poller.register(one.descriptor, zmq.POLLIN)
         if self.link.socket:
             poller.register(self.link.socket, zmq.POLLIN)
+        surviving = bus.refusals.surviving
         while not self.wakeup.stopping:
             pause = (
                 0 if self.pending else max(0, int((self.link.next_beat - monotonic()) * 1000) + 1)
             )
             with TRACE.span("poll"):
                 ready = dict(poller.poll(min(pause, round(1000 * HEALTH_S))))
-            bus.watch_connections(ready)
-            if came := bus.forward_subscriptions(ready):
-                self._resend(self.markers.on_ready(came, monotonic()))
-            self._resend(self.markers.overdue(bus.ready, monotonic()))
-            bus.update_outsiders(ready)
+            with surviving("connections"):
+                bus.watch_connections(ready)
+            with surviving("subscriptions of consumers"):
+                if came := bus.forward_subscriptions(ready):
+                    self._resend(self.markers.on_ready(came, monotonic()))
+                self._resend(self.markers.overdue(bus.ready, monotonic()))
+            with surviving("subscriptions of tools"):
+                bus.update_outsiders(ready)
             if self.authenticator:
-                self._authenticate(self.authenticator)
+                with surviving("keys"):
+                    self._authenticate(self.authenticator)
             if clock and bus.clock in ready:
-                clock.answer(bus.counters)
+                with surviving("a request for the time"):
+                    clock.answer(bus.counters)
             for source in bus.sources:
                 if self.pending or source in ready:
                     self._forward_some(source)
@@ -204,10 +210,21 @@ class Hub:
         for _ in range(64):
             if monotonic() > until:
                 return  # long messages take long to check, and other sources wait
-            with TRACE.span("forward") as span:
-                may_continue = self._forward_one(source, span)
+            may_continue = False
+            with TRACE.span("forward") as span, self.bus.refusals.surviving("a message"):
+                may_continue = self._forward_or_drop(source, span)
             if not may_continue:
                 return
+
+    def _forward_or_drop(self, source: zmq.Socket[bytes], span: TraceSpan) -> bool:
+        """`_forward_one`; a message that fails is not tried again."""
+        try:
+            return self._forward_one(source, span)
+        except Exception:
+            self.bus.give_up()
+            if self.pending:
+                self.pending.popleft()
+            raise
 
     def _forward_one(self, source: zmq.Socket[bytes], span: TraceSpan) -> bool:
         """Forward one message; False if there is none, or consumers have no room for it."""

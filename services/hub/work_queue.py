@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections import Counter, deque
+from collections import deque
 from typing import Final, NamedTuple
 
 import zmq
@@ -13,15 +13,16 @@ from affectline.common.logs import ServiceLogger
 from affectline.common.runtime.endpoints import HubEndpoints
 from affectline.common.runtime.sockets import bind, new_socket
 from affectline.common.runtime.tracing import TRACE
-from affectline.services.hub.access import AccessControl
+from affectline.services.hub.access import AccessControl, kind_of
 from affectline.services.hub.authenticator import REBIND_S, RETRY_S, Authenticator
-from affectline.services.hub.bus import OUTSIDER_HWM, TAP, Context, Parts, describe
+from affectline.services.hub.bus import OUTSIDER_HWM, TAP, Context, Parts, describe, is_crop
 from affectline.services.hub.connections import (
     MOST_PIPELINE_CONNECTIONS,
     Connections,
     ConnectionWatch,
 )
-from affectline.services.hub.outlet import connection_of, user_of
+from affectline.services.hub.peer_properties import connection_of, user_of
+from affectline.services.hub.refusals import Refusals
 
 LOOK_MS: Final = 500
 """How often the work queue checks whether its sockets have to be renewed."""
@@ -33,8 +34,8 @@ class Guard(NamedTuple):
     """Who may reach the work queue over the network."""
 
     access: AccessControl
-    counters: Counter[str]
-    """The hub's counters."""
+    refusals: Refusals
+    """Counts what they were refused."""
     authenticator: Authenticator | None
     """Accepts only peers with a key; None: everybody may connect."""
 
@@ -43,7 +44,7 @@ class Guard(NamedTuple):
         if self.authenticator:
             self.authenticator.secure(peers, for_pipeline=True)
         return Connections(
-            peers, "the work queue", self.counters, MOST_PIPELINE_CONNECTIONS,
+            peers, "the work queue", self.refusals.counters, MOST_PIPELINE_CONNECTIONS,
             is_pipeline=self.access.is_pipeline,
             has_keys=self.authenticator is not None,
         )  # fmt: skip
@@ -55,16 +56,24 @@ class QueueEnds:
     Args:
         context: The ZeroMQ context of the sockets.
         place: Where detectors and classifiers connect.
+        refusals: Counts messages that are not crops.
         guard: Watches peers that connect over the network; None for the user's own sockets.
 
     Raises:
         AffectlineError: A port is in use.
     """
 
-    def __init__(self, context: Context, place: HubEndpoints, guard: "Guard | None" = None) -> None:
+    def __init__(
+        self,
+        context: Context,
+        place: HubEndpoints,
+        refusals: Refusals,
+        guard: "Guard | None" = None,
+    ) -> None:
         self.input = new_socket(context, zmq.PULL)
         self.output = new_socket(context, zmq.PUSH)
         self._watch: ConnectionWatch | None = None
+        self._refusals, self._guard = refusals, guard
         if guard:
             watched = [guard.watch(socket) for socket in (self.input, self.output)]
             self._bringing = watched[0]
@@ -78,14 +87,29 @@ class QueueEnds:
                 raise
 
     def receive(self) -> Parts:
-        """Receive one message from a detector."""
-        if self._watch is None:
-            return self.input.recv_multipart()
+        """Receive one message from a detector; an empty list if it is not for the work queue.
+
+        Only crops are, and over the network only those of peers that may publish them.
+        """
+        if self._guard is None:
+            return self._checked(self.input.recv_multipart(), "")
         frames = self.input.recv_multipart(copy=False)
+        parts = [frame.bytes for frame in frames]
         number = connection_of(frames[0])
+        user = user_of(frames[0], has_keys=self._guard.authenticator is not None)
         if number is not None:
-            self._bringing.on_message(number, [len(f) for f in frames], user_of(frames[0]))
-        return [frame.bytes for frame in frames]
+            self._bringing.on_message(number, [len(part) for part in parts], user)
+        if is_crop(parts) and not self._guard.access.may_publish(user, parts):
+            self._refusals.count("faces/", user, counter="refused_faces")
+            return []
+        return self._checked(parts, user)
+
+    def _checked(self, parts: Parts, user: str) -> Parts:
+        if is_crop(parts):
+            return parts
+        kind = kind_of(parts[0])
+        self._refusals.count(f"{kind}/ at the work queue", user, counter=f"refused_{kind}")
+        return []
 
     def close(self) -> None:
         """Close both sockets, and disconnect everybody."""
@@ -103,6 +127,7 @@ class WorkQueue(threading.Thread):
         local: Where this user's detectors and classifiers connect.
         network: Where those of other machines connect; None: they cannot.
         has_crop_subscribers: Set while somebody subscribes to copies of the crops.
+        refusals: Counts what is refused, and what fails.
         guard: Watches peers that connect over the network.
     """
 
@@ -112,16 +137,18 @@ class WorkQueue(threading.Thread):
         local: HubEndpoints,
         network: HubEndpoints | None,
         has_crop_subscribers: threading.Event,
+        refusals: Refusals,
         guard: Guard | None = None,
     ) -> None:
         super().__init__(name="work-queue", daemon=True)
         self._context, self._network, self._guard = context, network, guard
+        self._refusals = refusals
         self._has_crop_subscribers = has_crop_subscribers
         self._renewal = threading.Event()
-        self._ends = deque([QueueEnds(context, local)])
+        self._ends = deque([QueueEnds(context, local, refusals)])
         self._by_network: QueueEnds | None = None
         if network is not None:
-            self._by_network = QueueEnds(context, network, guard)
+            self._by_network = QueueEnds(context, network, refusals, guard)
             self._ends.append(self._by_network)
         self._tap = new_socket(context, zmq.PUSH)
         self._tap.setsockopt(zmq.SNDHWM, OUTSIDER_HWM)
@@ -156,8 +183,11 @@ class WorkQueue(threading.Thread):
             with TRACE.span("poll"):
                 arrived = arrivals.poll(patience_ms)
             for ready, _ in arrived:
-                with TRACE.span("pass on") as span:
+                with TRACE.span("pass on") as span, self._refusals.surviving("a face crop"):
                     parts = inputs[ready].receive()
+                    if not parts:
+                        span.drop()
+                        continue
                     if TRACE.on:
                         span.describe(*describe(parts))
                     if self._has_crop_subscribers.is_set():  # before their result is published
@@ -185,7 +215,7 @@ class WorkQueue(threading.Thread):
         deadline = monotonic() + REBIND_S
         while True:
             try:
-                self._by_network = QueueEnds(self._context, network, self._guard)
+                self._by_network = QueueEnds(self._context, network, self._refusals, self._guard)
             except AffectlineError as error:
                 if monotonic() < deadline:  # the port is not free yet
                     threading.Event().wait(RETRY_S)

@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import struct
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Final, Self
 
@@ -30,26 +31,32 @@ class RawPeer:
         where: The hub's port on this machine, or the file of a Unix socket.
         kind: The socket type that it claims to be.
         buffer: Size of its kernel receive buffer in bytes; None: the default.
+        claims: Further properties that its handshake names: the metadata of its messages.
     """
 
-    def __init__(self, where: int | str, kind: str, buffer: int | None = None) -> None:
+    def __init__(
+        self,
+        where: int | str,
+        kind: str,
+        buffer: int | None = None,
+        claims: Mapping[str, bytes] | None = None,
+    ) -> None:
         is_file = isinstance(where, str)
         self.socket = socket.socket(socket.AF_UNIX if is_file else socket.AF_INET)
         if buffer is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         try:
-            self._greet(where, kind)
+            self._greet(where, {"Socket-Type": kind.encode(), **(claims or {})})
         except OSError:
             self.socket.close()
             raise
 
-    def _greet(self, where: int | str, kind: str) -> None:
+    def _greet(self, where: int | str, properties: Mapping[str, bytes]) -> None:
         self.socket.settimeout(PATIENCE_S)
         self.socket.connect(where if isinstance(where, str) else ("127.0.0.1", where))
         self.socket.sendall(GREETING)
         self._read(len(GREETING))
-        named = b"\x0bSocket-Type" + struct.pack(">I", len(kind)) + kind.encode()
-        ready = b"\x05READY" + named
+        ready = b"\x05READY" + b"".join(_property(*one) for one in properties.items())
         self.socket.sendall(bytes([COMMAND, len(ready)]) + ready)
         _, length = self._read(2)
         self._read(length)
@@ -93,6 +100,10 @@ class RawPeer:
                 raise ConnectionResetError("the hub has closed the connection")
             data += piece
         return data
+
+
+def _property(name: str, value: bytes) -> bytes:
+    return bytes([len(name)]) + name.encode() + struct.pack(">I", len(value)) + value
 
 
 def head(length: int, *, more: bool = False) -> bytes:

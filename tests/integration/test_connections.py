@@ -85,7 +85,7 @@ def test_who_connects_again_does_not_inherit_subscriptions() -> None:
     counters: Counter[str] = Counter()
     outlet = UntrustedSubscribers(context, 16, Refusals(counters), lambda _user, topic: (topic,))
     watched = Connections(outlet.socket, "the outlet", counters)
-    outlet.on_message, outlet.serial_of = watched.on_message, watched.serial_of
+    outlet.connections = watched
     port = outlet.socket.bind_to_random_port("tcp://127.0.0.1")
     topics = [b"bio/%d/" % number for number in range(SUBSCRIPTIONS)]
 

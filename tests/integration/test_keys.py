@@ -202,7 +202,7 @@ def test_keys_come_and_go_while_the_hub_runs(hub: KeyedHub, connect: Connect) ->
     health_of(wall)
     classifier = connect("part", zmq.PULL, hub.settings.work_out)
     detector = connect("part", zmq.PUSH, hub.settings.work_in)
-    detector.send_multipart([b"x"])
+    detector.send_multipart(parts_of("Faces"))
     assert classifier.poll(WAIT_S * 1000)
     late = hub.make("late", "listener")
     assert run("keys", "revoke", "wall", "--folder", str(hub.keys)).returncode == 0
@@ -221,7 +221,7 @@ def test_keys_come_and_go_while_the_hub_runs(hub: KeyedHub, connect: Connect) ->
     detector.setsockopt(zmq.SNDTIMEO, 100)
     for _ in range(5):
         try:
-            detector.send_multipart([b"x"])
+            detector.send_multipart(parts_of("Faces"))
         except zmq.Again:
             break
     assert not classifier.poll(1500), "it gets no more crops"
@@ -328,7 +328,7 @@ def test_the_hub_s_own_keys_are_exchanged_while_it_runs(hub: KeyedHub, connect: 
     assert after.pid == before.pid
     classifier = connect("part", zmq.PULL, hub.settings.work_out)
     detector = connect("part", zmq.PUSH, hub.settings.work_in)
-    detector.send_multipart([b"x"])
+    detector.send_multipart(parts_of("Faces"))
     assert classifier.poll(WAIT_S * 1000)
 
 
@@ -393,6 +393,39 @@ def test_a_machine_of_classifiers_ends_no_stream(hub: KeyedHub, connect: Connect
     assert told["refused_stream"] == 3
     assert told["refused_other"] == 7
     assert "of lab2" in hub.log.read_text()
+
+
+def test_the_work_queue_carries_crops_of_those_who_make_them(
+    hub: KeyedHub, connect: Connect
+) -> None:
+    """Copies of whatever came were published, for everybody who may take crops, in their place."""
+    hub.make("lab2", "pipeline", "--service", "classifier")
+    consumer = connect("part", zmq.SUB, hub.settings.bus, "control/", "emotion/", "faces/")
+    listener = connect("part", zmq.SUB, hub.settings.outlet, "")
+    classifier = connect("part", zmq.PULL, hub.settings.work_out)
+    limited = connect("lab2", zmq.PUSH, hub.settings.work_in)
+    detector = connect("part", zmq.PUSH, hub.settings.work_in)
+    deadline = time.monotonic() + WAIT_S
+    while not consumer.poll(100):  # until the queue copies crops
+        assert time.monotonic() < deadline, "no copies of crops"
+        detector.send_multipart(parts_of("Faces"))
+        assert classifier.poll(WAIT_S * 1000)
+        classifier.recv_multipart()
+    for pusher in (limited, detector):
+        for kind in ("Control", "Emotion"):
+            pusher.send_multipart(parts_of(kind))
+        pusher.send_multipart([b"~to/sink:", *parts_of("Emotion")])
+    limited.send_multipart(parts_of("Faces"))
+    while (told := health_of(listener).counters).get("refused_faces", 0) < 1:
+        assert time.monotonic() < deadline, told
+    while told.get("refused_other", 0) < 2:
+        assert time.monotonic() < deadline, told
+        told = health_of(listener).counters
+    assert (told["refused_control"], told["refused_emotion"]) == (2, 2)
+    while consumer.poll(500):
+        assert consumer.recv_multipart()[0] == b"faces/drive"
+    assert not classifier.poll(0)
+    assert "faces/ of lab2" in hub.log.read_text()
 
 
 def test_a_stream_is_that_of_one_connection_of_a_key(hub: KeyedHub, connect: Connect) -> None:

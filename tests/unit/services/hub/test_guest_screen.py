@@ -90,6 +90,20 @@ def test_a_key_s_flood_and_names_are_its_own() -> None:
         assert screens.of(user, role).refusal(small) is None  # type: ignore[arg-type]
 
 
+def test_a_name_without_a_key_has_no_allowance_of_its_own() -> None:
+    clock = Clock()
+    screens = GuestScreens(lambda: EXAMPLE_AT, lambda: clock.seconds)
+    assert screens.of("anybody", None) is screens.of("", None)
+
+
+def test_nothing_is_kept_of_a_key_that_was_revoked() -> None:
+    screens = GuestScreens()
+    before = screens.of("strap", "sensor"), screens.of("belt", "sensor")
+    screens.forget("strap")
+    assert screens.of("strap", "sensor") is not before[0]
+    assert screens.of("belt", "sensor") is before[1]
+
+
 def test_what_a_sensor_sends_again_is_judged_like_the_first() -> None:
     screen = Clock().screen(SENSOR)
     again = [b"~to/sink:", *parts(Samples.example())]
