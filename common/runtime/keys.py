@@ -19,7 +19,7 @@ import re
 import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, NamedTuple
 
 import zmq
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -112,6 +112,15 @@ class Credentials(BaseModel):
     """Address of the hub: ``HOST:PORT``."""
 
 
+class AllowedKeys(NamedTuple):
+    """The keys in a hub's folder."""
+
+    holders: dict[str, KeyHolder]
+    """The keys that the hub allows, by name."""
+    unreadable: dict[str, str]
+    """Why other files are not read, by the name of their key: none of these keys is allowed."""
+
+
 def fingerprint(public_key: str) -> str:
     """The fingerprint of a public key: eight groups of four hexadecimal digits."""
     digest = hashlib.sha256(z85.decode(public_key)).hexdigest()[:32]
@@ -154,15 +163,21 @@ class KeyStore:
         return pair
 
     def holders(self) -> dict[str, KeyHolder]:
-        """The keys that the hub allows, by name.
+        """The keys that the hub allows, by name."""
+        return self.allowed().holders
 
-        Raises:
-            AffectlineError: One of the files is not a key.
+    def allowed(self) -> AllowedKeys:
+        """The keys that the hub allows, and the files that cannot be read.
+
+        A file that cannot be read allows nobody, and changes nothing for other keys.
         """
-        found = {}
+        found = AllowedKeys({}, {})
         for path in sorted((self.folder / "allowed").glob(f"*{PUBLIC}"))[:MOST_KEYS]:
-            holder = _read_holder(path)
-            found[holder.name] = holder
+            name = path.name.removesuffix(PUBLIC)
+            try:
+                found.holders[name] = _read_holder(path)
+            except AffectlineError as error:
+                found.unreadable[name] = error.problem
         return found
 
     def allow(self, holder: KeyHolder) -> None:
@@ -187,18 +202,23 @@ class KeyStore:
         path = self.folder / "allowed" / f"{holder.name}{PUBLIC}"
         _write(path, {"public-key": holder.public_key}, metadata)
 
-    def revoke(self, name: str) -> KeyHolder:
-        """Revoke a key, and return it.
+    def revoke(self, name: str) -> KeyHolder | None:
+        """Revoke a key, and return it; None if its file cannot be read, but has been removed.
 
         Raises:
-            AffectlineError: No key of that name is allowed.
+            AffectlineError: No key of that name is allowed, or its file cannot be removed.
         """
         path = self.folder / "allowed" / f"{name}{PUBLIC}"
         if not path.is_file():
             known = ", ".join(self.holders()) or "none"
             raise AffectlineError(f"{name}: no such key is allowed", f"allowed keys: {known}")
-        holder = _read_holder(path)
-        path.unlink()
+        holder = self.holders().get(name)
+        try:
+            path.unlink()
+        except OSError as error:
+            raise AffectlineError(
+                f"{name} is still allowed: {path}: {error.strerror}", "remove that file"
+            ) from error
         return holder
 
     def make_client(self, holder_name: str, role: KeyRole) -> tuple[CurvePair, Path]:
@@ -290,7 +310,7 @@ def _states(paths: Iterable[Path]) -> Iterator[tuple[str, int, int]]:
             found = path.stat()
         except OSError:
             continue
-        yield path.name, found.st_mtime_ns, found.st_ino
+        yield path.name, found.st_ctime_ns, found.st_ino  # changes with the permissions, too
 
 
 def _curve(pair: CurvePair) -> dict[str, str]:

@@ -94,7 +94,8 @@ def new(
                 "affectline keys forget HOST:PORT there"
             )
         return
-    if name in store.holders():
+    allowed = store.allowed()
+    if name in allowed.holders or name in allowed.unreadable:
         raise AffectlineError(
             f"{name}: there is already a key of that name", f"affectline keys revoke {name} first"
         )
@@ -109,6 +110,7 @@ def new(
         "copy that folder to the other machine, as ~/.config/affectline/keys, or name it there "
         "in AFFECTLINE_KEYS; then remove it here"
     )
+    _warn_of_unreadable(store)
 
 
 @keys.command("list")
@@ -118,7 +120,8 @@ def list_keys(folder: Folder = None, as_json: AsJson = False) -> None:
     Example: affectline keys list
     """
     store = KeyStore(folder)
-    pair, holders, known = store.hub_pair(), store.holders().values(), store.known_hubs()
+    pair, allowed, known = store.hub_pair(), store.allowed(), store.known_hubs()
+    holders = allowed.holders.values()
     hub = fingerprint(pair.public_key) if pair else None
     if as_json:
         rows = [
@@ -126,7 +129,8 @@ def list_keys(folder: Folder = None, as_json: AsJson = False) -> None:
             for holder in holders
         ]
         hubs = {address: fingerprint(key) for address, key in known.items()}
-        typer.echo(json.dumps({"hub": hub, "keys": rows, "known_hubs": hubs}, indent=2))
+        found = {"hub": hub, "keys": rows, "unreadable": allowed.unreadable, "known_hubs": hubs}
+        typer.echo(json.dumps(found, indent=2))
         return
     typer.echo(f"keys in {store.folder}\nthe hub's key: {hub or 'none'}")
     if holders:
@@ -138,6 +142,7 @@ def list_keys(folder: Folder = None, as_json: AsJson = False) -> None:
         Console().print(table)
     for address, key in known.items():
         typer.echo(f"known hub {address}: {fingerprint(key)}")
+    _warn_of_unreadable(store)
 
 
 @keys.command()
@@ -169,8 +174,10 @@ def allow(
             f"KEY {key}: neither a file nor a public key", "that has 40 characters of Z85"
         )
     holder = _holder(name, public_key, role, service, subject, prefix)
-    KeyStore(folder).allow(holder)
+    store = KeyStore(folder)
+    store.allow(holder)
     typer.echo(f"{name} is allowed as {role}: {fingerprint(public_key)}")
+    _warn_of_unreadable(store)
 
 
 @keys.command()
@@ -181,8 +188,11 @@ def revoke(name: HolderName, folder: Folder = None) -> None:
 
     Example: affectline keys revoke wall
     """
-    holder = KeyStore(folder).revoke(name)
-    typer.echo(f"{name} is no longer allowed: {fingerprint(holder.public_key)}")
+    store = KeyStore(folder)
+    holder = store.revoke(name)
+    told = fingerprint(holder.public_key) if holder else "its file, now removed, was not readable"
+    typer.echo(f"{name} is no longer allowed: {told}")
+    _warn_of_unreadable(store)
 
 
 @keys.command()
@@ -233,6 +243,16 @@ def certificate(
         f"SHA-256 fingerprint: {made.fingerprint}\n"
         f"clients that should trust it need {place / PUBLIC_FILE}"
     )
+
+
+def _warn_of_unreadable(store: KeyStore) -> None:
+    """Say which keys are not allowed because their files cannot be read."""
+    for name, problem in store.allowed().unreadable.items():
+        typer.echo(
+            f"{name} is not allowed: {problem}: make its key again, or affectline keys revoke "
+            f"{name}",
+            err=True,
+        )
 
 
 def _describe(holder: KeyHolder) -> str:

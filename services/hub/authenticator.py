@@ -55,7 +55,7 @@ class Authenticator:
         refusals: Counts refused handshakes.
 
     Raises:
-        AffectlineError: The hub has no keys, or they cannot be read.
+        AffectlineError: The hub has no keys of its own, or they cannot be read.
     """
 
     def __init__(
@@ -68,8 +68,9 @@ class Authenticator:
                 f"the hub has no keys in {store.folder}", "make them with: affectline keys new NAME"
             )
         self.pair: CurvePair = pair
-        self.holders: Mapping[str, KeyHolder] = store.holders()
         self._read_state = store.changed_at()
+        self._unreadable: dict[str, str] = {}
+        self.holders: Mapping[str, KeyHolder] = self._read_holders()
         self._next_look = monotonic() + LOOK_S
         self._handshakes = 0
         self._bound: list[tuple[zmq.Socket[bytes], Endpoint]] = []
@@ -135,11 +136,7 @@ class Authenticator:
         if state == self._read_state:
             return KeyChange()
         self._read_state = state
-        try:
-            holders, pair = self._store.holders(), self._store.hub_pair()
-        except AffectlineError as error:
-            LOG.warning("cannot read the changed keys, keeping the old ones: %s", error)
-            return KeyChange()
+        holders, pair = self._read_holders(), self._read_pair()
         changed = {name for name, one in self.holders.items() if holders.get(name) != one}
         added = sorted(holders.keys() - self.holders.keys())
         self.holders = holders
@@ -148,13 +145,30 @@ class Authenticator:
                 "keys have changed: newly allowed: %s; revoked or changed: %s",
                 ", ".join(added) or "none", ", ".join(sorted(changed)) or "none",
             )  # fmt: skip
-        is_new = pair is not None and pair != self.pair
-        if pair is not None and is_new:
+        is_new = pair != self.pair
+        if is_new:
             self.pair = pair
             LOG.warning("the hub has a new key: %s", fingerprint(pair.public_key))
             for socket, endpoint in self._bound:
                 self._rebind(socket, endpoint)
         return KeyChange(frozenset(changed), is_new)
+
+    def _read_holders(self) -> Mapping[str, KeyHolder]:
+        """The keys that are allowed; log files that have become unreadable."""
+        allowed = self._store.allowed()
+        for name, problem in allowed.unreadable.items():
+            if self._unreadable.get(name) != problem:
+                LOG.error("the key of %s is not allowed: %s", name, problem)
+        self._unreadable = allowed.unreadable
+        return allowed.holders
+
+    def _read_pair(self) -> CurvePair:
+        """The hub's own keys; the ones in use if there are no others that can be read."""
+        try:
+            return self._store.hub_pair() or self.pair
+        except AffectlineError as error:
+            LOG.warning("cannot read the hub's own changed key, keeping the old one: %s", error)
+            return self.pair
 
     def _rebind(self, socket: zmq.Socket[bytes], endpoint: Endpoint) -> None:
         """Listen with the hub's new key; connections that use the old one end."""

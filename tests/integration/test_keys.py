@@ -228,6 +228,25 @@ def test_keys_come_and_go_while_the_hub_runs(hub: KeyedHub, connect: Connect) ->
     assert late.is_dir()
 
 
+@pytest.mark.parametrize("broken", ["allowed/aaa.key", "hub.key_secret"])
+def test_a_key_is_revoked_whatever_other_files_cannot_be_read(
+    hub: KeyedHub, connect: Connect, broken: str
+) -> None:
+    """The hub kept all of the old keys as long as one file could not be read."""
+    speaker = connect("desk", zmq.XPUB, hub.settings.ingress)
+    assert {speaker.recv(), speaker.recv()} == {b"\x01", b"\x01~delivery/live"}
+    health_of(connect("wall", zmq.SUB, hub.settings.outlet, "health/"))
+    (hub.keys / broken).write_text("rubbish")
+    assert run("keys", "revoke", "wall", "--folder", str(hub.keys)).returncode == 0
+    deadline = time.monotonic() + WAIT_S
+    while "the key of wall has changed" not in hub.log.read_text():
+        assert time.monotonic() < deadline, hub.log.read_text()
+        speaker.poll(200)
+    late = connect("wall", zmq.SUB, hub.settings.outlet, "health/")
+    assert not late.poll(2500), "it is still allowed"
+    assert Path(broken).name in hub.log.read_text()
+
+
 def test_a_publisher_whose_key_is_revoked_is_disconnected(hub: KeyedHub, connect: Connect) -> None:
     speaker = connect("desk", zmq.XPUB, hub.settings.ingress)
     silent = connect("strap", zmq.XPUB, hub.settings.ingress)

@@ -101,7 +101,9 @@ def test_a_key_is_let_in_under_one_name(tmp_path: Path) -> None:
     assert store.holders()["a"].role == "operator"
     with pytest.raises(AffectlineError, match="allowed as a"):
         store.allow(KeyHolder(name="b", public_key=key, role="pipeline"))
-    assert store.revoke("a").public_key == key
+    revoked = store.revoke("a")
+    assert revoked
+    assert revoked.public_key == key
     assert store.holders() == {}
     with pytest.raises(AffectlineError, match="no such key"):
         store.revoke("a")
@@ -115,11 +117,30 @@ def test_a_key_is_let_in_under_one_name(tmp_path: Path) -> None:
         'metadata\n    prefixes = "a b"\ncurve\n    public-key = "' + "0" * 40 + '"\n',
     ],
 )  # fmt: skip
-def test_what_is_no_key_is_said_to_be_none(tmp_path: Path, text: str) -> None:
-    (tmp_path / "allowed").mkdir()
-    (tmp_path / "allowed" / "x.key").write_text(text)
-    with pytest.raises(AffectlineError, match="is not a key"):
-        KeyStore(tmp_path).holders()
+def test_what_is_no_key_allows_nobody_and_changes_nothing_for_others(
+    tmp_path: Path, text: str
+) -> None:
+    store, key = KeyStore(tmp_path), CurvePair.new().public_key
+    store.allow(KeyHolder(name="wall", public_key=key, role="listener"))
+    (tmp_path / "allowed" / "a.key").write_text(text)
+    (tmp_path / "allowed" / "z.key").mkdir()
+    allowed = store.allowed()
+    assert allowed.holders.keys() == {"wall"}
+    assert "is not a key" in allowed.unreadable["a"]
+    assert "z.key: Is a directory" in allowed.unreadable["z"]
+    store.allow(KeyHolder(name="desk", public_key=CurvePair.new().public_key, role="operator"))
+    assert store.revoke("wall")
+    assert store.revoke("a") is None
+    assert store.holders().keys() == {"desk"}
+    assert store.allowed().unreadable.keys() == {"z"}
+
+
+def test_a_change_of_permissions_is_a_change(tmp_path: Path) -> None:
+    store = KeyStore(tmp_path)
+    store.allow(KeyHolder(name="a", public_key=CurvePair.new().public_key, role="listener"))
+    before = store.changed_at()
+    (tmp_path / "allowed" / "a.key").chmod(0o000)
+    assert store.changed_at() != before
 
 
 @given(st.text(max_size=300) | st.text(alphabet='pc \n="-key', max_size=300))

@@ -1,5 +1,6 @@
 """``affectline keys``: what it says, and what it leaves in the folder."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -76,3 +77,17 @@ def test_a_key_that_was_made_elsewhere_is_let_in(call: Any, tmp_path: Path) -> N
     assert KeyStore(tmp_path).holders()["wall"].role == "operator"
     with pytest.raises(AffectlineError, match="allowed as wall"):
         call("allow", "desk", pair.public_key)
+
+
+def test_files_that_cannot_be_read_are_named_by_every_command(call: Any, tmp_path: Path) -> None:
+    call("new", "wall")
+    (tmp_path / "allowed" / "broken.key").write_text("rubbish")
+    warning = f"broken is not allowed: {tmp_path / 'allowed' / 'broken.key'} is not a key"
+    for words in (("list",), ("allow", "desk", CurvePair.new().public_key), ("revoke", "wall")):
+        assert warning in call(*words), words
+    assert "broken" in json.loads(call("list", "--json"))["unreadable"]
+    with pytest.raises(AffectlineError, match="there is already a key of that name"):
+        call("new", "broken")
+    told = call("revoke", "broken")
+    assert "broken is no longer allowed: its file, now removed, was not readable" in told
+    assert "is not allowed" not in told
