@@ -12,6 +12,7 @@ import functools
 import json
 import logging
 import os
+import re
 import sys
 import threading
 import time
@@ -33,6 +34,10 @@ VARIABLE: Final = "AFFECTLINE_LOG"
 FIELDS: Final = ("service", "stream", "seq")
 """Fields that records have besides their message, if known."""
 ROOT: Final = "affectline"
+TRACE: Final = "trace"
+"""Field of records of other processes that have a traceback."""
+_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""Control characters, line separators, and marks that reverse the direction of a text."""
 
 
 def parse(text: str) -> tuple[Level | None, Format | None]:
@@ -85,7 +90,8 @@ def _print_uncaught(
     kind: type[BaseException], error: BaseException | None, trace: TracebackType | None
 ) -> None:
     """Print an uncaught exception, without the secrets of sources."""
-    sys.stderr.write(conceal("".join(traceback.format_exception(kind, error, trace))))
+    text = conceal("".join(traceback.format_exception(kind, error, trace)))
+    sys.stderr.write(printable(text, keep="\n\t"))
 
 
 @functools.cache
@@ -110,6 +116,34 @@ def _handler(form: Format) -> logging.Handler:
     return handler
 
 
+def printable(text: str, keep: str = "\t") -> str:
+    r"""Escape characters that move a terminal's cursor, colour it, or begin another line.
+
+    Texts of peers and files get into messages: they must not look like other messages.
+
+    Example:
+        >>> printable("a topic\x1b[2J\n")
+        'a topic\\x1b[2J\\n'
+
+    Args:
+        text: Any text.
+        keep: Control characters that stay.
+    """
+
+    def escape(match: re.Match[str]) -> str:
+        character = match[0]
+        return character if character in keep else character.encode("unicode_escape").decode()
+
+    return _CONTROL.sub(escape, text)
+
+
+def _trace_of(record: logging.LogRecord, formatter: logging.Formatter) -> str:
+    """The traceback of a record, also of one that `relay` logs; empty if it has none."""
+    if record.exc_info:
+        return formatter.formatException(record.exc_info)
+    return str(getattr(record, TRACE, ""))
+
+
 class TextFormatter(logging.Formatter):
     """One line for people: ``affectline: detector/drive: message``.
 
@@ -127,9 +161,10 @@ class TextFormatter(logging.Formatter):
         where = [str(value) for value in known if value is not None]
         label = f"{record.levelname.lower()}: " if record.levelno < logging.WARNING else ""
         head = f"{ROOT}: {label}" if self._is_plain else ""
-        text = f"{head}{' '.join(where)}{': ' if where else ''}{record.getMessage()}"
-        if record.exc_info:
-            text += "\n" + self.formatException(record.exc_info)
+        line = f"{head}{' '.join(where)}{': ' if where else ''}{record.getMessage()}"
+        text = printable(line)
+        if trace := _trace_of(record, self):
+            text += "\n" + printable(trace, keep="\n\t")
         return conceal(text)
 
 
@@ -145,8 +180,8 @@ class JsonFormatter(logging.Formatter):
         }
         plain |= {n: value for n in FIELDS if (value := getattr(record, n, None)) is not None}
         plain["message"] = conceal(record.getMessage())
-        if record.exc_info:
-            plain["exception"] = conceal(self.formatException(record.exc_info))
+        if trace := _trace_of(record, self):
+            plain["exception"] = conceal(trace)
         return json.dumps(plain)
 
 
@@ -202,14 +237,15 @@ def relay(line: str, service: str) -> str:
     """
     record = _parse_record(line)
     if record is None:
-        line = conceal(line)
+        line = printable(conceal(line))
         # Libraries print anything, and tracebacks come this way: do not hide them
         logging.getLogger(ROOT).warning("%s", line, extra={"service": service})
         return line
     level, name, message, fields = record
-    message = conceal(message)
-    logging.getLogger(name).log(level, "%s", message, extra={"service": service, **fields})
-    return message
+    message, trace = printable(conceal(message)), conceal(str(fields.get(TRACE, "")))
+    extra = {"service": service, **fields, TRACE: trace}
+    logging.getLogger(name).log(level, "%s", message, extra=extra)
+    return "\n".join(filter(None, (message, printable(trace, keep="\n\t"))))
 
 
 def _parse_record(line: str) -> tuple[int, str, str, dict[str, Any]] | None:
@@ -217,7 +253,8 @@ def _parse_record(line: str) -> tuple[int, str, str, dict[str, Any]] | None:
     try:
         plain = json.loads(line)
         level = logging.getLevelNamesMapping()[plain["level"].upper()]
-        message = "\n".join(str(plain[name]) for name in ("message", "exception") if name in plain)
-        return level, str(plain["logger"]), message, {n: plain[n] for n in FIELDS if n in plain}
+        fields = {name: plain[name] for name in FIELDS if name in plain}
+        fields[TRACE] = str(plain.get("exception", ""))
+        return level, str(plain["logger"]), str(plain["message"]), fields
     except (ValueError, TypeError, KeyError, AttributeError):
         return None

@@ -114,3 +114,35 @@ def test_an_exception_is_in_both_formats(capsys: pytest.CaptureFixture[str]) -> 
     assert text[0] == "affectline: x: it failed"
     assert text[-1] == "ValueError: why"
     assert logs.relay(line, "x").splitlines()[-1] == "ValueError: why"
+
+
+FORGED = "x\naffectline: hub: ERROR forged\x1b[2J\r\x9b2J\u2028\u202e"
+SHOWN = r"x\naffectline: hub: ERROR forged\x1b[2J\r\x9b2J\u2028\u202e"
+
+
+def test_a_peer_s_text_is_one_line_that_moves_no_cursor(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logs.configure()
+    ServiceLogger("hub").warning("refused: %s", FORGED, extra={"stream": "a\x1b[1m"})
+    assert capsys.readouterr().err == rf"affectline: hub a\x1b[1m: refused: {SHOWN}" + "\n"
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_nor_does_it_in_what_a_supervisor_passes_on(
+    form: logs.Format, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs.configure(form="json")
+    try:
+        int(FORGED.replace("\n", " ") * 2)
+    except ValueError:
+        ServiceLogger("hub").exception("refused: %s", FORGED)
+    line = capsys.readouterr().err
+    logs.configure(form=form)
+    for told in (logs.relay(line, "hub"), logs.relay(FORGED, "hub"), capsys.readouterr().err):
+        assert not set(told) & {"\x1b", "\x9b", "\r", "\u2028", "\u202e"}
+        assert "\naffectline: hub: ERROR" not in told
+    assert "\nTraceback" in logs.relay(line, "hub"), "tracebacks keep their lines"
+    if form == "json":
+        relayed = json.loads(capsys.readouterr().err.splitlines()[-1])
+        assert relayed["exception"].startswith("Traceback")
