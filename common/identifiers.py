@@ -10,8 +10,9 @@ from pydantic import Field
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 """Name of a stream, subject or session, which is part of topics and file names."""
-ServiceName = Annotated[str, Field(pattern=r"^[a-z]+(/[A-Za-z0-9][A-Za-z0-9._-]{0,63})?$")]
-"""Name of a process: its kind, and its material if there can be several, e.g. ``detector/cam``."""
+ServiceName = Annotated[str, Field(pattern=r"^[a-z]+(/[A-Za-z0-9][A-Za-z0-9._-]{0,63}){0,2}$")]
+"""Name of a process: its kind, and its material if there can be several, e.g. ``detector/cam``; of
+a sensor's process, subject and sensor."""
 
 
 def to_name(text: str) -> str:
@@ -32,13 +33,12 @@ def shorten(name: str, most: int) -> str:
     return f"{name[: most - 7]}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
 
 
-MOST_OF_SUBJECT: Final = 48
-"""The most characters of a subject in the name of a sensor's process."""
-
-
 def sensor_service(subject: str, sensor: str = "") -> str:
-    """Service name of the process that reads a sensor of a subject; without it their beginning."""
-    return f"biometrics/{shorten(subject, MOST_OF_SUBJECT)}-{sensor}"
+    """Service name of the process that reads a sensor of a subject; without it their beginning.
+
+    No subject contains a slash, so that the beginning fits no other subject.
+    """
+    return f"biometrics/{subject}/{sensor}"
 
 
 MOST_TYPED: Final = 200

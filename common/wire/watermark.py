@@ -20,7 +20,7 @@ class Watermark(Message):
     is_recorded: ClassVar[bool] = False
     message: Literal["Watermark"] = "Watermark"
     source: ServiceName
-    """The service that publishes it, such as ``biometrics/anna-csv``."""
+    """The service that publishes it, such as ``biometrics/anna/csv``."""
     at: Nanoseconds
     """No later message of the source has an event time before this."""
     ended: bool = False

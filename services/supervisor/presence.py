@@ -42,7 +42,7 @@ class StreamPresence:
             case Samples() as samples:
                 self._seen[f"{samples.subject}/{samples.signal}"] = now_s
             case Health() as health if health.state == "ready" and not health.detail:
-                _, _, stream = health.service.partition("-lsl-")
+                _, _, stream = health.service.partition("/lsl-")
                 # The service's name has what is left of a stream's
                 same = [n for n in self._required if shorten(to_name(n), len(stream)) == stream]
                 self._seen |= dict.fromkeys(same if stream else (), now_s)

@@ -321,7 +321,7 @@ def _many(attacker: Attacker, make: Callable[[Attacker, int], list[bytes]]) -> N
 
 
 def _service(attacker: Attacker, number: int) -> list[bytes]:
-    name = f"biometrics/{OWN}-{number}"
+    name = f"biometrics/{OWN}/{number}"
     return _parts(f"health/{name}", attacker.header(Health, service=name))
 
 

@@ -120,7 +120,7 @@ def test_what_is_lost_is_seen(browser: Any, board: LiveDashboard) -> None:
     def complain() -> None:
         board.publish(
             health("capture/cam", "degraded", "camera 0 is gone; trying again in 2 s"),
-            health("biometrics/anna-ble", "degraded", "strap does not answer"),
+            health("biometrics/anna/ble", "degraded", "strap does not answer"),
             heart(values=(250.0,), quality=0.0, reason="no skin contact"),
         )
 
@@ -134,7 +134,7 @@ def test_what_is_lost_is_seen(browser: Any, board: LiveDashboard) -> None:
             page.get_by_text("sensor lost: no skin contact").wait_for()
             lost = page.get_by_role("alert")  # beside the curves
             lost.get_by_text("heart rate of anna, no skin contact").wait_for()
-            lost.get_by_text("biometrics/anna-ble, strap does not answer").wait_for()
+            lost.get_by_text("biometrics/anna/ble, strap does not answer").wait_for()
             stream_status(page).get_by_text("no camera").wait_for()
             screenshot(page, "dashboard-lost", full_page=True)
         board.publish(health("capture/cam"))

@@ -32,7 +32,7 @@ def publish(readings: Sequence[Reading], device: str = "") -> None:
     driver = Script(["open", list(readings)])
     driver.device = device
     stage = Biometrics(BiometricsProcess(settings=settings("ble")), lambda *_: driver)
-    stage.context = StageContext("biometrics/s-ble", now=lambda: START)
+    stage.context = StageContext("biometrics/s/ble", now=lambda: START)
     stage.setup()
     for packet in stage.to_packets(readings):
         codec.decode([bytes(part) for part in codec.encode(packet)])

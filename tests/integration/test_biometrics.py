@@ -49,7 +49,7 @@ def test_a_simulated_subject_on_a_real_hub(bus: Callable[..., Bus]) -> None:
         times = [at for at, _ in flat(found)]
         assert times == sorted(times)
         assert before < times[0] <= times[-1] < now_ns()
-    service = "biometrics/anna-synthetic"
+    service = "biometrics/anna/synthetic"
     b.wait_for(lambda _: any(h.counters.get("samples") for h in b.health(service)))
     assert b.health(service)[-1].state == "ready"
     b.processes[-1].send_signal(signal.SIGINT)

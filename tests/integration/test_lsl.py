@@ -235,7 +235,7 @@ def test_an_experiment_s_markers_reach_the_hub_also_after_it_was_started_again(
     b = bus("live", ("marker/",))
     outlet = make_markers("OpenSesame")
     b.start("biometrics", "--driver", "lsl", "--name", "OpenSesame")
-    service = "biometrics/person-lsl-OpenSesame"
+    service = "biometrics/person/lsl-OpenSesame"
     b.wait_for(lambda _: bool(b.health(service)))
     _wait_for_consumer(outlet)
     outlet.push_sample(["begin"])

@@ -108,8 +108,8 @@ class LslSettings(BiometricsSettings):
         named = to_name(self.name or self.stream_type or self.source_id or "")
         if not named:
             return super().service
-        before = sensor_service(self.subject, "lsl-")
-        return before + shorten(named, len("biometrics/") + 64 - len(before))
+        before = "lsl-"
+        return sensor_service(self.subject, before + shorten(named, 64 - len(before)))
 
 
 class Wanted(NamedTuple):

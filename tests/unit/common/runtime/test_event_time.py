@@ -29,7 +29,7 @@ from affectline.common.wire.watermark import Watermark
 from tests.samples import EMOTION, PACKETS
 
 START = 1_795_445_587 * SECOND
-FILM, TABLE = "capture/front", "biometrics/anna-csv"
+FILM, TABLE = "capture/front", "biometrics/anna/csv"
 
 
 def frame(at_s: float) -> Emotion:

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from affectline.common.errors import AffectlineError
 from affectline.common.settings.biometrics import SIGNALS, BiometricsSettings, Column, read_columns
 from affectline.common.settings.pipeline import PipelineSettings
+from affectline.common.wire.health import Health
 from affectline.services.biometrics.drivers.brainflow import read_parameters
 from affectline.services.biometrics.drivers.synthetic import SyntheticSettings, read_stress
 from affectline.services.cli.biometrics import choose_sensor
@@ -70,7 +71,10 @@ def test_wrong_settings_say_what_is_wrong(given: dict[str, Any], words: str) -> 
 
 def test_the_name_on_the_bus_can_be_one() -> None:
     settings = SyntheticSettings(subject="x" * 64)
-    assert len(settings.service) == len("biometrics/") + 48 + len("-synthetic")
+    assert settings.service == f"biometrics/{'x' * 64}/synthetic"
+    assert Health.example().model_validate(
+        Health.example().model_dump() | {"service": settings.service}
+    )
     assert settings.service != SyntheticSettings(subject="x" * 63).service
 
 
@@ -109,7 +113,7 @@ def test_a_config_names_sensors_and_options_choose_one() -> None:
     assert choose({"subject": "ben", "seed": 6}, config).seed == 6
     assert choose({"driver": "ble"}, config).address == "AA"
     assert choose({"driver": "lsl"}, config).subject == "person"
-    with pytest.raises(AffectlineError, match=r"several sensors: biometrics/anna-ble, biometrics"):
+    with pytest.raises(AffectlineError, match=r"several sensors: biometrics/anna/ble, biometrics"):
         choose({}, config)
 
 

@@ -77,7 +77,7 @@ def test_what_does_not_end_by_itself_ends_with_what_does(tmp_path: Path) -> None
         }
     )
     ends = [one.ends_with for one in planned(Run(settings))]
-    assert ends == [("capture/front", "biometrics/ben-csv"), (), ()]
+    assert ends == [("capture/front", "biometrics/ben/csv"), (), ()]
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ class Bench:
         process = BiometricsProcess(settings=settings("ble"), consumers=expected)
         self.stage = Biometrics(process, lambda *_: driver)
         self.stage.context = StageContext(
-            "biometrics/person-ble", delivery="lossless" if delivery == "lossless" else "live",
+            "biometrics/person/ble", delivery="lossless" if delivery == "lossless" else "live",
             now=lambda: START, wake=self.woken.set,
         )  # fmt: skip
         self.stage.setup()
@@ -106,7 +106,7 @@ def test_drivers_go_by_the_hubs_time_once_it_is_known() -> None:
         return Script([])
 
     stage = Biometrics(BiometricsProcess(settings=settings("ble")), make)
-    stage.context = StageContext("biometrics/person-ble", now=lambda: START)
+    stage.context = StageContext("biometrics/person/ble", now=lambda: START)
     stage.setup()
     stage.context.now = lambda: START + 37  # as the runtime does when the hub has answered
     assert clocks[0].now() == START + 37
@@ -163,8 +163,8 @@ def test_health_reports_that_a_device_is_lost_and_back(
     assert (context.state, context.detail) == ("ready", "")
     assert context.counters["lost"] == 1
     assert capsys.readouterr().err == (
-        "affectline: biometrics/person-ble: out of reach; trying again in 0.5 s\n"
-        "affectline: biometrics/person-ble: reading scripted again\n"
+        "affectline: biometrics/person/ble: out of reach; trying again in 0.5 s\n"
+        "affectline: biometrics/person/ble: reading scripted again\n"
     )
 
 
@@ -211,7 +211,7 @@ def test_markers_by_the_clock_beside_films_with_other_times_are_warned_about(
     logs.configure()
     process = BiometricsProcess(settings=settings("ble"), films_have_own_times=True)
     stage = Biometrics(process, lambda *_: kind([]))
-    stage.context = StageContext("biometrics/person-ble", now=lambda: START)
+    stage.context = StageContext("biometrics/person/ble", now=lambda: START)
     stage.setup()
     for _ in range(2):
         stage._say_remarks()
@@ -298,12 +298,12 @@ class AlignedRun:
     def __init__(self, **given: object) -> None:
         process = BiometricsProcess(
             settings=settings("e4", folder="x", **given), pace="fast", session_start=START,
-            recorded_sources=(self.film, "biometrics/person-e4"),
+            recorded_sources=(self.film, "biometrics/person/e4"),
             ends_with=(self.film, "capture/other") if given.get("loop") else (),
         )  # fmt: skip
         self.woken = threading.Event()
         self.stage = Biometrics(process, lambda chosen, clock: Table(chosen, clock))
-        self.stage.context = StageContext("biometrics/person-e4", wake=self.woken.set)
+        self.stage.context = StageContext("biometrics/person/e4", wake=self.woken.set)
         self.stage.setup()
         self.seconds: list[float] = []
         self.promised: list[Watermark] = []
@@ -410,7 +410,7 @@ def test_what_the_driver_has_found_out_is_said_once(
     b.run_until(lambda: b.stage.done)
     b.tick()
     assert capsys.readouterr().err == (
-        "affectline: biometrics/person-ble: "
+        "affectline: biometrics/person/ble: "
         "sensors.csv: 3 of 158 rows were left out: more cells than columns\n"
     )
 

@@ -1,7 +1,9 @@
 """Who may publish and subscribe to what."""
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
+from affectline.common.identifiers import ServiceName, sensor_service
 from affectline.common.runtime.keys import CurvePair, KeyHolder
 from affectline.common.wire import codec
 from affectline.common.wire.control import PIPELINE, Control, Quit, Record, StopRecording
@@ -69,7 +71,7 @@ def test_a_sensor_sends_again_what_is_its_own_to_consumers_that_keep_it(
         assert keyed.may_publish("strap", again(service, "marker/s"))
     assert not keyed.may_publish("strap", again("sink", "bio/ben/heart_rate"))
     assert not keyed.may_publish("strap", again("sink", "emotion/film"))
-    assert not keyed.may_publish("strap", again("sink", "health/biometrics/anna-csv"))
+    assert not keyed.may_publish("strap", again("sink", "health/biometrics/anna/csv"))
     assert not keyed.may_publish("strap", again("detector/film", "bio/anna/heart_rate"))
     assert not keyed.may_publish("strap", [b"~to/sink:"])
     for user in ("wall", "desk"):
@@ -111,8 +113,22 @@ def test_a_sensor_speaks_of_its_subjects_alone(keyed: AccessControl) -> None:
     assert keyed.may_publish("strap", parts("bio/anna/heart_rate"))
     assert not keyed.may_publish("strap", parts("bio/ben/heart_rate"))
     assert not keyed.may_publish("strap", parts("bio/annabel/heart_rate"))
-    assert keyed.may_publish("strap", parts("health/biometrics/anna-polar"))
+    assert keyed.may_publish("strap", parts("health/biometrics/anna/polar"))
     assert not keyed.may_publish("strap", parts("health/hub"))
+    for subject in ("anna-b", "anna-", "anna.b", "annab"):
+        service = sensor_service(subject, "csv")
+        assert not keyed.may_publish("strap", parts(f"watermark/{service}")), subject
+        assert not keyed.may_publish("strap", parts(f"health/{service}")), subject
+    assert keyed.may_publish("strap", parts(f"watermark/{sensor_service('anna', 'csv')}"))
+
+
+def test_names_of_sensors_in_older_recordings_are_read() -> None:
+    parse = TypeAdapter(ServiceName).validate_python
+    assert parse("biometrics/anna-csv")
+    assert parse("biometrics/anna/csv")
+    for wrong in ("biometrics/anna/csv/x", "biometrics//csv", "biometrics/anna/"):
+        with pytest.raises(ValidationError):
+            parse(wrong)
 
 
 def test_an_operator_records_and_does_not_quit(keyed: AccessControl) -> None:

@@ -54,8 +54,8 @@ def test_of_a_film_they_go_by_the_film() -> None:
 
 
 def test_a_table_that_is_ahead_of_the_film_counts_too() -> None:
-    both = schedule(FILM, "biometrics/anna-csv", PLAN)
-    both.observe(Watermark(source="biometrics/anna-csv", at=START + 6 * SECOND))
+    both = schedule(FILM, "biometrics/anna/csv", PLAN)
+    both.observe(Watermark(source="biometrics/anna/csv", at=START + 6 * SECOND))
     assert due(both) == [("five", 5)]
 
 

@@ -145,9 +145,9 @@ def test_sensors_are_lost_by_silence_by_quality_and_by_their_own_word(
     tracker.add(good.model_copy(update={"quality": 0.0}))
     entry = tracker.to_dict()["sensors"][0]
     assert (entry["status"], entry["detail"]) == ("sensor lost", "no skin contact")
-    tracker.add(health("biometrics/anna-ble", state="degraded", detail="strap is gone"))
+    tracker.add(health("biometrics/anna/ble", state="degraded", detail="strap is gone"))
     assert tracker.to_dict()["lost_sensors"] == [
-        {"name": "biometrics/anna-ble", "detail": "strap is gone"}
+        {"name": "biometrics/anna/ble", "detail": "strap is gone"}
     ]
 
 
@@ -171,13 +171,13 @@ def services(tracker: StatusTracker) -> dict[str, str]:
 def test_processes_that_have_nothing_more_to_do_are_not_missed(
     tracker: StatusTracker, clock: Clock
 ) -> None:
-    names = ("capture/drive", "detector/drive", "recorder/a", "biometrics/anna-csv", "fusion")
+    names = ("capture/drive", "detector/drive", "recorder/a", "biometrics/anna/csv", "fusion")
     for name in names:
         tracker.add(health(name))
     about = {"stream": "drive", "epoch": EPOCH}
     tracker.add(StreamEnd.example().model_copy(update=about))
     tracker.add(Kept(by="recorder/a", prefixes=(), keys={}, ended=True))
-    tracker.add(Watermark(source="biometrics/anna-csv", at=AT, ended=True))
+    tracker.add(Watermark(source="biometrics/anna/csv", at=AT, ended=True))
     tracker.add(Samples.example().model_copy(update={"subject": "anna"}))
     clock.now += NO_SAMPLE_S + 1
     assert services(tracker) == dict.fromkeys(names, "ended") | {"fusion": "away"}

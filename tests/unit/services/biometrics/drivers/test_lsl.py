@@ -293,8 +293,8 @@ def test_texts_and_triggers_say_things(dtype: Any, stream_type: str, is_event: b
 
 def test_a_subject_may_have_several_streams() -> None:
     names = {settings("lsl", name=name).service for name in ("PsychoPy Markers", "ECG amp")}
-    assert names == {"biometrics/person-lsl-PsychoPy-Markers", "biometrics/person-lsl-ECG-amp"}
-    assert PLAIN.service == "biometrics/person-lsl"
+    assert names == {"biometrics/person/lsl-PsychoPy-Markers", "biometrics/person/lsl-ECG-amp"}
+    assert PLAIN.service == "biometrics/person/lsl"
 
 
 @pytest.mark.parametrize(
