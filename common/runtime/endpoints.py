@@ -18,7 +18,7 @@ from typing import IO, Final, NamedTuple
 from affectline.common.errors import AffectlineError
 from affectline.common.file_lock import try_lock
 from affectline.common.runtime.keys import Credentials, KeyRole, KeyStore
-from affectline.common.settings.hub import HubSettings
+from affectline.common.settings.hub import HubSettings, check_ipv4
 
 LONGEST_PATH: Final = 100
 """Maximum length of a Unix socket's path in bytes: the kernel allows 107 (macOS: 103)."""
@@ -160,8 +160,10 @@ def outlet_at(address: str) -> Endpoint:
     """The outlet of a hub, or an equivalent, by its address alone.
 
     Raises:
-        AffectlineError: The hub requires keys, and there are none.
+        AffectlineError: The hub requires keys, and there are none; or it is an IPv6 address.
     """
+    if address.startswith("tcp://"):
+        check_ipv4("--address", address)
     host, _, port = address.removeprefix("tcp://").rpartition(":")
     if not (address.startswith("tcp://") and host and port.isdecimal() and int(port) > 1):
         return Endpoint(address)

@@ -20,6 +20,7 @@ NetworkAccess = Literal["guests", "keys", "everything"]
 tools publish. ``keys``: what the role of their key allows. ``everything``: all of it, without
 keys."""
 DEFAULT_PORT: Final = 5555
+NO_IPV6: Final = "the hub is reached by IPv4 only: name an IPv4 address or a host name"
 
 
 class HubSettings(Settings):
@@ -33,6 +34,13 @@ class HubSettings(Settings):
     """Consumers, such as ``sink``, that lossless delivery waits for indefinitely, besides those of
     ``affectline up``. Others are disconnected if they do not read. A hub that runs on its own, with
     none named, waits for all that announce themselves."""
+
+    @field_validator("host")
+    @classmethod
+    def _check_host(cls, value: str) -> str:
+        if ":" in value:
+            raise ValueError(NO_IPV6)
+        return value
 
     @field_validator("security", mode="before")
     @classmethod
@@ -118,6 +126,20 @@ class HubSettings(Settings):
         return {self.port + offset: use for offset, use in enumerate(uses)}
 
 
+def check_ipv4(option: str, text: str) -> None:
+    """Check that the address of a hub is not an IPv6 address.
+
+    Args:
+        option: The option that has it, for the error.
+        text: ``HOST``, ``HOST:PORT`` or ``PORT``, with or without ``tcp://``.
+
+    Raises:
+        AffectlineError: It is one.
+    """
+    if text.removeprefix("tcp://").count(":") > 1:
+        raise AffectlineError(f"{option} {text}: {NO_IPV6}", f"for example {option} 127.0.0.1:5555")
+
+
 def parse_bind(text: str, host: str, port: int | None) -> tuple[str, int | None]:
     """Parse an address to listen on: ``HOST:PORT``, ``HOST`` or ``PORT``.
 
@@ -165,6 +187,7 @@ def parse_hub(text: str | None, default: HubSettings | None = None) -> HubSettin
     default = default or HubSettings()
     if text is None:
         return default
+    check_ipv4("--hub", text)
     host, _, port = text.removeprefix("tcp://").partition(":")
     if host.isdecimal() and not port:
         host, port = default.host, host

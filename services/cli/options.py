@@ -128,11 +128,12 @@ def with_bind(settings: "HubSettings", bind: str | None, port: int | None = None
     """
     from pydantic import ValidationError
 
-    from affectline.common.settings.hub import HubSettings, parse_bind
+    from affectline.common.settings.hub import HubSettings, check_ipv4, parse_bind
 
     if bind is None:
         overridden: HubSettings = with_overrides(settings, port=port)
         return overridden
+    check_ipv4("--bind", bind)
     host, number = parse_bind(bind, settings.host, settings.port)
     try:
         return HubSettings(

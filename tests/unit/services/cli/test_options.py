@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from affectline.common.errors import AffectlineError
-from affectline.common.settings.hub import HubSettings, parse_hub
+from affectline.common.runtime.endpoints import outlet_at
+from affectline.common.settings.hub import NO_IPV6, HubSettings, parse_hub
 from affectline.common.settings.pipeline import ClassifierSettings, PipelineSettings
 from affectline.common.settings.recording import Privacy, RecordingSettings
 from affectline.services.cli.mark import parse_fields
@@ -120,7 +122,7 @@ def test_a_field_needs_a_name(text: str) -> None:
     ("host", "security", "variable", "access"),
     [
         ("127.0.0.1", "auto", "", "guests"), ("localhost", "off", "", "guests"),
-        ("::1", "auto", "off", "guests"), ("127.0.0.1", "required", "", "keys"),
+        ("127.0.0.1", "required", "", "keys"),
         ("127.0.0.1", "auto", "required", "keys"), ("0.0.0.0", "auto", "", "keys"),
         ("lab", "auto", "", "keys"), ("lab", "off", "", "everything"),
         ("lab", "auto", "off", "everything"), ("lab", "required", "off", "keys"),
@@ -164,3 +166,16 @@ def test_a_calibration_has_to_fit_the_run(
     path.write_text(calibration(shift=OFF).model_dump_json())
     with_calibration(settings, path)
     assert "the calibration is off: it did not help" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("address", ["[::1]:17555", "::1", "tcp://[fe80::1]:17555", "[::1]"])
+def test_an_ipv6_address_of_a_hub_is_refused_in_one_sentence(address: str) -> None:
+    """They were accepted here and there, and could not be reached."""
+    with pytest.raises(AffectlineError, match=f"--hub .*: {NO_IPV6}"):
+        parse_hub(address)
+    with pytest.raises(AffectlineError, match=f"--bind .*: {NO_IPV6}"):
+        with_bind(HubSettings(), address)
+    with pytest.raises(AffectlineError, match=f"--address .*: {NO_IPV6}"):
+        outlet_at("tcp://[::1]:17556")
+    with pytest.raises(ValidationError, match=NO_IPV6):
+        HubSettings(host="::1")
