@@ -10,12 +10,11 @@ and expires.
 import asyncio
 import ipaddress
 import socket
-from http.cookies import CookieError, SimpleCookie
 from typing import Final
 from urllib.parse import parse_qs, urlencode
 
 from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.requests import Request, cookie_parser
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
@@ -146,11 +145,9 @@ class AccessMiddleware:
     def _find_login(self, headers: Headers) -> Login | None:
         if self._logins is None:
             return None
-        try:
-            cookie = SimpleCookie(headers.get("cookie", "")).get(self._cookie)
-        except CookieError:
-            return None
-        return self._logins.find(cookie.value) if cookie is not None else None
+        # SimpleCookie would find none if another program on this host has set an odd one
+        secret = cookie_parser(headers.get("cookie", "")).get(self._cookie)
+        return self._logins.find(secret) if secret is not None else None
 
     def _visitor(self, login: Login) -> Visitor:
         logins = self._logins

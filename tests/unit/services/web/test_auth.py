@@ -307,6 +307,17 @@ def test_odd_cookies_open_nothing(cookie: str) -> None:
     assert browser.get("/", headers={"cookie": cookie.encode()}).status_code == 401
 
 
+@pytest.mark.parametrize("odd", ['prefs={"a":1}', "a[b]=c", "=", "na me=x y", "\xe9=\xe9"])
+def test_odd_cookies_of_other_programs_keep_nobody_out(odd: str) -> None:
+    """Programs on one host share their cookies, whatever their ports."""
+    browser = client(TOKEN, "0.0.0.0")
+    log_in(browser)
+    own = f"affectline-8080={browser.cookies['affectline-8080']}"
+    browser.cookies.clear()
+    for cookie in (f"{odd}; {own}", f"{own}; {odd}"):
+        assert browser.get("/", headers={"cookie": cookie.encode("latin-1")}).text == "inside"
+
+
 def test_addresses_are_told_apart() -> None:
     assert [is_loopback(h) for h in ("127.0.0.1", "::1", "localhost", "127.8.0.1")] == [True] * 4
     assert not any(is_loopback(h) for h in ("0.0.0.0", "::", "192.168.1.2", "localhost.evil"))
