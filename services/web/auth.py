@@ -101,8 +101,8 @@ class AccessMiddleware:
             await self._reject(scope, receive, send, PlainTextResponse(problem, 403))
         elif self._logins is None:
             await self._serve(scope, receive, send, LOCAL)
-        elif login is None:
-            response = await self._authenticate(self._logins, scope, receive)
+        elif login is None or brings_token(scope):
+            response = await self._authenticate(self._logins, scope, receive, login)
             await self._reject(scope, receive, send, response)
         elif scope["type"] == "http" and scope["path"] in (LOGIN_PATH, LOGOUT_PATH):
             await self._respond(scope, receive, send, self._leave_or_stay(scope, login))
@@ -156,8 +156,17 @@ class AccessMiddleware:
             login.role, name, login.address, lambda: logins is None or logins.is_on(login)
         )
 
-    async def _authenticate(self, logins: LoginStore, scope: Scope, receive: Receive) -> Response:
-        """Accept a token from the address or the form and set a cookie, else show the form."""
+    async def _authenticate(
+        self, logins: LoginStore, scope: Scope, receive: Receive, before: Login | None
+    ) -> Response:
+        """Accept a token from the address or the form and set a cookie, else show the form.
+
+        Args:
+            logins: The logins.
+            scope: The request, which may already have a login.
+            receive: Returns its body.
+            before: Its login so far, if any.
+        """
         if scope["type"] != "http":
             return PlainTextResponse("A token is needed.", 401)
         query = parse_qs(scope["query_string"].decode(errors="replace"))
@@ -169,9 +178,13 @@ class AccessMiddleware:
             rest = urlencode(query, doseq=True)
             path = "/" if scope["path"] in (LOGIN_PATH, LOGOUT_PATH) else scope["path"]
             target = "/" + path.lstrip("/\\") + (f"?{rest}" if rest else "")
-        return self._log_in(logins, given, address_of(scope), target) if given else login_page()
+        if not given:
+            return login_page()
+        return self._log_in(logins, given, address_of(scope), target, before)
 
-    def _log_in(self, logins: LoginStore, token: str, address: str, target: str) -> Response:
+    def _log_in(
+        self, logins: LoginStore, token: str, address: str, target: str, before: Login | None
+    ) -> Response:
         """Check a token. Nothing is awaited here, so two tokens are never checked at once."""
         wait_s = self._wrong_tokens.delay_s(address)
         if wait_s:
@@ -182,9 +195,13 @@ class AccessMiddleware:
             self._audit.warn(f"wrong token from {address}: it must wait {wait_s:.0f} s")
             return login_page("That token is wrong.", wait_s)
         self._wrong_tokens.forget(address)
+        response = RedirectResponse(target, 303, headers=NO_STORE)
+        if before is not None and before.role == role:
+            return response  # another login would end the browser's open pages
+        if before is not None:
+            self._end(logins, before)
         secret, login = logins.begin(role, address)
         self._audit.add(self._visitor(login), "logged in")
-        response = RedirectResponse(target, 303, headers=NO_STORE)
         response.set_cookie(
             self._cookie, secret, max_age=int(logins.seconds_left(login)), path="/",
             secure=self._is_encrypted, httponly=True, samesite="strict",
@@ -195,12 +212,15 @@ class AccessMiddleware:
         """End a login, or redirect a visitor who is already logged in to the page."""
         response = RedirectResponse("/", 303, headers=NO_STORE)
         if scope["path"] == LOGOUT_PATH and scope["method"] == "POST" and self._logins:
-            self._audit.add(self._visitor(login), "logged out")
-            self._logins.end(login)
+            self._end(self._logins, login)
             response.delete_cookie(
                 self._cookie, secure=self._is_encrypted, httponly=True, samesite="strict"
             )
         return response
+
+    def _end(self, logins: LoginStore, login: Login) -> None:
+        self._audit.add(self._visitor(login), "logged out")
+        logins.end(login)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send, visitor: Visitor) -> None:
         scope[SCOPE_KEY], scope[NONCE_KEY] = visitor, make_nonce()
@@ -265,6 +285,16 @@ def address_of(scope: Scope) -> str:
     """Address of a request's client; empty if unknown."""
     client = scope.get("client")
     return str(client[0]) if client else ""
+
+
+def brings_token(scope: Scope) -> bool:
+    """Whether a request has a token in its address, or is the submitted form."""
+    if scope["type"] != "http":
+        return False
+    if scope["method"] == "POST":
+        return bool(scope["path"] == LOGIN_PATH)
+    query = parse_qs(scope["query_string"].decode(errors="replace"))
+    return scope["method"] in SAFE_METHODS and "token" in query
 
 
 async def form_token(request: Request) -> str:

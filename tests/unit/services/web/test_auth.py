@@ -292,6 +292,44 @@ def test_viewers_have_a_token_of_their_own_and_look_on() -> None:
     assert browser.get("/operators").text == "done"
 
 
+def test_another_token_changes_the_role() -> None:
+    """A link from an operator, or the form, in a browser of a viewer."""
+    with client(TOKEN, "0.0.0.0") as browser:
+        log_in(browser, VIEWER_TOKEN)
+        cookie = {"cookie": f"affectline-8080={browser.cookies['affectline-8080']}"}
+        with browser.websocket_connect("ws://127.0.0.1:8080/feed", headers={"origin": HERE}) as one:
+            assert one.receive_text() == "inside"
+            answer = browser.get(f"/replay/drive?token={TOKEN}&beside=b")
+            assert (answer.status_code, answer.headers["location"]) == (
+                303, "/replay/drive?beside=b",
+            )  # fmt: skip
+            with pytest.raises(WebSocketDisconnect):
+                one.receive_text()
+        assert browser.get("/who").text.startswith("operator ")
+        assert log_in(browser, VIEWER_TOKEN).status_code == 303
+        assert browser.get("/who").text.startswith("viewer ")
+        browser.cookies.clear()
+        assert browser.get("/", headers=cookie).status_code == 401, "the first login has ended"
+    said = [json.loads(line)["did"] for line in Here.audit.read_text().splitlines()]
+    assert said == ["logged in", *["logged out", "logged in"] * 2]
+
+
+def test_the_same_token_again_leaves_the_login_and_never_the_token_in_the_address(
+    clock: Clock,
+) -> None:
+    browser = client(TOKEN, "0.0.0.0", clock=clock)
+    log_in(browser)
+    who = browser.get("/who").text
+    answer = browser.get(f"/?token={TOKEN}")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    assert "set-cookie" not in answer.headers
+    assert browser.get("/who").text == who
+    assert "That token is wrong." in browser.get("/?token=guess").text
+    assert browser.get("/who").text == who, "a wrong token ends nothing"
+    assert browser.get("/?token=").text == "inside"
+    assert client().get(f"/?token={TOKEN}").text == "inside", "no token is needed"
+
+
 def test_a_redirect_stays_here() -> None:
     browser = client(TOKEN, "0.0.0.0")
     where = browser.get(f"//evil.example/?token={TOKEN}").headers["location"]
