@@ -10,6 +10,7 @@ import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,29 @@ SCREEN = """() => {
   return [Number(canvas.dataset.seq), red, bars];
 }"""
 """What is on the screen at one moment: number, brightness, bars."""
+INK = """async (name) => {
+  const { echarts } = await import('nicegui-echart');
+  const box = document.querySelector('.af-chart');
+  const option = echarts.getInstanceByDom(box)?.getOption();
+  const row = option?.title.findIndex(({ text }) => text.includes(name)) ?? -1;
+  if (row < 0) return [];
+  const { top, height } = option.grid[row];
+  const probe = document.createElement('i');
+  probe.style.color = 'var(--heart)';
+  box.append(probe);
+  const heart = getComputedStyle(probe).color.match(/\\d+/g).map(Number);
+  probe.remove();
+  const canvas = box.querySelector('canvas');
+  const ratio = canvas.width / canvas.clientWidth;
+  const [wide, first] = [canvas.width, Math.round(top * ratio)];
+  const { data } = canvas.getContext('2d').getImageData(0, first, wide, Math.round(height * ratio));
+  const columns = new Set();
+  for (let i = 0; i < data.length; i += 4) {
+    if (heart.every((value, j) => Math.abs(value - data[i + j]) < 20)) columns.add(i / 4 % wide);
+  }
+  return [...columns].map((x) => x / ratio).sort((a, b) => a - b);
+}"""
+"""Where a row of the curves has the colour of the heart, in pixels from the left."""
 BAND = """() => {
   const { data } = document.querySelector('canvas').getContext('2d').getImageData(92, 100, 5, 60);
   const reds = [...data].filter((_, i) => i % 4 === 0);
@@ -234,6 +258,33 @@ def test_a_marker_is_at_the_same_place_on_all_curves(browser: Any, board: LiveDa
         assert len(rows) >= 3
         assert rows[0]
         assert all(row == pytest.approx(rows[0], abs=0.1) for row in rows), rows
+
+
+def test_slow_sensors_are_drawn_and_their_gaps_are_left_open(
+    browser: Any, board: LiveDashboard
+) -> None:
+    now = now_ns()
+
+    def publish(subject: str, *seconds: float) -> None:
+        board.publish(*(
+            Samples(
+                subject=subject, signal="heart_rate", unit="/min", epoch=1, seq=seq,
+                at=now + round(second * 1e9), offsets=(0,), values=(60 + seq % 2,),
+            )
+            for seq, second in enumerate(seconds)
+        ))  # fmt: skip
+
+    publish("slow", *range(-40, 0, 4))
+    publish("lost", *range(-40, -30), *range(-10, 0))
+    publish("once", -1)
+    with open_page(browser, board.url) as page:
+        page.wait_for_function(f"async () => (await ({INK})('once')).length")
+        slow, lost, once = (page.evaluate(INK, name) for name in ("slow", "lost", "once"))
+    widest = [max(b - a for a, b in pairwise(columns)) for columns in (slow, lost)]
+    assert slow[-1] - slow[0] > 200, "one line"
+    assert widest[0] < 3, "one line"
+    assert widest[1] > 50, "nothing where the sensor was lost"
+    assert once[-1] - once[0] < 8, "a dot"
 
 
 def is_recorded(board: LiveDashboard, folder: str) -> None:

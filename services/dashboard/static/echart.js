@@ -11,7 +11,9 @@ const LOWEST = 44; // minimum and maximum height of a row
 const HIGHEST = 150;
 const EXPRESSION_HEIGHT = 1.6; // height of an expression row relative to other rows
 const TICK_WIDTH = 80; // width of a tick label on the time axis
-const GAP_MS = 1500; // values further apart are not connected
+const LEAST_GAP_MS = 1500; // values further apart are not connected, unless the sensor is slow
+const GAP_INTERVALS = 2.5; // nor of a slow one, if they are this many of its intervals apart
+const DOT = { symbol: "circle", symbolSize: 4 }; // a value that is connected to no other
 const TRACKS = 4; // number of faces shown at once, those seen most
 const LABEL_WIDTH = 130; // maximum width of a marker's label, in pixels
 const CHARACTER = 7;
@@ -39,6 +41,7 @@ export function layOut(curves, { begin, labels, colour, hidden = [], stream = nu
     row.top = top;
     row.height = Math.round(Math.min(HIGHEST, Math.max(LOWEST, unit)) * weights[i]);
     row.title = title(row);
+    row.gap = gapOf(row.points);
     row.series = parts(row, labels, colour);
     const values = row.seen.flatMap(([, ...rest]) => rest).filter((value) => value !== null);
     row.scale = scaleOf(row.kind, values);
@@ -126,7 +129,7 @@ export function chartOption({ rows }, { begin, end, zero, markers, ink, faint, h
     })),
     series: rows.flatMap((row, i) => row.series.map((part, j) => ({
       type: "line", name: part.name, xAxisIndex: i, yAxisIndex: i, symbol: "none",
-      data: connect(row.seen, part.value, from),
+      data: connect(row, part.value, from),
       color: part.colour,
       lineStyle: { width: row.kind === "expression" ? 0 : 2 },
       ...(row.kind === "expression" ? { stack: row.name, areaStyle: { opacity: 1 } } : {}),
@@ -162,15 +165,22 @@ export function placeMarkers(markers, { begin, end, width }) {
   }).filter(({ lane }) => lane >= 0);
 }
 
-function connect(points, value, from) {
-  const data = [];
-  for (const point of points) {
+// Points further apart than this, in milliseconds, are not connected.
+function gapOf(points) {
+  const intervals = points.slice(1).map(([at], i) => at - points[i][0]).sort((a, b) => a - b);
+  const median = intervals[Math.floor((intervals.length - 1) / 2)] ?? 0;
+  return Math.max(LEAST_GAP_MS, GAP_INTERVALS * median);
+}
+
+// The values of a line, with a null in each gap; those between two gaps are dots.
+function connect({ seen, gap, kind }, value, from) {
+  const isApart = (i, j) => !seen[i] || !seen[j] || Math.abs(seen[i][0] - seen[j][0]) > gap;
+  return seen.flatMap((point, i) => {
     const at = point[0] - from;
-    const before = data.at(-1);
-    if (before && at - before[0] > GAP_MS) data.push([before[0] + 1, null]);
-    data.push([at, point[value]]);
-  }
-  return data;
+    const isDot = kind !== "expression" && isApart(i - 1, i) && isApart(i, i + 1);
+    const item = isDot ? { value: [at, point[value]], ...DOT } : [at, point[value]];
+    return i && isApart(i - 1, i) ? [[seen[i - 1][0] - from + 1, null], item] : [item];
+  });
 }
 
 function markerLines(markers, ink, from) {
@@ -185,21 +195,21 @@ function markerLines(markers, ink, from) {
 // The doubted stretches of the expression rows, with reasons, sorted by time.
 export function findDoubts(rows, words) {
   for (const row of rows) {
-    if (row.kind === "expression") row.doubted = stretches(row.seen, words);
+    if (row.kind === "expression") row.doubted = stretches(row.seen, row.gap, words);
   }
   return rows.flatMap((row) => (row.doubted ?? []).map((one) => ({ ...one, row: row.title })))
     .sort((a, b) => a.from - b.from);
 }
 
 // Runs of doubted points, which have the doubts as bits after the seven values.
-function stretches(points, words) {
+function stretches(points, gap, words) {
   const found = [];
   let open = null;
   points.forEach(([at, ...values], i) => {
     const bits = values[7] ?? 0;
     const before = points[i - 1]?.[0] ?? at;
-    const from = at - before > GAP_MS ? at : before; // the time since the last point counts, too
-    if (open && (!bits || at - before > GAP_MS)) open = null;
+    const from = at - before > gap ? at : before; // the time since the last point counts, too
+    if (open && (!bits || at - before > gap)) open = null;
     if (bits && !open) found.push(open = { from, to: at, bits: 0 });
     if (!bits) return;
     open.to = at;
