@@ -287,6 +287,31 @@ def test_slow_sensors_are_drawn_and_their_gaps_are_left_open(
     assert once[-1] - once[0] < 8, "a dot"
 
 
+def test_without_a_curve_to_show_nothing_is_left_of_the_last_one(
+    browser: Any, board: LiveDashboard
+) -> None:
+    with open_page(browser, board.url) as page:
+        board.start()
+        board.start("wall")
+        board.show()
+        board.show("wall", faces=0)
+        canvas = page.locator(".af-chart canvas")
+        canvas.wait_for()
+        chips = page.get_by_role("group", name="Curves").get_by_role("button")
+        for chip in chips.all():
+            if chip.get_attribute("aria-pressed") == "true":
+                chip.click()
+        page.get_by_text("All curves are hidden.").wait_for()
+        canvas.wait_for(state="detached")
+        screenshot(page, "curves-hidden")
+        page.get_by_role("button", name="Expression").click()
+        canvas.wait_for()
+        page.get_by_role("button", name="wall", exact=True).click()
+        canvas.wait_for(state="detached")
+        page.get_by_role("button", name="cam", exact=True).click()
+        canvas.wait_for()
+
+
 def is_recorded(board: LiveDashboard, folder: str) -> None:
     """Wait until a recorder has begun its file: one that is stopped before leaves none."""
     deadline = time.monotonic() + 30

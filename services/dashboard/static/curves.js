@@ -35,7 +35,7 @@ export default {
       <ul v-if="lost.length" class="af-lost" role="alert">
         <li v-for="one in lost" :key="one.name">sensor lost: {{ one.name }}, {{ one.detail }}</li>
       </ul>
-      <p v-if="!height" class="af-soft">Curves appear with the first face or signal.</p>
+      <p v-if="!height" class="af-soft">{{ noCurves }}</p>
       <div class="af-plot">
         <div ref="chart" class="af-chart" :style="{ height: height + 'px' }" role="img"
           :aria-label="description" :data-rows="rows.length" :data-markers="shownMarkers"
@@ -58,7 +58,7 @@ export default {
     </div>`,
   props: { labels: Array, doubts: Array },
   data() {
-    return { span: "1 min", height: 0, rows: [], lastMarkers: [], shownMarkers: 0, lost: [],
+    return { span: "1 min", height: 0, rows: [], areHidden: false, lastMarkers: [], shownMarkers: 0, lost: [],
       doubted: [], flags: [],
       hidden: remembered("hidden-curves", KINDS.filter((one) => !one.isShown).map((one) => one.kind)) };
   },
@@ -68,10 +68,13 @@ export default {
     lastDoubted() {
       return this.doubted.slice(-DOUBTS_LISTED).reverse();
     },
+    noCurves() {
+      return this.areHidden ? "All curves are hidden." : "Curves appear with the first face or signal.";
+    },
     description() {
       const names = this.rows.map((row) => row.title).join("; ");
       const { length } = this.doubted;
-      return `Curves: ${names || "none yet"}${length ? `; ${length} stretches not to be trusted` : ""}`;
+      return `Curves: ${names || (this.areHidden ? "all hidden" : "none yet")}${length ? `; ${length} stretches not to be trusted` : ""}`;
     },
   },
   watch: {
@@ -85,6 +88,7 @@ export default {
     this.zero = null; // zero of the session's time line; only for films
     this.stream = null; // the stream in focus
     this.rowNames = "";
+    this.layout = null; // the newest one
   },
   mounted() {
     this.scheme = matchMedia("(prefers-color-scheme: dark)");
@@ -164,7 +168,6 @@ export default {
     async draw() {
       if (document.hidden) return;
       const end = endOf(Object.values(this.curves).map(({ points }) => points.at(-1)[0]));
-      if (!Number.isFinite(end)) return;
       this.forgetBefore(end - KEPT_MS);
       const firsts = Object.values(this.curves).map(({ points }) => points[0][0]);
       const begin = Math.min(end - LEAST_MS, Math.max(end - SPANS[this.span], Math.min(...firsts)));
@@ -172,16 +175,21 @@ export default {
       const colour = (name) => style.getPropertyValue(`--${name}`).trim();
       const layout = layOut(this.curves, { begin, labels: this.labels, colour,
         hidden: this.hidden, stream: this.stream, room: this.room() });
+      this.layout = layout;
       this.doubted = findDoubts(layout.rows, this.doubts);
       this.rows = layout.rows;
+      this.areHidden = layout.areHidden;
       this.height = layout.height;
       this.flags = [];
-      if (!layout.rows.length) return;
+      if (!layout.rows.length) {
+        this.clearChart();
+        return;
+      }
       const markers = this.markers.filter(({ at }) => at >= begin && at <= end);
       this.shownMarkers = markers.length;
       await this.$nextTick();
-      const width = this.$refs.chart.clientWidth;
-      if (!width) return;
+      const width = this.$refs.chart?.clientWidth;
+      if (!width || this.layout !== layout) return; // hidden, or drawn anew meanwhile
       this.flags = placeMarkers(markers, { begin, end, width });
       this.chart ??= echarts.init(this.$refs.chart);
       const rowNames = layout.rows.map((row) => row.name).join();
@@ -193,6 +201,12 @@ export default {
       const hatch = hatching(ink, paper);
       const option = chartOption(layout, { begin, end, zero, markers, ink, faint, hatch, width });
       this.chart.setOption(option, { notMerge });
+    },
+    // Without rows nothing is left of the chart: it would cover the text.
+    clearChart() {
+      this.shownMarkers = 0;
+      this.chart?.dispose();
+      this.chart = null;
     },
     forgetBefore(time) {
       for (const [name, curve] of Object.entries(this.curves)) {

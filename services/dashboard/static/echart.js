@@ -19,13 +19,14 @@ const LABEL_WIDTH = 130; // maximum width of a marker's label, in pixels
 const CHARACTER = 7;
 
 // Choose the rows, from top to bottom, and the height of the chart, which fills the available
-// room if possible. Only the stream in focus is shown.
+// room if possible. Only the stream in focus is shown. areHidden: there is nothing but hidden rows.
 export function layOut(curves, { begin, labels, colour, hidden = [], stream = null, room = 0 }) {
-  const visible = Object.entries(curves)
+  const known = Object.entries(curves)
     .map(([name, curve]) => ({ name, ...curve, kind: kindOf(name), of: name.split("/")[1] }))
-    .filter(({ kind, of }) => !hidden.includes(kind) && isOf(stream, kind, of))
+    .filter(({ kind, of }) => isOf(stream, kind, of))
     .map((curve) => ({ ...curve, seen: curve.points.filter(([at]) => at >= begin) }))
     .filter((curve) => curve.seen.length);
+  const visible = known.filter(({ kind }) => !hidden.includes(kind));
   const faces = visible
     .filter((curve) => curve.kind === "expression")
     .sort((a, b) => b.seen.length - a.seen.length)
@@ -47,7 +48,8 @@ export function layOut(curves, { begin, labels, colour, hidden = [], stream = nu
     row.scale = scaleOf(row.kind, values);
     top += row.height;
   });
-  return { rows, height: rows.length ? top + FOOT : 0 };
+  const areHidden = known.length > 0 && !rows.length;
+  return { rows, height: rows.length ? top + FOOT : 0, areHidden };
 }
 
 function kindOf(name) {
