@@ -10,6 +10,7 @@ import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -200,6 +201,46 @@ def test_a_snapshot_is_of_the_picture_on_the_screen_and_says_when_it_fails(
         page.route("**/snapshot?*", lambda route: route.abort())
         page.keyboard.press("k")
         page.get_by_text("not downloaded").wait_for()
+
+
+def test_a_snapshot_is_named_by_the_clock_of_its_browser(
+    browser: Any, board: LiveDashboard
+) -> None:
+    zone = "Pacific/Kiritimati"  # 14 hours ahead of UTC
+    with open_page(browser, board.url, timezone_id=zone) as page:
+        board.start()
+        with board.showing():
+            moves(page)
+            with page.expect_download() as download:
+                page.keyboard.press("k")
+    name = download.value.suggested_filename
+    taken = datetime.strptime(f"{name[9:24]}+1400", "%Y%m%dT%H%M%S%z")
+    assert abs(time.time() - taken.timestamp()) < 120, name
+
+
+def test_values_next_to_zero_have_no_sign(browser: Any, board: LiveDashboard) -> None:
+    with open_page(browser, board.url) as page:
+        board.start()
+        board.show(signs={"valence": -0.004, "arousal": -0.006})
+        page.get_by_text("valence +0.00").wait_for()
+        page.get_by_text("arousal \N{MINUS SIGN}0.01").wait_for()
+
+
+def test_the_page_keeps_as_many_markers_as_the_server(browser: Any, board: LiveDashboard) -> None:
+    with open_page(browser, board.url) as page:
+        board.start()
+        board.show()
+        page.locator(".af-chart canvas").wait_for()
+        page.evaluate(
+            """async () => {
+              const { feed } = await import('affectline-web');
+              const at = Date.now() - 1000;
+              const markers = Array.from({ length: 300 }, (_, i) => ({ at, label: `m${i}` }));
+              const series = { 'pose/cam': { points: [[at - 1000, 0, 0, 0], [at + 1000, 0, 0, 0]] } };
+              feed.emit('curves', { reset: false, zero: null, series, markers });
+            }"""
+        )
+        page.wait_for_function("document.querySelector('.af-chart').dataset.markers === '200'")
 
 
 def test_a_doubted_face_is_hatched_and_says_why(browser: Any, board: LiveDashboard) -> None:

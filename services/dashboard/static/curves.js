@@ -7,6 +7,7 @@ import {
 import { feed } from "affectline-web";
 
 const KEPT_MS = 300_000;
+const MARKERS_KEPT = 200; // the newest, as on the server
 const DOUBTS_LISTED = 4; // number of newest doubted stretches to list
 const SPANS = { "30 s": 30_000, "1 min": 60_000, "5 min": 300_000 };
 const LEAST_MS = 10_000; // minimum length of the time axis
@@ -133,7 +134,7 @@ export default {
         Object.assign(this.curves[name], attributes);
         this.curves[name].points.push(...points);
       }
-      this.markers.push(...markers);
+      this.markers = [...this.markers, ...markers].slice(-MARKERS_KEPT);
       this.lastMarkers = this.markers.slice(-5).reverse();
       this.draw();
     },

@@ -264,6 +264,12 @@ export function formatSecond(ms) {
   return `${ms < 0 && tenths ? "\u2212" : ""}${minutes}:${seconds}${fraction}`;
 }
 
+// Format a value with so many decimals; a zero has no sign.
+export function formatFixed(value, decimals) {
+  const text = Math.abs(value).toFixed(decimals);
+  return value < 0 && Number(text) ? `\u2212${text}` : text;
+}
+
 function formatValue(value) {
   if (typeof value !== "number") return "";
   const rounded = Math.round(100 * value) / 100;

@@ -1,4 +1,5 @@
 // The streams, one in focus: frames with boxes, seven bars per face, and the reason if there is no frame.
+import { formatFixed } from "affectline-dashboard";
 import { decode, draw, drawBlank, feed, onKeys } from "affectline-web";
 
 const NO_FACE_MS = 500; // tolerate a face that is missed in a few frames
@@ -189,7 +190,8 @@ export default {
       return `${name}: ${descriptions.join(", ") || this.status(name)?.status || "no face"}`;
     },
     signed(value) {
-      return (value < 0 ? "\u2212" : "+") + Math.abs(value).toFixed(2);
+      const text = formatFixed(value, 2);
+      return text.startsWith("\u2212") ? text : `+${text}`;
     },
     precise(share) {
       return `${(100 * share).toFixed(1)} %`;
@@ -225,8 +227,7 @@ export default {
       try {
         const response = await request;
         if (!response.ok) throw new Error(await response.text());
-        const stamp = now.toISOString().replace(/[-:]/g, "").slice(0, 15);
-        const file = `snapshot-${stamp}.zip`;
+        const file = `snapshot-${stampOf(now)}.zip`;
         save(await response.blob(), file);
         const note = response.headers.get("affectline-note");
         snapshot.state = `downloaded as ${file}` + (note ? `: ${note}` : "");
@@ -236,6 +237,13 @@ export default {
     },
   },
 };
+
+// A moment for a file's name, such as 20261129T093637, in the browser's time zone.
+function stampOf(date) {
+  const two = (number) => String(number).padStart(2, "0");
+  const day = [date.getFullYear(), two(date.getMonth() + 1), two(date.getDate())].join("");
+  return `${day}T${[date.getHours(), date.getMinutes(), date.getSeconds()].map(two).join("")}`;
+}
 
 function save(blob, file) {
   const anchor = document.createElement("a");

@@ -1,7 +1,7 @@
 // The curves of a session on one time axis, with a moving cursor.
 import { colours, drawBands, drawLine, fit, hatch } from "./drawing.js";
 import { clockOf, TICK_WIDTH } from "./times.js";
-import { KINDS, scaleOf, timeTicks } from "affectline-dashboard";
+import { formatFixed, KINDS, scaleOf, timeTicks } from "affectline-dashboard";
 
 const LEFT = 44;
 const RIGHT = 10;
@@ -209,9 +209,9 @@ export function valuesAt(curve, at, gap, labels, doubts) {
   return curve.lines.flatMap(({ name, points }) => {
     const point = nearest(points, at, gap);
     if (!point) return [];
-    const value = Math.abs(point[1]) < 10 ? point[1].toFixed(2) : String(Math.round(point[1]));
+    const value = formatFixed(point[1], Math.abs(point[1]) < 10 ? 2 : 0);
     const word = curve.lines.length > 1 ? `${name.replaceAll("-", " ")} ` : "";
-    return [{ text: `${word}${value.replace("-", "\u2212")}`, dot: name }];
+    return [{ text: `${word}${value}`, dot: name }];
   });
 }
 
