@@ -61,6 +61,8 @@ class Act(NamedTuple):
     """Text for the user."""
     change: Change
     undo: Change
+    told_if_unchanged: str
+    """Text for the user if the change leaves the edits as they are."""
 
 
 def format_session_time(seconds: float) -> str:
@@ -148,10 +150,10 @@ def make_act(
     """
     if asked.get("of") == "annotation":
         return _annotation_act(asked, edits)
-    return _marker_act(asked, list_markers(recorded, edits, zero))
+    return _marker_act(asked, list_markers(recorded, edits, zero), edits)
 
 
-def _marker_act(asked: Mapping[str, Any], rows: Sequence[MarkerRow]) -> Act:
+def _marker_act(asked: Mapping[str, Any], rows: Sequence[MarkerRow], edits: SessionEdits) -> Act:
     do = asked.get("do")
     row = next((row for row in rows if row.key == asked.get("key")), None)
     if do != "add" and row is None:
@@ -171,11 +173,13 @@ def _marker_act(asked: Mapping[str, Any], rows: Sequence[MarkerRow]) -> Act:
         if row and row.recorded and (now.label, now.time_s) == (row.recorded.label, row.was_s):
             after = None  # back to the recorded marker
     label = row.now.label if row else _label(asked, "marker")
+    is_there = after == before or after in edits.markers
     return Act(
         f"marker {what}",
         f"Marker {_short(label)} {what}.",
-        lambda edits: edits.with_marker(after, before),
+        lambda edits: edits if is_there else edits.with_marker(after, before),
         lambda edits: edits.with_marker(before, after),
+        _already("Marker", after.now.label if after and after.now else label),
     )
 
 
@@ -186,9 +190,10 @@ def _annotation_act(asked: Mapping[str, Any], edits: SessionEdits) -> Act:
         raise AffectlineError("this annotation no longer exists", "check the list")
     if do == "delete" and before:
         gone = before
+        told = f"Annotation {_short(gone.label)} deleted."
         return Act(
-            "annotation removed", f"Annotation {_short(gone.label)} deleted.",
-            lambda edits: _without(edits, gone), lambda edits: edits.annotated(gone),
+            "annotation removed", told,
+            lambda edits: _without(edits, gone), lambda edits: edits.annotated(gone), told,
         )  # fmt: skip
     after = _valid(
         Annotation,
@@ -197,15 +202,18 @@ def _annotation_act(asked: Mapping[str, Any], edits: SessionEdits) -> Act:
         label=_label(asked, before.label if before else ""),
         is_excluded=bool(asked.get("excluded", before.is_excluded if before else False)),
     )
+    is_there = after in edits.annotations
     if before is None:
         return Act(
             "session annotated", f"Annotation {_short(after.label)} added.",
-            lambda edits: edits.annotated(after), lambda edits: _without(edits, after),
+            lambda edits: edits if is_there else edits.annotated(after),
+            lambda edits: _without(edits, after), _already("Annotation", after.label),
         )  # fmt: skip
     was = before
     return Act(
         "annotation changed", f"Annotation {_short(after.label)} changed.",
-        lambda edits: edits.replaced(was, after), lambda edits: edits.replaced(after, was),
+        lambda edits: edits if is_there else edits.replaced(was, after),
+        lambda edits: edits.replaced(after, was), _already("Annotation", after.label),
     )  # fmt: skip
 
 
@@ -243,6 +251,10 @@ def _valid(model: type[M], **fields: Any) -> M:
     except ValidationError as error:
         text = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise AffectlineError(text, "put From before To") from error
+
+
+def _already(what: str, label: str) -> str:
+    return f"{what} {_short(label)} is already there."
 
 
 def _short(label: str) -> str:

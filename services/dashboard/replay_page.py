@@ -189,11 +189,8 @@ class ReplaySide:
                 await self._step_back(_number(asked, "at"))
             case "step":
                 await actions.step(name)
-            case "undo" if self._undo:
-                did, change = self._undo.pop()
-                await run.io_bound(actions.edit, name, did, change)
-                await self._show_marks()
-                self._notify("Undone.")
+            case "undo":
+                await self._undo_last()
             case "add" | "change" | "delete":
                 await self._edit(asked)
 
@@ -204,12 +201,28 @@ class ReplaySide:
         await self._actions.seek(self._name, before or 0.0)
         self._view.run_method("showFrame", before or 0.0)
 
+    async def _undo_last(self) -> None:
+        if not self._undo:
+            self._notify("Nothing to undo.")
+            return
+        did, change = step = self._undo.pop()
+        try:
+            await run.io_bound(self._actions.edit, self._name, did, change)
+        except (AffectlineError, OSError):
+            self._undo.append(step)
+            raise
+        await self._show_marks()
+        self._notify("Undone.", can_undo=bool(self._undo))
+
     async def _edit(self, asked: dict[str, Any]) -> None:
         recorded = await run.io_bound(lambda: self._replay.facts.markers) or ()
         edits = await run.io_bound(self._state.sessions.edits, self._name)
         if edits is None:  # the server is stopping
             return
         act = make_act(asked, recorded, edits, self._replay.control.zero_ns)
+        if act.change(edits) == edits:
+            self._notify(act.told_if_unchanged)
+            return
         await run.io_bound(self._actions.edit, self._name, act.did, act.change)
         self._undo = [*self._undo, (f"{act.did}: undone", act.undo)][-UNDOS_KEPT:]
         await self._show_marks()

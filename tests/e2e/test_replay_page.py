@@ -277,6 +277,39 @@ def test_markers_are_added_moved_renamed_and_deleted(browser: Any, recorded: Rec
     assert {"marker added", "marker moved", "marker renamed", "marker deleted"} <= {*did}
 
 
+def test_every_change_can_be_undone_and_none_is_made_twice(
+    browser: Any, recorded: Recorded
+) -> None:
+    with open_page(browser, recorded.url("evening"), **DESK) as page:
+        evening = "[data-session=evening]"
+        page.wait_for_function(f"{SEQ.format(evening)} >= 0")
+        be_paused(page, evening)
+        field = page.get_by_label("Label of the next marker or annotation")
+        rows = page.get_by_role("region", name="Markers").get_by_role("listitem")
+        said = page.locator(".af-said")
+        for count, label in enumerate(("one", "two", "three"), start=2):
+            field.fill(label)
+            field.press("Enter")
+            rows.nth(count - 1).wait_for()
+        field.fill("three")
+        field.press("Enter")
+        said.get_by_text("three\N{RIGHT DOUBLE QUOTATION MARK} is already there.").wait_for()
+        assert said.get_by_role("button", name="Undo").count() == 0
+        assert rows.count() == 4
+        page.locator(f"{evening} h2").click()
+        for count in (3, 2):
+            page.keyboard.press("Control+z")
+            said.get_by_text("Undone.").wait_for()
+            rows.nth(count).wait_for(state="detached")
+        said.get_by_role("button", name="Undo").click()
+        rows.nth(1).wait_for(state="detached")
+        said.get_by_text("Undone.").wait_for()
+        assert said.get_by_role("button", name="Undo").count() == 0
+        page.keyboard.press("Control+z")
+        said.get_by_text("Nothing to undo.").wait_for()
+        assert not read_edits(recorded.sessions / "evening").markers
+
+
 def marker(session: Path, label: str) -> float:
     """The second of a marker, as programs read it."""
     markers = affectline.open_session(session).markers

@@ -417,7 +417,7 @@ export default {
       const { target } = event;
       if (target instanceof Element && target.closest(TYPING)) return;
       if (event.ctrlKey) {
-        if (event.key === "z" && this.said?.canUndo) {
+        if (event.key === "z") {
           event.preventDefault();
           this.undo();
         }

@@ -69,8 +69,13 @@ def test_a_marker_is_added_and_undone() -> None:
     done, undone = do(SessionEdits(), of="marker", do="add", at=4.25, label=" lane change ")
     assert markers(done) == [(2.0, "start"), (4.25, "lane change"), (9.0, "braking")]
     assert undone == SessionEdits()
-    again, _ = do(done, of="marker", do="add", at=4.25, label="lane change")
-    assert again == done, "the same one stands once"
+    again = make_act(
+        {"of": "marker", "do": "add", "at": 4.25, "label": "lane change"}, RECORDED, done, START
+    )
+    assert again.change(done) == done, "the same one stands once"
+    assert again.told_if_unchanged.endswith(
+        "lane change\N{RIGHT DOUBLE QUOTATION MARK} is already there."
+    )
 
 
 def test_a_recorded_marker_keeps_what_it_was() -> None:
@@ -103,6 +108,19 @@ def test_markers_are_deleted_and_come_back() -> None:
     gone, back = do(moved, of="marker", do="delete", key=key)
     assert gone == deleted
     assert back == moved
+
+
+def test_two_of_them_never_become_one_which_could_not_be_undone() -> None:
+    one, _ = do(SessionEdits(), of="marker", do="add", at=1, label="x")
+    both, _ = do(one, of="marker", do="add", at=2, label="x")
+    key = list_markers(RECORDED, both, START)[0].key
+    assert do(both, of="marker", do="change", key=key, at=2)[0] == both
+    assert do(both, of="marker", do="change", key=key, at=1)[0] == both, "as it is"
+    one, _ = do(SessionEdits(), of="annotation", do="add", at=1, end=2, label="x")
+    assert do(one, of="annotation", do="add", at=1, end=2, label="x")[0] == one
+    both, _ = do(one, of="annotation", do="add", at=1, end=3, label="x")
+    key = list_annotations(both)[0]["key"]
+    assert do(both, of="annotation", do="change", key=key, end=3)[0] == both
 
 
 def test_annotations_are_added_changed_and_deleted() -> None:
