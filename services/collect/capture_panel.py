@@ -123,7 +123,9 @@ class CapturePanel:
         collection = self._collector.collection
         samples = [sample for sample in collection.samples if sample.person == self._person]
         count = sum(sample.label == self.label for sample in samples)
-        self._counts.set_text(f"{self.label}: {_captures(count)}, {len(samples)} in total")
+        self._counts.set_text(
+            f"{self.label}: {components.counted(count, 'capture')}, {len(samples)} in total"
+        )
 
     async def _capture(self, event: Any) -> None:
         if not self._person:
@@ -151,10 +153,6 @@ class CapturePanel:
         with self._result:
             ui.element("img").props(f'src="{picture_url(sample.file)}" alt="The last capture"')
             ui.label(f"Captured: {sample.label}, {describe(sample)}.")
-
-
-def _captures(count: int) -> str:
-    return f"{count} capture{'' if count == 1 else 's'}"
 
 
 def picture_url(file: str) -> str:

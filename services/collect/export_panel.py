@@ -99,7 +99,8 @@ class ExportPanel:
         line = ui.element("div").classes("co-person")
         with line.props(f'role="listitem" data-person="{person}"'):
             ui.label(person).classes("co-name")
-            ui.label(f"{count} samples; {someone.problem or agreed}").classes("co-about")
+            samples = components.counted(count, "sample")
+            ui.label(f"{samples}; {someone.problem or agreed}").classes("co-about")
             button = ui.button("Delete", on_click=partial(self._confirm_delete, person))
             button.props(f'flat dense no-caps aria-label="Delete everything about {person}"')
 
@@ -116,7 +117,8 @@ class ExportPanel:
             return
         self._exported.clear()
         with self._exported:
-            ui.label(f"{exported.samples} samples, divided {exported.division}.")
+            samples = components.counted(exported.samples, "sample")
+            ui.label(f"{samples}, divided {exported.division}.")
             ui.label(f"In {relative_to_cwd(exported.folder)}")
             ui.link("Download", f"/export/{exported.folder.name}.zip").props("download")
 
@@ -125,8 +127,8 @@ class ExportPanel:
         count = sum(sample.person == person for sample in self._collection.samples)
         exports = len(list(layout.exports_with(self._collection.folder, person)))
         self._question.set_text(
-            f"Delete everything about {person}: {count} samples, the consent, "
-            f"and {exports} exports?"
+            f"Delete everything about {person}: {components.counted(count, 'sample')}, "
+            f"the consent, and {components.counted(exports, 'export')}?"
         )
         self._dialog.open()
 

@@ -91,7 +91,8 @@ class ReviewPanel:
         self._offset = min(max(0, self._offset), max(0, len(samples) - 1) // PAGE_SIZE * PAGE_SIZE)
         shown = samples[self._offset : self._offset + PAGE_SIZE]
         rejected = sum(row.status == "refused" for row in self._collection.rejected)
-        self._count.set_text(f"{len(samples)} samples; {rejected} were rejected and are not listed")
+        listed = components.counted(len(samples), "sample")
+        self._count.set_text(f"{listed}; {rejected} more rejected and not listed")
         self._grid.clear()
         with self._grid:
             for sample in shown:

@@ -118,6 +118,11 @@ def notify_error(error: AffectlineError) -> None:
     ui.notify(str(error), type="negative", multi_line=True)
 
 
+def counted(count: int, noun: str) -> str:
+    """A number of things, such as ``1 sample`` or ``3 samples``."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def format_duration(seconds: float) -> str:
     """Format minutes and seconds, such as ``1:02.5``."""
     minutes, rest = divmod(max(0.0, seconds), 60)

@@ -267,6 +267,8 @@ def test_viewers_see_the_camera_and_numbers(browser: Any, tmp_path: Path, clips:
             begin(page, "anna")
             freely(page, "happy")
             press(page, "happy")
+            show(page, "Export and delete")
+            page.locator("[data-person=anna]").get_by_text("1 sample; agreed on").wait_for()
             page.get_by_role("button", name="Log out").click()
             page.get_by_label("Token").fill(viewer)
             page.get_by_role("button", name="Open").click()
