@@ -22,6 +22,11 @@ from affectline.services.supervisor.replay_plan import parse_time
 
 CLOCK: Final = re.compile(r"(?:(\d+):)?(\d+):(\d{1,2}(?:\.\d+)?)")
 """Hours, minutes and seconds, as in a player."""
+SIGNS: Final = ("-", "\N{MINUS SIGN}")
+FIELDS: Final = {
+    ("marker", "at"): "Time", ("annotation", "at"): "From", ("annotation", "end"): "To",
+}  # fmt: skip
+"""Names of the fields for times on the page."""
 Change = Callable[[SessionEdits], SessionEdits]
 M = TypeVar("M", Annotation, EditedMarker)
 
@@ -74,7 +79,7 @@ def format_session_time(seconds: float) -> str:
 
 
 def parse_clock(text: str, name: str) -> float:
-    """Parse ``1:02.5``, ``62.5`` or ``1m2.5s`` to seconds.
+    """Parse ``1:02.5``, ``62.5``, ``1m2.5s``, or one of them after a minus sign, to seconds.
 
     Args:
         text: The typed text.
@@ -83,15 +88,22 @@ def parse_clock(text: str, name: str) -> float:
     Raises:
         AffectlineError: The text is not a time.
     """
-    if match := CLOCK.fullmatch(text.strip()):
-        hours, minutes, seconds = match.groups()
-        return int(hours or 0) * 3600 + int(minutes) * 60 + float(seconds)
+    text = text.strip()
+    is_before = text.startswith(SIGNS)
     try:
-        return parse_time(text.strip())
+        seconds = _parse_unsigned(text[1:] if is_before else text)
     except AffectlineError as error:
         raise AffectlineError(
-            f"{name} {text.strip()[:40]!r}: not a time", "1:02.5 or 62.5, for example"
+            f"{name} {text[:40]!r}: not a time", "1:02.5 or 62.5, for example"
         ) from error
+    return -seconds if is_before and seconds else seconds
+
+
+def _parse_unsigned(text: str) -> float:
+    if match := CLOCK.fullmatch(text):
+        hours, minutes, seconds = match.groups()
+        return int(hours or 0) * 3600 + int(minutes) * 60 + float(seconds)
+    return parse_time(text)
 
 
 def list_markers(recorded: Sequence[Marker], edits: SessionEdits, zero: int) -> list[MarkerRow]:
@@ -163,7 +175,7 @@ def _marker_act(asked: Mapping[str, Any], rows: Sequence[MarkerRow], edits: Sess
         after = MarkerEdit(recorded=row.recorded) if row.recorded else None
         what = "deleted"
     else:
-        at_s = _time(asked, "at", row.now.time_s if row else None)
+        at_s = _time(asked, "marker", "at", row.now.time_s if row else None)
         now = _valid(
             EditedMarker, time_s=at_s, label=_label(asked, row.now.label if row else "marker")
         )
@@ -197,8 +209,8 @@ def _annotation_act(asked: Mapping[str, Any], edits: SessionEdits) -> Act:
         )  # fmt: skip
     after = _valid(
         Annotation,
-        begin_s=_time(asked, "at", before.begin_s if before else None),
-        end_s=_time(asked, "end", before.end_s if before else None),
+        begin_s=_time(asked, "annotation", "at", before.begin_s if before else None),
+        end_s=_time(asked, "annotation", "end", before.end_s if before else None),
         label=_label(asked, before.label if before else ""),
         is_excluded=bool(asked.get("excluded", before.is_excluded if before else False)),
     )
@@ -223,12 +235,12 @@ def _without(edits: SessionEdits, annotation: Annotation) -> SessionEdits:
     return edits.without(edits.annotations.index(annotation) + 1)
 
 
-def _time(asked: Mapping[str, Any], name: str, before: float | None) -> float:
+def _time(asked: Mapping[str, Any], of: str, name: str, before: float | None) -> float:
     given = asked.get(name)
     if given is None and before is not None:
         return before
     if isinstance(given, str):
-        return parse_clock(given, {"at": "From", "end": "To"}[name])
+        return parse_clock(given, FIELDS[of, name])
     if isinstance(given, int | float) and not isinstance(given, bool):
         return round(float(given), 3)
     raise AffectlineError("no time was given", "1:02.5 or 62.5, for example")
@@ -249,8 +261,13 @@ def _valid(model: type[M], **fields: Any) -> M:
     try:
         return model(**fields)
     except ValidationError as error:
-        text = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise AffectlineError(text, "put From before To") from error
+        first = error.errors()[0]
+        if first["type"] == "value_error":  # the annotation's own validator
+            text = first["msg"].removeprefix("Value error, ")
+            raise AffectlineError(text, "put From before To") from error
+        raise AffectlineError(  # labels have been checked
+            "the time is more than a week from the session's start", "1:02.5 or 62.5, for example"
+        ) from error
 
 
 def _already(what: str, label: str) -> str:

@@ -254,6 +254,19 @@ def test_markers_are_added_moved_renamed_and_deleted(browser: Any, recorded: Rec
         page.get_by_text("recorded as 'start' at 0:00:02.0").wait_for()
         page.wait_for_function("document.querySelector('.af-rows .af-time').value === '0:00:03.5'")
         assert marker(session, "start") == 3.5
+        times.first.fill("-0:00:01.2")
+        times.first.press("Enter")
+        minus = "\N{MINUS SIGN}"
+        page.wait_for_function(
+            f"document.querySelector('.af-rows .af-time').value === '{minus}0:00:01.2'"
+        )
+        assert marker(session, "start") == -1.2
+        times.first.fill(f"{minus}0:00:01.2")
+        times.first.press("Enter")
+        page.get_by_text("is already there.").wait_for()
+        times.first.fill("0:03.5")
+        times.first.press("Enter")
+        page.wait_for_function("document.querySelector('.af-rows .af-time').value === '0:00:03.5'")
         times.first.fill("soon")
         times.first.press("Enter")
         page.get_by_role("alert").get_by_text("soon: not a time").wait_for()

@@ -26,8 +26,9 @@ export const TICK_WIDTH = 74; // width of a time axis label in pixels
 
 // Parse a typed time to seconds; null if it is not a time.
 export function readTime(text) {
-  const match = /^(?:(?:(\d+):)?(\d+):)?(\d{1,6}(?:\.\d+)?)$/.exec(text.trim());
+  const match = /^([-\u2212]?)(?:(?:(\d+):)?(\d+):)?(\d{1,6}(?:\.\d+)?)$/.exec(text.trim());
   if (!match) return null;
-  const [, hours, minutes, seconds] = match;
-  return Number(hours ?? 0) * 3600 + Number(minutes ?? 0) * 60 + Number(seconds);
+  const [, sign, hours, minutes, seconds] = match;
+  const read = Number(hours ?? 0) * 3600 + Number(minutes ?? 0) * 60 + Number(seconds);
+  return sign ? -read : read;
 }

@@ -38,13 +38,25 @@ def markers(edits: SessionEdits) -> list[tuple[float, str]]:
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("1:02.5", 62.5), (" 62.5 ", 62.5), ("1m2.5s", 62.5), ("0", 0), ("1:00:01", 3601)],
+    [
+        ("1:02.5", 62.5),
+        (" 62.5 ", 62.5),
+        ("1m2.5s", 62.5),
+        ("0", 0),
+        ("1:00:01", 3601),
+        ("-0:01", -1),
+        ("\N{MINUS SIGN}0:01:01.2", -61.2),
+        ("-1.5", -1.5),
+        ("-0", 0),
+    ],  # fmt: skip
 )
 def test_times_as_a_player_shows_them(text: str, seconds: float) -> None:
     assert parse_clock(text, "From") == seconds
 
 
-@pytest.mark.parametrize("text", ["", "soon", "1:2:3:4", "-1", "1:", ":30", "nan", "1e9", "x" * 99])
+@pytest.mark.parametrize(
+    "text", ["", "soon", "1:2:3:4", "-", "--1", "1-", "1:", ":30", "nan", "1e9", "x" * 99]
+)
 def test_what_is_no_time_is_named(text: str) -> None:
     with pytest.raises(AffectlineError, match=r"^To .*: not a time: 1:02\.5 or 62\.5") as caught:
         parse_clock(text, "To")
@@ -148,9 +160,13 @@ def test_annotations_are_added_changed_and_deleted() -> None:
         ({"of": "annotation", "do": "add", "at": 1, "end": 2, "label": " "}, "a label is needed"),
         ({"of": "annotation", "do": "delete", "key": "nothing"}, "no longer exists"),
         ({"of": "marker", "do": "delete", "key": "r9"}, "no longer exists"),
-        ({"of": "marker", "do": "change", "key": "r0", "at": "soon"}, "not a time"),
+        ({"of": "marker", "do": "change", "key": "r0", "at": "soon"}, "^Time 'soon': not a time"),
         ({"of": "marker", "do": "change", "key": "r0", "label": "x" * 2000}, "2000 characters"),
-        ({"of": "marker", "do": "add", "at": 1e12, "label": "x"}, "less than or equal"),
+        (
+            {"of": "marker", "do": "add", "at": 1e12, "label": "x"},
+            "than a week from the session's start: 1:02.5",
+        ),
+        ({"of": "annotation", "do": "add", "at": -1e12, "end": 1, "label": "x"}, "than a week"),
         ({"of": "marker", "do": "add", "at": [], "label": "x"}, "no time was given"),
     ],
 )
