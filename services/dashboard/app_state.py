@@ -54,11 +54,11 @@ class AppState:
         self.audit = Audit(settings.dashboard.sessions / FILE, "dashboard")
         self.recorder = RecorderControl(settings, delivery, self.sessions.path)
         self.replays = Replays(
-            self.sessions.find,
+            self.sessions.find_recorded,
             settings.hub,
             lambda: [*self._make_aggregators(), StatusTracker(is_replay=True)],
         )
-        self.curves = CurveStore(self.sessions.find)
+        self.curves = CurveStore(self.sessions.find_recorded)
         """Curves of the replayed sessions."""
         self.status = StatusTracker()
         """Status of the live pipeline."""
@@ -157,8 +157,9 @@ class AppState:
     def _sessions_in_use(self) -> dict[str, str]:
         """Sessions that must not be deleted now, and why."""
         reasons = {}
-        if self.settings.sink.out:
-            reasons[self.settings.sink.out.name] = "is being written by the pipeline"
+        out = self.settings.sink.out
+        if out and out.parent == self.sessions.folder and not self.status.has_finished:
+            reasons[out.name] = "is being written by the pipeline"
         if self.recorder.current:
             reasons[self.recorder.current.name] = "is being recorded"
         for replay in self.replays:

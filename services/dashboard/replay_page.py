@@ -52,7 +52,7 @@ def add_to(app: FastAPI, state: AppState) -> None:
 def _read_early(state: AppState, visitor: Visitor, name: str) -> None:
     """Read and send the curves while the browser still loads the page's scripts."""
     with suppress(AffectlineError, OSError):
-        state.sessions.find(name)
+        state.sessions.find_recorded(name)
         if visitor.may_operate:
             ui.add_head_html(
                 f'<link rel="preload" as="fetch" crossorigin href="/replay/{name}/curves">'
@@ -127,7 +127,8 @@ class ReplayPage:
             replay = await self._actions.open_replay(name)
         except (AffectlineError, OSError) as error:
             with components.card(name[:80]):
-                ui.label(str(error)).props('role="alert"')
+                text = self._state.sessions.explain(name, error)
+                ui.label(text).props('role="alert"')
                 ui.link("Back to the list of sessions", "/")
             return
         await ReplaySide(self._state, self._actions, replay, len(self._names)).build()

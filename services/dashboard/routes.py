@@ -118,7 +118,8 @@ def add_reports(app: FastAPI, state: AppState) -> None:
         except AffectlineError as error:
             return PlainTextResponse(str(error), 404)
         if path.is_symlink() or not path.is_file():
-            return PlainTextResponse(f"There is no report for {name}.", 404)
+            problem = state.sessions.report_problem(name)
+            return PlainTextResponse(problem or f"There is no report for {name}.", 404)
         state.audit.add(visitor, "report opened", session=hash_name(name))
         headers = {"content-security-policy": REPORT_POLICY, "cache-control": "no-store"}
         return FileResponse(path, media_type="text/html", headers=headers)
@@ -142,7 +143,7 @@ def add_curves(app: FastAPI, state: AppState) -> None:
         try:
             reading = await state.curves.read(name, span)
         except (AffectlineError, OSError) as error:
-            return PlainTextResponse(str(error), 404)
+            return PlainTextResponse(state.sessions.explain(name, error), 404)
         content = await run_in_threadpool(reading.to_json)
         headers = {"cache-control": "no-store"}
         return Response(content, media_type="application/json", headers=headers)

@@ -20,6 +20,8 @@ from affectline.services.supervisor.process import BackgroundCommand
 
 STOP_PATIENCE_S: Final = 5.0
 NAMES: Final = TypeAdapter[str](Name)
+ARGUMENT: Final = "FILE "
+"""What errors about a session begin with, which name the argument of a command."""
 ReportState = Literal["ready", "generating", ""]
 
 
@@ -69,6 +71,30 @@ class SessionStore:
             raise AffectlineError(f"there is no session {name}", "it may have been deleted")
         return path
 
+    def find_recorded(self, name: str) -> Path:
+        """The folder of an existing session with a recording.
+
+        Raises:
+            AffectlineError: The session does not exist, or was not recorded.
+        """
+        path = self.find(name)
+        if not self.is_recorded(name):
+            raise AffectlineError(
+                f"session {name} has no recording", "only recorded sessions can be replayed"
+            )
+        return path
+
+    def explain(self, name: str, error: AffectlineError | OSError) -> str:
+        """Say for the page why a session cannot be read: without paths, and words of commands."""
+        if isinstance(error, OSError):
+            return f"session {name}: cannot be read ({error.strerror or error})"
+        is_of_command = error.problem.startswith(ARGUMENT)
+        return self._shorten(error.problem if is_of_command else str(error))
+
+    def _shorten(self, text: str) -> str:
+        text = text.replace(f"{ARGUMENT}{self.folder}/", "session ")
+        return text.replace(f"{self.folder}/", "")
+
     def is_recorded(self, name: str) -> bool:
         """Whether a session can be replayed."""
         return (self.folder / name / RECORDING).is_file()
@@ -86,7 +112,8 @@ class SessionStore:
                 continue
             consent = _read_consent(path) if row["recording"] is not None else ""
             more = {"name": path.name, "consent": consent, "report": self.report_state(path.name)}
-            rows.append(row | more)
+            problems = filter(None, (row["problem"], self.report_problem(path.name)))
+            rows.append(row | more | {"problem": "; ".join(problems)})
         return sorted(rows, key=lambda row: str(row["begun"]), reverse=True)
 
     def delete(self, name: str) -> None:
@@ -114,6 +141,13 @@ class SessionStore:
             return "generating"
         return "ready" if (self.folder / name / REPORT).is_file() else ""
 
+    def report_problem(self, name: str) -> str:
+        """Why a session's report could not be made; empty if it could, or was not asked for."""
+        command = self._reports.get(name)
+        if command is None or not command.problem or self.has_current_report(name):
+            return ""
+        return f"no report could be made: {self._shorten(command.problem)}"
+
     def has_current_report(self, name: str) -> bool:
         """Whether a session has a report that is no older than what it is made of."""
         folder = self.folder / name
@@ -132,6 +166,8 @@ class SessionStore:
         """
         path = self.find(name)
         if self.report_state(name) != "generating":
+            if before := self._reports.get(name):
+                before.stop(STOP_PATIENCE_S)
             self._reports[name] = BackgroundCommand("report", str(path))
 
     def edits(self, name: str) -> SessionEdits:

@@ -7,9 +7,11 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import IO, Any, Final
 
 from affectline.common import logs
@@ -23,6 +25,8 @@ from affectline.services.supervisor.forking import ForkServer, start_process
 SILENCE_S: Final = 3.0
 """A process without a heartbeat for this long (six beats) counts as hung; a busy machine may starve
 a process for two seconds."""
+OWN_ERROR: Final = "affectline: "
+"""What an error of a command begins with."""
 LINES_KEPT: Final = 20
 """How many of the last log lines of a process are shown when it dies."""
 START_S: Final = 60.0
@@ -210,7 +214,9 @@ class ManagedProcess:
 
 
 class BackgroundCommand:
-    """One of our own commands, run in the background; its standard output is discarded.
+    """One of our own commands, run in the background.
+
+    Its standard output is discarded. What it writes to standard error is logged if it fails.
 
     Args:
         arguments: As after ``affectline`` on the command line.
@@ -219,11 +225,37 @@ class BackgroundCommand:
     def __init__(self, *arguments: str) -> None:
         # -P: never import a folder called affectline in the user's working directory
         command = [sys.executable, "-P", "-m", "affectline", *arguments]
-        self._popen = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment())
+        self._name = arguments[0]
+        self._errors: IO[bytes] | None = tempfile.TemporaryFile()  # noqa: SIM115 - until it ends
+        self._popen = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=self._errors, env=environment()
+        )
+        self._problem = ""
+        self._reading = Lock()
 
     @property
     def is_running(self) -> bool:
         return self._popen.poll() is None
+
+    @property
+    def problem(self) -> str:
+        """Why it has failed, in one line; empty while it runs, and if it has succeeded."""
+        with self._reading:
+            if self._errors is not None and not self.is_running:
+                with self._errors:
+                    self._errors.seek(0)
+                    self._explain(self._errors.read().decode(errors="replace").strip())
+                self._errors = None
+        return self._problem
+
+    def _explain(self, text: str) -> None:
+        code = self._popen.returncode
+        if not code:
+            return
+        lines = text.splitlines() or [f"it ended with exit code {code}"]
+        own = [line for line in lines if line.startswith(OWN_ERROR)]
+        self._problem = (own or lines)[-1].removeprefix(OWN_ERROR)
+        logs.ServiceLogger(self._name).warning("failed: %s", text or self._problem)
 
     def stop(self, patience_s: float) -> None:
         """Terminate it if it still runs, and wait for its end.
@@ -231,6 +263,10 @@ class BackgroundCommand:
         Raises:
             subprocess.TimeoutExpired: The command did not end in time.
         """
+        with self._reading:
+            if self._errors is not None:
+                self._errors.close()
+                self._errors = None
         if self.is_running:
             self._popen.terminate()
         self._popen.wait(patience_s)

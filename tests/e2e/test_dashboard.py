@@ -236,7 +236,8 @@ def test_the_page_keeps_as_many_markers_as_the_server(browser: Any, board: LiveD
               const { feed } = await import('affectline-web');
               const at = Date.now() - 1000;
               const markers = Array.from({ length: 300 }, (_, i) => ({ at, label: `m${i}` }));
-              const series = { 'pose/cam': { points: [[at - 1000, 0, 0, 0], [at + 1000, 0, 0, 0]] } };
+              const points = [[at - 1000, 0, 0, 0], [at + 1000, 0, 0, 0]];
+              const series = { 'pose/cam': { points } };
               feed.emit('curves', { reset: false, zero: null, series, markers });
             }"""
         )

@@ -9,6 +9,7 @@ from zipfile import ZipFile
 
 import pytest
 
+from affectline.common.errors import AffectlineError
 from affectline.common.settings.dashboard import DashboardSettings
 from affectline.common.settings.hub import HubSettings
 from affectline.common.settings.pipeline import PipelineSettings, SinkSettings
@@ -55,6 +56,31 @@ def test_what_is_in_a_snapshot(with_pictures: bool) -> None:
     with ZipFile(BytesIO(pack_snapshot([found], with_pictures=with_pictures))) as archive:
         names = set(archive.namelist())
     assert names == {"drive-000003.json"} | ({"drive-000003.jpg"} if with_pictures else set())
+
+
+def test_a_finished_session_can_be_deleted_and_so_can_its_namesake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dashboard = DashboardSettings(sessions=tmp_path / "sessions")
+
+    def state_with(out: Path) -> AppState:
+        settings = PipelineSettings(hub=NOWHERE, dashboard=dashboard, sink=SinkSettings(out=out))
+        return AppState(settings, "live", lambda _: None)
+
+    def record() -> Path:
+        folder = write_recording(tmp_path / "sessions" / "drive")
+        os.utime(folder / "session.mcap", (0, 0))
+        return folder
+
+    folder = record()
+    state_with(tmp_path / "elsewhere" / "drive").sessions.delete("drive")
+    assert not folder.exists()
+    state = state_with(record())
+    with pytest.raises(AffectlineError, match="is being written by the pipeline"):
+        state.sessions.delete("drive")
+    monkeypatch.setattr(type(state.status), "has_finished", True)
+    state.sessions.delete("drive")
+    assert not folder.exists()
 
 
 def test_old_sessions_are_removed_when_the_page_begins(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def markers(edits: SessionEdits) -> list[tuple[float, str]]:
         ("\N{MINUS SIGN}0:01:01.2", -61.2),
         ("-1.5", -1.5),
         ("-0", 0),
-    ],  # fmt: skip
+    ],
 )
 def test_times_as_a_player_shows_them(text: str, seconds: float) -> None:
     assert parse_clock(text, "From") == seconds

@@ -15,7 +15,8 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 
-from affectline.services.dashboard.routes import add_tables
+from affectline.services.dashboard.curve_store import CurveStore
+from affectline.services.dashboard.routes import add_curves, add_reports, add_tables
 from affectline.services.dashboard.session_store import SessionStore
 from affectline.services.web.logins import LOCAL, SCOPE_KEY
 
@@ -35,8 +36,12 @@ def sessions(tmp_path: Path) -> Path:
 def browser(sessions: Path) -> TestClient:
     app = FastAPI()
     audit = SimpleNamespace(add=lambda *_, **__: None)
-    state: Any = SimpleNamespace(sessions=SessionStore(sessions), audit=audit)
+    store = SessionStore(sessions)
+    curves = CurveStore(store.find_recorded)
+    state: Any = SimpleNamespace(sessions=store, audit=audit, curves=curves)
     add_tables(app, state)
+    add_reports(app, state)
+    add_curves(app, state)
 
     async def let_in(scope: Scope, receive: Receive, send: Send) -> None:
         await app({**scope, SCOPE_KEY: LOCAL}, receive, send)
@@ -58,6 +63,22 @@ def test_tables_are_downloaded_without_the_temporary_folder(
     assert sorted(path.name for path in sessions.iterdir()) == ["drive", "empty"]
     assert browser.get("/tables/empty").status_code == 404
     assert browser.get("/tables/other").status_code == 404
+
+
+def test_why_there_is_no_report_or_curve_is_told_in_words_of_the_page(
+    browser: TestClient, sessions: Path
+) -> None:
+    (sessions / "drive/emotions.csv").unlink()
+    with browser:  # one loop for all requests
+        answer = browser.get("/report/drive")
+        assert answer.status_code == 404
+        assert answer.text.startswith("no report could be made: session drive/session.mcap: ")
+        answer = browser.get("/replay/empty/curves")
+        assert answer.status_code == 404
+        assert answer.text.startswith("session empty has no recording")
+        answer = browser.get("/replay/drive/curves")
+        assert answer.status_code == 404
+        assert answer.text.startswith("session drive/session.mcap: not a recording")
 
 
 def test_a_full_disk_is_a_plain_error(browser: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:

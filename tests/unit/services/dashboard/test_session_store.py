@@ -1,13 +1,14 @@
 """No name leads out of the sessions folder."""
 
 import os
+import shutil
 import time
 from pathlib import Path
 
 import pytest
 
 from affectline.common.errors import AffectlineError
-from affectline.common.recording.reader import FILE
+from affectline.common.recording.reader import FILE, SessionReader
 from affectline.common.recording.writer import SessionWriter
 from affectline.common.wire import codec
 from affectline.services.dashboard.session_store import SessionStore
@@ -101,6 +102,49 @@ def test_only_what_nobody_uses_is_deleted(tmp_path: Path) -> None:
     with pytest.raises(AffectlineError, match="there is no session old"):
         store.delete("old")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["busy", "deletions.jsonl", "new"]
+
+
+def test_why_a_report_could_not_be_made_is_kept(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = SessionStore(tmp_path)
+    folder = make(tmp_path, "a")
+    (folder / FILE).write_bytes(b"nothing of the kind")
+    assert store.report_problem("a") == ""
+    store.generate_report("a")
+    store._reports["a"]._popen.wait(60)
+    problem = store.report_problem("a")
+    assert problem.startswith("no report could be made: session a/session.mcap: not a recording")
+    assert str(tmp_path) not in problem
+    assert "not a recording" in caplog.text
+    (row,) = store.list_sessions()
+    assert row["problem"].endswith(problem)
+    make(tmp_path, "b")
+    shutil.copy(tmp_path / "b" / FILE, folder / FILE)
+    store.generate_report("a")
+    store._reports["a"]._popen.wait(60)
+    assert store.report_state("a") == "ready"
+    assert store.report_problem("a") == ""
+    store.close()
+
+
+def test_a_session_without_a_recording_is_not_replayed(tmp_path: Path) -> None:
+    store = SessionStore(tmp_path)
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "session.json").write_text("{}")
+    with pytest.raises(AffectlineError, match="session tables has no recording"):
+        store.find_recorded("tables")
+    with pytest.raises(AffectlineError, match="there is no session b"):
+        store.find_recorded("b")
+    folder = make(tmp_path, "a")
+    assert store.find_recorded("a") == folder
+    (folder / FILE).write_bytes(b"nothing of the kind")
+    with pytest.raises(AffectlineError) as caught:
+        SessionReader(folder)
+    told = store.explain("a", caught.value)
+    assert told == "session a/session.mcap: not a recording (it does not begin like an MCAP file)"
+    told = store.explain("a", FileNotFoundError(2, "No such file or directory", str(folder)))
+    assert told == "session a: cannot be read (No such file or directory)"
 
 
 def test_what_is_said_of_a_session_is_in_its_file(tmp_path: Path) -> None:
