@@ -51,13 +51,14 @@ class SessionClock:
         return self._clock() if newest is None else newest.captured_at
 
     def describe(self, at: int) -> str:
-        """A moment in words: its date, and its second if that is known.
+        """A moment in words: its date by this computer's clock, and its second if that is known.
 
         Args:
             at: Nanoseconds since the Unix epoch.
         """
-        date = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at / 1e9))
-        date = f"{date}.{at // 1_000_000 % 1000:03d}"
+        local = time.localtime(at / 1e9)
+        date = time.strftime("%Y-%m-%d %H:%M:%S", local)
+        date = f"{date}.{at // 1_000_000 % 1000:03d} {time.strftime('%z', local)}"
         newest = self.newest
         if newest is None:
             return date

@@ -275,8 +275,6 @@ def _rate(asked: dict[str, Any]) -> float | None:
 
 
 def _describe(described: dict[str, Any]) -> list[str]:
-    """Facts about a session, shown below its name."""
-    begun = str(described["begun"]).replace("T", " ")[:19]
+    """Facts about a session, shown below its name after when it began."""
     study = described["study"] or {}
-    place = [f"{name} {study[name]}" for name in STUDY if study.get(name)]
-    return [text for text in (begun, *place) if text]
+    return [f"{name} {study[name]}" for name in STUDY if study.get(name)]

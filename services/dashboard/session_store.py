@@ -114,7 +114,7 @@ class SessionStore:
             more = {"name": path.name, "consent": consent, "report": self.report_state(path.name)}
             problems = filter(None, (row["problem"], self.report_problem(path.name)))
             rows.append(row | more | {"problem": "; ".join(problems)})
-        return sorted(rows, key=lambda row: str(row["begun"]), reverse=True)
+        return sorted(rows, key=catalog.by_beginning, reverse=True)
 
     def delete(self, name: str) -> None:
         """Delete a session with everything in it.

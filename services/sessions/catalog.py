@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,11 +52,28 @@ def find(folder: Path) -> Iterator[dict[str, Any]]:
             f"FOLDER {folder}: no such folder",
             "name the folder that holds session folders; affectline up creates sessions/",
         )
-    for session in sorted(p for p in folder.iterdir() if p.is_dir()):
-        if session.name.startswith(HIDDEN):
-            continue
-        if (session / FILE).exists() or (session / "session.json").exists():
-            yield _describe_folder(session)
+    folders = [
+        session
+        for session in sorted(folder.iterdir())
+        if session.is_dir() and not session.name.startswith(HIDDEN)
+        if (session / FILE).exists() or (session / "session.json").exists()
+    ]
+    yield from sorted(map(_describe_folder, folders), key=by_beginning)
+
+
+def by_beginning(row: dict[str, Any]) -> tuple[bool, float]:
+    """Sorts described sessions by when they began; those of which it is unknown come first."""
+    seconds = began_at(row)
+    return seconds is not None, seconds or 0.0
+
+
+def began_at(row: dict[str, Any]) -> float | None:
+    """When a described session began, in s since the Unix epoch; None if that is unknown."""
+    try:
+        # Whatever the time zone of the computer that has written it
+        return datetime.fromisoformat(row["begun"]).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _describe_folder(folder: Path) -> dict[str, Any]:
@@ -234,7 +252,7 @@ def _list_cells(row: dict[str, Any]) -> dict[str, str]:
     remarks = (row["title"], row["problem"], *row["lacks"], *row["notes"])
     return {
         "session": Path(row["session"]).name,
-        "begun": row["begun"].replace("T", " ")[:16],
+        "begun": _format_begun(row),
         "length": "" if row["seconds"] is None else format_length(row["seconds"]),
         "streams": ", ".join(row["streams"]),
         "recorded": row["recording"] or "",
@@ -313,6 +331,14 @@ def format_length(seconds: float) -> str:
     """A duration as ``0:01:30.5``."""
     minutes, rest = divmod(seconds, 60)
     return f"{int(minutes // 60)}:{int(minutes % 60):02d}:{rest:04.1f}"
+
+
+def _format_begun(row: dict[str, Any]) -> str:
+    """When a session began, by the clock of this computer."""
+    seconds = began_at(row)
+    if seconds is None:
+        return str(row["begun"])
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
 
 
 def _format_size(number: int) -> str:

@@ -14,6 +14,7 @@ from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -21,6 +22,7 @@ from affectline.common.clock import now_ns
 from affectline.common.wire.biometrics import Samples, State
 from affectline.common.wire.face_signs import Blink
 from affectline.common.wire.messages import EXAMPLE_SIGNS, Marker
+from affectline.services.sessions.catalog import describe
 from tests.browsers import chromium, open_page, screenshot
 from tests.dashboards import LiveDashboard, brightness, distribution, health
 from tests.recordings import write_recording
@@ -604,3 +606,15 @@ def test_what_a_recording_lacks_is_said_beside_it(browser: Any, board: LiveDashb
         phone.locator("[data-session=drive] .af-remark").first.wait_for()
         assert phone.evaluate("document.documentElement.scrollWidth") <= 390
     shutil.rmtree(board.sessions)
+
+
+def test_times_of_day_are_those_of_the_browser(browser: Any, board: LiveDashboard) -> None:
+    folder = write_recording(board.sessions / "travelled")
+    begun = datetime.fromisoformat(describe(folder)["begun"])
+    for zone in ("Pacific/Kiritimati", "America/New_York"):
+        expected = f"{begun.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M:%S}"
+        with open_page(browser, board.url, timezone_id=zone) as page:
+            page.locator("[data-session=travelled] .af-about").get_by_text(expected).wait_for()
+            screenshot(page, f"times-{zone.replace('/', '-')}", full_page=True)
+            page.get_by_role("link", name="Replay: travelled").click()
+            page.locator(".af-replay-title small").get_by_text(expected).wait_for()

@@ -5,15 +5,27 @@ from functools import partial
 from typing import Any, Final
 
 from nicegui import run, ui
+from nicegui.element import Element
 
 from affectline.common.clock import monotonic
 from affectline.common.errors import AffectlineError
-from affectline.services.dashboard.panel import Panel, register
+from affectline.services.dashboard.panel import STATIC, Panel, register
+from affectline.services.sessions import catalog
 from affectline.services.web import components
 from affectline.services.web.components import format_duration
 
 RELOAD_PERIOD_S: Final = 3.0
 """How often the folder is read."""
+
+
+class SessionAbout(
+    Element, component=STATIC / "session_about.js", esm={"affectline-dashboard": str(STATIC)}
+):
+    """Facts about a session, in one line: the browser knows the visitor's time zone."""
+
+    def __init__(self, row: dict[str, Any]) -> None:
+        super().__init__()
+        self._props.update(describe(row))
 
 
 @register
@@ -74,7 +86,7 @@ class SessionsPanel(Panel):
             row = row | {"consent": ""}  # the note may name people
         with ui.element("div").classes("af-session").props(f'role="listitem" data-session={name}'):
             ui.label(row["title"] or name).classes("af-name")
-            ui.label(describe(row)).classes("af-about")
+            SessionAbout(row).classes("af-about")
             for remark in (*row["lacks"], *row["notes"]):
                 ui.label(f"{remark[0].upper()}{remark[1:]}.").classes("af-remark")
             with ui.element("div").classes("af-tools"):
@@ -117,9 +129,10 @@ class SessionsPanel(Panel):
         self._loaded_at = 0.0
 
 
-def describe(row: dict[str, Any]) -> str:
-    """Describe a session in one line."""
-    parts = [row["name"] if row["title"] else "", str(row["begun"]).replace("T", " ")[:19]]
+def describe(row: dict[str, Any]) -> dict[str, Any]:
+    """Describe a session: its name if it has a title, when it began in ms, and more facts."""
+    began_at = catalog.began_at(row)
+    parts = [] if began_at is not None else [str(row["begun"])]
     if row["seconds"] is not None:
         parts.append(format_duration(row["seconds"]))
     if row["streams"]:
@@ -134,4 +147,8 @@ def describe(row: dict[str, Any]) -> str:
         parts.append(row["problem"])
     if row["consent"]:
         parts.append(f"consent: {row['consent']}")
-    return " · ".join(part for part in parts if part)
+    return {
+        "name": row["name"] if row["title"] else "",
+        "begun": None if began_at is None else 1000 * began_at,
+        "facts": [part for part in parts if part],
+    }

@@ -255,6 +255,15 @@ export function formatClock(ms, isSession) {
   return isSession ? formatSecond(ms) : new Date(ms).toLocaleTimeString();
 }
 
+// Format a moment by the browser's clock, such as 2026-11-29 09:36:37.
+export function formatMoment(ms) {
+  const date = new Date(ms);
+  const two = (number) => String(number).padStart(2, "0");
+  const day = [date.getFullYear(), two(date.getMonth() + 1), two(date.getDate())];
+  const time = [date.getHours(), date.getMinutes(), date.getSeconds()].map(two);
+  return `${day.join("-")} ${time.join(":")}`;
+}
+
 // Format milliseconds of a session as minutes and seconds, such as 1:02.5.
 export function formatSecond(ms) {
   const tenths = Math.round(Math.abs(ms) / 100);

@@ -1,5 +1,5 @@
 // The streams, one in focus: frames with boxes, seven bars per face, and the reason if there is no frame.
-import { formatFixed } from "affectline-dashboard";
+import { formatFixed, formatMoment } from "affectline-dashboard";
 import { decode, draw, drawBlank, feed, onKeys } from "affectline-web";
 
 const NO_FACE_MS = 500; // tolerate a face that is missed in a few frames
@@ -227,7 +227,8 @@ export default {
       try {
         const response = await request;
         if (!response.ok) throw new Error(await response.text());
-        const file = `snapshot-${stampOf(now)}.zip`;
+        const stamp = formatMoment(now).replace(/[-:]/g, "").replace(" ", "T");
+        const file = `snapshot-${stamp}.zip`;
         save(await response.blob(), file);
         const note = response.headers.get("affectline-note");
         snapshot.state = `downloaded as ${file}` + (note ? `: ${note}` : "");
@@ -237,13 +238,6 @@ export default {
     },
   },
 };
-
-// A moment for a file's name, such as 20261129T093637, in the browser's time zone.
-function stampOf(date) {
-  const two = (number) => String(number).padStart(2, "0");
-  const day = [date.getFullYear(), two(date.getMonth() + 1), two(date.getDate())].join("");
-  return `${day}T${[date.getHours(), date.getMinutes(), date.getSeconds()].map(two).join("")}`;
-}
 
 function save(blob, file) {
   const anchor = document.createElement("a");

@@ -1,5 +1,5 @@
 // The replay of one session: video, curves, scrubber, markers and annotations.
-import { KINDS } from "affectline-dashboard";
+import { formatMoment, KINDS } from "affectline-dashboard";
 import { decode, draw, drawBlank, FeedSocket } from "affectline-web";
 import {
   CurveCanvas, formatTime, Overview, panes, placeFlags, readTime, wallClock,
@@ -24,7 +24,7 @@ export default {
     <section class="af-replay" :class="{ 'af-active': isActive && isOneOfTwo }" :data-session="name"
         :aria-label="'Replay of ' + title" @pointerdown.capture="activate" @focusin="activate">
       <div class="af-replay-title">
-        <h2>{{ title }}</h2><small>{{ about.join(" · ") }}</small>
+        <h2>{{ title }}</h2><small>{{ facts }}</small>
       </div>
       <p v-if="state.problem" class="af-banner" role="alert">{{ state.problem }}</p>
       <div class="af-stage">
@@ -166,6 +166,9 @@ export default {
     spans: () => SPANS,
     isOneOfTwo() {
       return this.sides > 1;
+    },
+    facts() {
+      return [this.zero ? formatMoment(this.zero) : "", ...this.about].filter(Boolean).join(" · ");
     },
     ofSession() {
       return this.isOneOfTwo ? ` of ${this.title}` : "";

@@ -42,7 +42,7 @@ def test_films_have_the_time_of_their_newest_frame(
 
 
 def test_a_moment_is_called_by_its_second_as_far_as_that_is_known() -> None:
-    date = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.329"
+    date = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.329 [+-]\d{4}"
     for messages, words in (
         ((START, EMOTION), rf"5\.000 s of the session \({date}\)"),
         ((EMOTION,), rf"0\.292 s of drive \({date}\)"),

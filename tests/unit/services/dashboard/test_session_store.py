@@ -1,5 +1,6 @@
 """No name leads out of the sessions folder."""
 
+import json
 import os
 import shutil
 import time
@@ -73,6 +74,20 @@ def test_sessions_are_listed_with_their_consent(tmp_path: Path) -> None:
     (tmp_path / "one" / "report.html").write_text("x")
     assert store.list_sessions()[0]["report"] == "ready"
     assert SessionStore(tmp_path / "none").list_sessions() == []
+
+
+def test_the_newest_session_is_first_whatever_the_time_zone(tmp_path: Path) -> None:
+    for name, begun in (
+        ("auckland", "2026-11-25T23:30:00+1300"),
+        ("london", "2026-11-25T11:00:00+0000"),
+        ("nowhere", "some day"),
+        ("york", "2026-11-25T06:30:00-0500"),
+    ):
+        (tmp_path / name).mkdir()
+        content = {"begun": begun, "streams": {"s": {"frames": 3}}}
+        (tmp_path / name / "session.json").write_text(json.dumps(content))
+    names = [row["name"] for row in SessionStore(tmp_path).list_sessions()]
+    assert names == ["york", "london", "auckland", "nowhere"]
 
 
 @pytest.mark.parametrize("name", [FILE, "edits.json", "emotions.csv"])

@@ -1,6 +1,8 @@
 """Lists of sessions, and what odd files among them look like."""
 
 import json
+import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +55,31 @@ def test_a_session_that_says_odd_things_stops_no_list(
     assert (second["streams"], second["frames"], second["problem"]) == (["s"], 3, "")
     print_list(tmp_path, [first, second])
     assert "2026-11-25 10:11" in capsys.readouterr().out
+
+
+def test_sessions_are_listed_by_when_they_began_wherever_that_was(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, begun in (
+        ("a", "2026-11-25T23:30:00+1300"),  # 10:30 in UTC
+        ("b", "2026-11-25T10:11:12+0000"),
+        ("c", "2026-11-25T06:00:00-0500"),  # 11:00 in UTC
+        ("d", "some day"),
+    ):
+        session(tmp_path / name, GOOD | {"begun": begun})
+    found = list(find(tmp_path))
+    assert [Path(row["session"]).name for row in found] == ["d", "b", "a", "c"]
+    monkeypatch.setenv("TZ", "UTC-2")  # two hours east of UTC
+    time.tzset()
+    try:
+        print_list(tmp_path, found)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    printed = capsys.readouterr().out
+    assert re.findall(r"some day|11-25 \d\d:\d\d", printed) == [
+        "some day", "11-25 12:11", "11-25 12:30", "11-25 13:00",
+    ]  # fmt: skip
 
 
 def test_numbers_where_words_should_be_are_shown(
