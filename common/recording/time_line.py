@@ -80,7 +80,7 @@ def _read_range(reader: SessionReader, *, has_event_times: bool) -> tuple[int, i
         return first, max((span.last for span in spans), default=0)
     earliest, latest = stray_limits(min(others), max(others))
     near = [at for at in of_markers if earliest <= at <= latest]
-    return min(*others, *near), max(*others, *near)
+    return min([*others, *near]), max([*others, *near])
 
 
 def stray_limits(first: int, last: int) -> tuple[int, int]:

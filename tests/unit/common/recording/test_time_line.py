@@ -63,6 +63,16 @@ def test_a_recording_of_nothing_has_no_time(tmp_path: Path) -> None:
         assert read_time_line(reader).seconds == 0
 
 
+def test_a_recording_that_has_just_begun_has_a_single_time(tmp_path: Path) -> None:
+    writer = SessionWriter(tmp_path / "s.mcap", {"session_start": START})
+    writer.add("Frame", codec.encode(PACKETS["Frame"]), START + 2 * S, 1)
+    writer.flush()
+    writer.close()
+    with SessionReader(tmp_path / "s.mcap") as reader:
+        line = read_time_line(reader)
+    assert (line.second(line.first), line.end_s) == (2, 2)
+
+
 def test_a_long_silence_is_time_that_nobody_waits_through() -> None:
     """Two films of one day, an hour apart, and a message that came too late."""
     times = [0, 20 * S, HOUR, HOUR - S, HOUR + 30 * S, HOUR + 95 * S]
