@@ -4,14 +4,16 @@ import time
 from collections.abc import Callable
 
 from affectline.common.clock import now_ns
-from affectline.common.wire.messages import FrameMessage, StreamStart
+from affectline.common.wire.messages import FrameMessage, StreamEnd, StreamStart
 
 
 class SessionClock:
     """The session's present moment, as a person at the page or the window sees it.
 
     With a camera, this is the clock's time. While films are analysed or a recording is replayed,
-    it is the time of the newest frame: a marker set now belongs to that frame, at any speed.
+    it is the time of the newest frame: a marker set now belongs to that frame, at any speed. A
+    stream that has ended counts only while no other goes on: right after a film, the present is its
+    last frame, but beside a camera that goes on, it is the clock's time.
 
     Args:
         clock: Nanoseconds since the Unix epoch.
@@ -21,18 +23,42 @@ class SessionClock:
         self._clock = clock
         self._newest: dict[str, FrameMessage] = {}
         """By stream."""
+        self._active: set[str] = set()
+        self._ended: dict[str, int] = {}
+        """Streams that have ended, and their last epochs: results still follow their ends."""
         self.is_replay = False
         """Whether a recording is replayed: frames of cameras have their recorded times, too."""
         self.session_start: int | None = None
         """Zero of the time line in ns since the Unix epoch, by the newest stream; None: unknown."""
 
     def observe(self, message: object) -> None:
-        """Process any message; frames and their results set the time."""
-        if isinstance(message, FrameMessage):
-            self._newest[message.stream] = message
-        elif isinstance(message, StreamStart):
-            self.is_replay |= message.replay
-            self.session_start = message.session_start
+        """Process any message: frames and their results set the time, until their stream ends."""
+        match message:
+            case StreamStart():
+                if not self._active - {message.stream}:
+                    self.clear()
+                self._active.add(message.stream)
+                self._ended.pop(message.stream, None)
+                self.is_replay |= message.replay
+                self.session_start = message.session_start
+            case StreamEnd():
+                self._active.discard(message.stream)
+                self._ended[message.stream] = message.epoch
+                if self._active:
+                    self._newest.pop(message.stream, None)
+            case FrameMessage():
+                if message.epoch > self._ended.get(message.stream, -1):
+                    self._active.add(message.stream)
+                elif self._active:
+                    return
+                self._newest[message.stream] = message
+
+    def clear(self) -> None:
+        """Forget all streams: another time line begins."""
+        self._newest.clear()
+        self._active.clear()
+        self._ended.clear()
+        self.is_replay, self.session_start = False, None
 
     @property
     def is_known(self) -> bool:

@@ -101,6 +101,7 @@ class WindowDisplay(OverlayRenderer):
 
     def end(self, end: StreamEnd) -> None:
         """Keep showing the stream's last frame."""
+        self._clock.observe(end)
 
     def add_result(self, emotion: Emotion) -> None:
         packet = self.match(emotion)

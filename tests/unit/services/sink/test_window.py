@@ -10,7 +10,7 @@ import pytest
 from affectline.common.runtime.keyboard import STEERING
 from affectline.common.runtime.stage import StageContext
 from affectline.common.wire.control import Control, Pause, Step
-from affectline.common.wire.messages import Emotion, Frame, Marker, StreamStart
+from affectline.common.wire.messages import Emotion, Frame, Marker, StreamEnd, StreamStart
 from affectline.services.sink import window as module
 from affectline.services.sink.window import WindowDisplay
 from tests.recordings import frame
@@ -88,6 +88,24 @@ def test_a_marker_is_at_the_visible_frame_unless_a_camera_shows_the_present(
     window.add_frame(later)  # it has come, and is not shown yet
     (marker,) = press(window, keyboard, "m")
     assert marker.at == (emotion.captured_at if shown else 77)
+
+
+def test_a_film_that_has_ended_beside_a_camera_sets_no_markers(
+    keyboard: list[str], tmp_path: Path
+) -> None:
+    window = WindowDisplay(tmp_path, StageContext("sink", now=lambda: 77))
+    picture, result = frame(3)
+    assert isinstance(result.message, Emotion)
+    film, camera = START, START.model_copy(update={"stream": "cam", "kind": "camera"})
+    for start in (film, camera):
+        window.begin(start.model_copy(update={"epoch": result.message.epoch}))
+    window.add_frame(picture)
+    window.add_result(result.message.model_copy(update={"media_time": 5}))
+    press(window, keyboard, "x")
+    end = StreamEnd.example().model_copy(update={"epoch": result.message.epoch})
+    window.end(end)
+    (marker,) = press(window, keyboard, "m")
+    assert marker.at == 77
 
 
 def test_what_is_live_cannot_be_paused(keyboard: list[str], tmp_path: Path) -> None:
