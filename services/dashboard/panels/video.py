@@ -8,7 +8,12 @@ from affectline.services.dashboard.panel import STATIC, Panel, register
 
 
 class VideoView(Element, component=STATIC / "video.js"):
-    """Frames with boxes and bars; takes snapshots of the screen."""
+    """Frames with boxes and bars; takes snapshots of the screen.
+
+    Args:
+        hub: The hub as ``--hub`` takes it, for texts.
+        may_save: Whether the visitor may take snapshots.
+    """
 
     def __init__(self, hub: str, *, may_save: bool) -> None:
         super().__init__()
@@ -24,5 +29,5 @@ class VideoPanel(Panel):
     order = 20
 
     def build(self) -> None:
-        hub = self.view.state.settings.hub.outlet
-        VideoView(hub, may_save=self.view.visitor.may_operate)
+        hub = self.view.state.settings.hub
+        VideoView(f"{hub.host}:{hub.port}", may_save=self.view.visitor.may_operate)
