@@ -208,6 +208,15 @@ class Outbox:
                 self.given_up += len(keeper.sent)
                 self._drop(name)
 
+    def clear(self) -> list[Packet]:
+        """Keep none of the messages any more, because another run follows; return them."""
+        kept: dict[Address, Packet] = {}
+        for keeper in self._keepers.values():
+            kept |= {address: sent.packet for address, sent in keeper.sent.items()}
+            keeper.sent.clear()
+        self._bytes = 0
+        return list(kept.values())
+
     def _find(self, name: str) -> RemoteKeeper | None:
         """The state of a consumer that sends receipts; None: there are too many already."""
         if name in self._keepers or len(self._keepers) < MOST_KEEPERS:

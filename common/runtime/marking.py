@@ -56,9 +56,14 @@ def require_hub(outlet: OutletSubscriber, hub: HubSettings) -> None:
         AffectlineError: It does not appear in time.
     """
     if not connect(outlet):
-        raise AffectlineError(
-            f"no hub on {hub.ingress}", "start affectline up first, or name the hub with --hub"
-        )
+        raise no_hub(hub)
+
+
+def no_hub(hub: HubSettings) -> AffectlineError:
+    """The error of what needs a pipeline, where there is none."""
+    return AffectlineError(
+        f"no hub on {hub.ingress}", "start affectline up first, or name the hub with --hub"
+    )
 
 
 def connect(outlet: OutletSubscriber) -> bool:

@@ -86,6 +86,10 @@ class ServiceRunner:
         self._poller = zmq.Poller()
         self._next_health = self._next_tick = 0.0
         self._done_since: float | None = None
+        self._losses = 0
+        """How often the hub was lost so far."""
+        self._returned: set[str] = set()
+        """Consumers that have appeared, and were not sent yet what they lack."""
 
     def run(self) -> int:
         """Run until the stage is done or is asked to stop; return the exit code."""
@@ -240,16 +244,26 @@ class ServiceRunner:
     def _update_consumers(self) -> None:
         was_connected = self.publisher.connected
         services = self.publisher.update_consumers()
+        if self.publisher.losses > self._losses:
+            self._losses = self.publisher.losses
+            self.stage.on_hub_lost()
         if self.publisher.connected and not was_connected:
             # The first message is short, and identifies this process to a hub with keys
             self.publisher.send(Packet(self._health()), wait=False)
         if services:
-            if self.context.outbox:
-                self._send_again(self.context.outbox.on_ready(services, monotonic()))
+            self._returned |= services
+            self._send_to_returned()
             self._send_all(self.stage.on_consumers_ready(services))
 
+    def _send_to_returned(self) -> None:
+        if self._returned and self.stage.may_send_again:
+            returned, self._returned = self._returned, set()
+            if self.context.outbox:
+                self._send_again(self.context.outbox.on_ready(returned, monotonic()))
+
     def _send_overdue(self) -> None:
-        if self.context.outbox:
+        self._send_to_returned()
+        if self.context.outbox and self.stage.may_send_again:
             self._send_again(self.context.outbox.overdue(self.publisher.ready, monotonic()))
             self.context.counters["given_up"] = self.context.outbox.given_up
 

@@ -238,6 +238,8 @@ class Publisher:
         self._handshakes = watch_handshakes(self.socket, address)
         connect(self.socket, address)
         self.connected = False
+        self.losses = 0
+        """How often the connection to the hub has ended."""
         self.delivery: Delivery | None = None
         """How the hub delivers; None until it has said so."""
         self.ready: set[str] = set()
@@ -268,6 +270,7 @@ class Publisher:
             joined, topic = event[:1] == b"\x01", event[1:]
             if not topic:
                 self.connected = joined
+                self.losses += not joined
             elif topic.startswith(READY.encode()):
                 service = topic[len(READY) :].decode(errors="replace")
                 before.discard(service)  # gone and back within one call counts as new

@@ -208,6 +208,14 @@ class Stage(Handlers):
         """Called if the hub has no room for a packet, or is away (live, or while stopping)."""
         return ()
 
+    @property
+    def may_send_again(self) -> bool:
+        """Whether consumers that have come back may be sent what they lack of `outputs` now."""
+        return True
+
+    def on_hub_lost(self) -> None:
+        """Called when the connection to the hub has ended."""
+
     def on_consumers_ready(self, services: set[str]) -> Iterable[Packet]:
         """Called when consumers have appeared or come back."""
         return ()

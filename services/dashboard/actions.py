@@ -35,6 +35,7 @@ class DashboardActions:
     ) -> str:
         """Start recording into a new session; return its name, derived from the typed one."""
         self._visitor.require_operator("record")
+        self._state.watch.require()
         recorder = self._state.recorder
         name = recorder.start(safe_name(typed), consent, privacy, study, typed[:MOST_TYPED])
         self._add_audit_line("recording started", name, keeps=privacy)

@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from affectline.common.clock import now_ns
+from affectline.common.clock import monotonic, now_ns
 from affectline.common.errors import AffectlineError
 from affectline.common.logs import ServiceLogger
+from affectline.common.runtime.run_watch import RunWatch
 from affectline.common.settings.hub import Delivery
 from affectline.common.settings.pipeline import PipelineSettings
 from affectline.common.wire.messages import Marker
@@ -22,6 +23,8 @@ from affectline.services.web.status import StatusTracker
 MARKER_LABEL_MAX: Final = 1000
 TICK_S: Final = 0.2
 RECORDER_PATIENCE_S: Final = 0.5
+LOOK_AGAIN_S: Final = 2.0
+"""How often the session of a finished run is looked for until it is found."""
 
 
 class AppState:
@@ -34,6 +37,7 @@ class AppState:
         now: Returns the hub's time, in ns since the Unix epoch.
         aggregators: Make the panels' aggregators for each hub, besides its status.
         has_player: Returns whether a recording is being replayed on the live hub.
+        watch: Tells the live hub's runs from each other; None: one of its own.
     """
 
     live_hub: HubClient
@@ -46,6 +50,7 @@ class AppState:
         now: Callable[[], int] = now_ns,
         aggregators: Sequence[Callable[[], Aggregator]] = (),
         has_player: Callable[[], bool] = lambda: False,
+        watch: RunWatch | None = None,
     ) -> None:
         self.settings = settings
         self._publish, self._now, self._has_player = publish, now, has_player
@@ -62,13 +67,19 @@ class AppState:
         """Curves of the replayed sessions."""
         self.status = StatusTracker()
         """Status of the live pipeline."""
+        self.watch = watch or RunWatch(settings.hub)
+        self._finished: tuple[dict[str, int], str | None] = {}, None
+        """The last finished run, by its streams' epochs, and its session."""
+        self._look_again_at = 0.0
+        self.lost_markers = ""
+        """Which markers of the last run were not stored."""
         self.required = RequiredStreams(settings.require)
         """Streams that must be present before a recording starts."""
 
     async def open(self) -> None:
         """Start listening to the live hub."""
         aggregators = [self.required, *self._make_aggregators(), self.status]
-        self.live_hub = HubClient(self.settings.hub, aggregators, self._now)
+        self.live_hub = HubClient(self.settings.hub, aggregators, self._now, self.watch)
         self._ticking = asyncio.create_task(self._tick())
         self._pruning = asyncio.create_task(asyncio.to_thread(self._apply_retention))
 
@@ -115,9 +126,20 @@ class AppState:
     @property
     def finished_session(self) -> str | None:
         """The session that the pipeline has finished; None if unfinished or stored elsewhere."""
-        out = self.settings.sink.out
-        is_here = out is not None and out.parent == self.sessions.folder
-        return out.name if out and is_here and self.status.has_finished else None
+        epochs = self.status.epochs
+        if not self.status.has_finished:
+            return None
+        if self._finished[0] != epochs or (
+            self._finished[1] is None and monotonic() >= self._look_again_at
+        ):
+            self._finished = epochs, self.sessions.find_run(epochs)
+            self._look_again_at = monotonic() + LOOK_AGAIN_S
+        return self._finished[1]
+
+    def clear_live(self) -> None:
+        """Show nothing of the live hub's last run any more."""
+        if hub := getattr(self, "live_hub", None):  # exists once the server has started
+            hub.clear()
 
     def disconnect_clients(self) -> None:
         """Close all live sockets."""
@@ -127,11 +149,13 @@ class AppState:
     def publish_marker(self, label: str) -> str:
         """Publish a marker at the time that the page shows now: the film's or the camera's.
 
+        While the hub is being restarted, it is published as soon as the hub is back.
+
         Returns:
             That time, in words.
 
         Raises:
-            AffectlineError: The label is too long.
+            AffectlineError: The label is too long, or there is no pipeline that can take it.
         """
         label = label.strip() or "marker"
         if len(label) > MARKER_LABEL_MAX:
@@ -139,6 +163,7 @@ class AppState:
                 f"the marker's label has {len(label)} characters",
                 f"use at most {MARKER_LABEL_MAX} characters",
             )
+        self.watch.require()
         session = self.recorder.current.name if self.recorder.current else "session"
         at, moment = self.live_hub.listener.read_session_time(is_replay=self._has_player())
         self._publish(Marker(session=session, at=at, label=label, source="page"))

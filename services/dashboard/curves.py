@@ -105,10 +105,15 @@ class Curves:
             return
         for name, curve, at_ms, values in self._points(message):
             if not self._curves.setdefault(name, curve).add(at_ms, values):
-                self.clear()
+                self._restart()
                 self._curves.setdefault(name, curve).add(at_ms, values)
 
     def clear(self) -> None:
+        self._zero_ms = None
+        self._restart()
+
+    def _restart(self) -> None:
+        """Remove all points and markers, when the same stream starts from its beginning."""
         self._curves.clear()
         self._markers.clear()
         self._unsent_markers.clear()

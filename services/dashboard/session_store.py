@@ -1,6 +1,6 @@
 """The sessions folder; all of the dashboard's access goes through here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final, Literal
@@ -16,9 +16,12 @@ from affectline.services.sessions import catalog
 from affectline.services.sessions.edits import FILE as EDITS
 from affectline.services.sessions.edits import SessionEdits, read_edits, write_edits
 from affectline.services.sessions.removal import REPORT, SessionRemover, apply_retention
+from affectline.services.sessions.run_summary import read_session
 from affectline.services.supervisor.process import BackgroundCommand
 
 STOP_PATIENCE_S: Final = 5.0
+NEWEST: Final = 20
+"""How many of the newest sessions may be that of the run that has just finished."""
 NAMES: Final = TypeAdapter[str](Name)
 ARGUMENT: Final = "FILE "
 """What errors about a session begin with, which name the argument of a command."""
@@ -116,6 +119,25 @@ class SessionStore:
             rows.append(row | more | {"problem": "; ".join(problems)})
         return sorted(rows, key=catalog.by_beginning, reverse=True)
 
+    def find_run(self, epochs: Mapping[str, int]) -> str | None:
+        """The session that the sink has written of a run; None: it is not in this folder.
+
+        Args:
+            epochs: Epochs of all streams of the run, by stream.
+        """
+        try:
+            files = sorted(self.folder.glob("*/session.json"), key=_modified, reverse=True)
+        except OSError:
+            return None
+        for file in files[:NEWEST]:
+            try:
+                streams = read_session(file.parent)["streams"]
+                if {name: stream["epoch"] for name, stream in streams.items()} == epochs:
+                    return self.path(file.parent.name).name
+            except (OSError, ValueError, KeyError, TypeError, AttributeError, AffectlineError):
+                continue
+        return None
+
     def delete(self, name: str) -> None:
         """Delete a session with everything in it.
 
@@ -203,6 +225,14 @@ class SessionStore:
         """Stop reports that are still being generated."""
         for command in self._reports.values():
             command.stop(STOP_PATIENCE_S)
+
+
+def _modified(file: Path) -> float:
+    """When a file was last written; 0 if it has gone."""
+    try:
+        return file.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _read_consent(path: Path) -> str:

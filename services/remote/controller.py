@@ -44,6 +44,7 @@ class RemoteController:
             from a clock: while a film is analysed or replayed, a marker refers to the newest frame.
         wake: Called when a marker is waiting.
         audit: Log that gets a line for each recording.
+        require: Raises an `AffectlineError` if there is no pipeline that can take markers.
     """
 
     def __init__(
@@ -52,8 +53,10 @@ class RemoteController:
         present: Callable[[], tuple[int, bool]],
         wake: Callable[[], None],
         audit: Audit,
+        require: Callable[[], None] = lambda: None,
     ) -> None:
         self._hub, self._present, self._wake, self._audit = hub, present, wake, audit
+        self._require = require
         self._waiting: deque[Marker] = deque()
         self._recent: deque[float] = deque()
         self._lock = threading.Lock()
@@ -72,12 +75,14 @@ class RemoteController:
             age_s: How long ago it happened.
 
         Raises:
-            AffectlineError: The marker is invalid, or there are too many.
+            AffectlineError: The marker is invalid, there are too many, or there is no pipeline that
+                can take it.
         """
         if not 0 <= age_s <= OLDEST_S:
             raise AffectlineError(
                 f"age {age_s:.3f} s: not from 0 to {OLDEST_S:g}", "check the client's clock"
             )
+        self._require()
         now, is_clock = self._present()
         at = now - round(age_s * 1e9) if is_clock else now
         try:

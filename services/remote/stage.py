@@ -9,10 +9,19 @@ from affectline.common.errors import AffectlineError
 from affectline.common.extras import require_extra
 from affectline.common.logs import adopt
 from affectline.common.runtime.recordings import recordings_among
+from affectline.common.runtime.run_watch import RunWatch, describe_lost
 from affectline.common.runtime.session_clock import SessionClock
 from affectline.common.runtime.stage import Route, Stage, on
 from affectline.common.wire.base import Message
-from affectline.common.wire.messages import Emotion, Marker, Packet, StreamStart
+from affectline.common.wire.health import Health
+from affectline.common.wire.messages import (
+    Emotion,
+    Marker,
+    Packet,
+    StreamDone,
+    StreamEnd,
+    StreamStart,
+)
 from affectline.services.remote.controller import RemoteController
 from affectline.services.remote.labrecorder import LabRecorderServer
 from affectline.services.remote.spec import RemoteProcess
@@ -34,8 +43,14 @@ class Remote(Stage):
     def __init__(self, process: RemoteProcess) -> None:
         self._process = process
         self._seen: dict[str, float] = {}
+        self._watch = RunWatch(process.hub)
+        self._lock = threading.Lock()
+        """Clients ask for the time in other threads."""
         self._web: Any = None
         self._labrecorder: LabRecorderServer | None = None
+
+    def topic(self, kind: type[Message]) -> str | None:
+        return f"{Health.topic_prefix}/hub" if kind is Health else super().topic(kind)
 
     def setup(self) -> None:
         require_extra("affectline remote", "remote", "starlette", "uvicorn", "websockets")
@@ -47,7 +62,7 @@ class Remote(Stage):
         self._clock = SessionClock(lambda: self.context.now())
         audit = Audit(process.audit_file.absolute(), "remote")
         self._controller = RemoteController(
-            process.hub, self._present, lambda: self.context.wake(), audit
+            process.hub, self._present, lambda: self.context.wake(), audit, self._watch.require
         )
         encryption = None
         if process.tls or process.certificate:
@@ -88,25 +103,55 @@ class Remote(Stage):
                 )
 
     def _present(self) -> tuple[int, bool]:
-        return self._clock.now(), self._clock.newest is None
+        with self._lock:
+            return self._clock.now(), self._clock.newest is None
 
     def _describe(self) -> Mapping[str, Any]:
         now = monotonic()
-        streams = sorted(name for name, at in self._seen.items() if now - at < FRESH_S)
+        with self._lock:
+            streams = sorted(name for name, at in self._seen.items() if now - at < FRESH_S)
         recorded = recordings_among(self.context.ready.copy())  # another thread changes the set
         return {"streams": streams, "recording": ", ".join(recorded) or None}
 
-    @on(StreamStart, Emotion)
+    @on(Health, StreamStart, StreamEnd, StreamDone, Emotion)
     def on_stream(self, packet: Packet) -> Iterable[Packet]:
-        """Track the session's current time and its streams."""
+        """Track the session's current time, its streams, and whether the hub is there."""
         message = packet.message
-        self._clock.observe(message)
-        if isinstance(message, Emotion):
-            self._seen[message.stream] = monotonic()
+        if self._watch.observe(message):
+            self._begin_run()
+        with self._lock:
+            self._clock.observe(message)
+            if isinstance(message, Emotion):
+                self._seen[message.stream] = monotonic()
         return ()
+
+    @property
+    def may_send_again(self) -> bool:
+        return self._watch.is_sure
+
+    def on_hub_lost(self) -> None:
+        self._watch.lose_hub()
+
+    def on_consumers_ready(self, services: set[str]) -> Iterable[Packet]:
+        if self._watch.find_hub():
+            self._begin_run()
+        return ()
+
+    def _begin_run(self) -> None:
+        """Forget the run of before, and the markers that it did not take."""
+        with self._lock:
+            self._clock.clear()
+            self._seen.clear()
+        outbox = self.context.outbox
+        kept = [packet.message for packet in outbox.clear()] if outbox else []
+        lost = [*kept, *self._controller.pop_markers()]
+        if lost:
+            self.context.log.warning("%s", describe_lost(lost))
 
     def tick(self) -> Iterator[Packet]:
         self.context.counters["wrong_tokens"] = self._web.door.wrong_tokens.count
+        if not self._watch.is_sure:  # the markers would go to another run
+            return
         for marker in self._controller.pop_markers():
             self.context.counters["markers"] += 1
             yield Packet(marker)

@@ -74,6 +74,10 @@ class BroadcastClient:
             self._updates = deque(self._history())
         self._has_work.set()
 
+    def clear(self) -> None:
+        """Drop the frames that were not sent yet."""
+        self._slots.clear()
+
     def close(self) -> None:
         """Stop sending, and close the socket."""
         self._is_closing = True
@@ -159,6 +163,8 @@ class Broadcaster:
     def clear(self) -> None:
         """Forget the last frames, because another time line follows."""
         self._last.clear()
+        for client in self.clients.values():
+            client.clear()
 
     def close(self) -> None:
         """Disconnect all clients."""

@@ -123,6 +123,11 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
+def notify_lasting(text: str) -> None:
+    """Show the user a problem until it is clicked away, as plain text."""
+    ui.notify(text, type="negative", multi_line=True, timeout=0, close_button="OK")
+
+
 def format_duration(seconds: float) -> str:
     """Format minutes and seconds, such as ``1:02.5``."""
     minutes, rest = divmod(max(0.0, seconds), 60)

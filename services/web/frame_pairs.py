@@ -127,6 +127,7 @@ class FrameMatcher:
         """Forget everything, because another time line follows."""
         self._frames.clear()
         self._times.clear()
+        self._last_analysed.clear()
         self._unmatched.clear()
 
     def _measure_rate(self, stream: str, now: float) -> float:

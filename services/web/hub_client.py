@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from affectline.common.clock import now_ns
+from affectline.common.runtime.run_watch import RunWatch
 from affectline.common.runtime.session_clock import SessionClock
 from affectline.common.runtime.sockets import OutletSubscriber
 from affectline.common.runtime.wakeup import WakeupPipe
@@ -18,6 +19,7 @@ from affectline.common.wire.messages import (
     Emotion,
     Frame,
     Packet,
+    StreamEnd,
     StreamMessage,
     StreamStart,
 )
@@ -42,7 +44,7 @@ class Aggregator(Protocol):
         """Process a message."""
 
     def clear(self) -> None:
-        """Forget everything about the current time line, because another one follows."""
+        """Forget the current time line: another run follows, or another position of a replay."""
 
     def update(self) -> dict[str, Any] | None:
         """The update to send to pages now, as JSON with a ``kind``; None: nothing."""
@@ -60,6 +62,7 @@ class HubListener(threading.Thread):
         broadcaster: Receives the frames.
         aggregators: Receive every message, but not the frames' images.
         clock: Returns the hub's time, in ns since the Unix epoch.
+        watch: Notices when another run begins.
     """
 
     def __init__(
@@ -68,7 +71,8 @@ class HubListener(threading.Thread):
         loop: asyncio.AbstractEventLoop,
         broadcaster: Broadcaster,
         aggregators: Sequence[Aggregator],
-        clock: Callable[[], int] = now_ns,
+        clock: Callable[[], int],
+        watch: RunWatch,
     ) -> None:
         super().__init__(name="hub-listener", daemon=True)
         self._hub, self._loop, self._broadcaster = hub, loop, broadcaster
@@ -81,6 +85,7 @@ class HubListener(threading.Thread):
         self.position_ns = 0
         """Event time of the newest result."""
         self._session_clock = SessionClock(clock)
+        self._watch = watch
         self._is_seeking = False
         """A replay was told to seek, and has not done so yet."""
         self._epochs: dict[str, int] = {}
@@ -142,7 +147,10 @@ class HubListener(threading.Thread):
             self._clear()
 
     def _clear(self) -> None:
+        """Forget everything about a time line; the one place where that happens."""
         self.position_ns = 0
+        self._is_seeking = False
+        self._session_clock.clear()
         self._matcher.clear()
         for one in self._aggregators:
             one.clear()
@@ -161,6 +169,8 @@ class HubListener(threading.Thread):
     def _handle(self, packet: Packet) -> FrameResult | None:
         message = packet.message
         self.received += 1
+        if self._watch.observe(message):
+            self._clear()
         if isinstance(message, Control):
             self._is_seeking = self._is_seeking or isinstance(message.action, Seek)
             return None
@@ -169,9 +179,9 @@ class HubListener(threading.Thread):
             self._epochs[message.stream] = message.epoch
             if self._is_seeking and (is_new or isinstance(message, StreamStart)):
                 # Messages from here on belong to the new position
-                self._is_seeking = False
                 self._clear()
-        if isinstance(message, StreamStart | Emotion):  # not Frame: only displayed frames count
+        # Not Frame: only displayed frames count
+        if isinstance(message, StreamStart | StreamEnd | Emotion):
             self._session_clock.observe(message)
         for one in self._aggregators:
             one.add(message)
@@ -195,6 +205,7 @@ class HubClient:
         hub: Address of the hub.
         aggregators: Make the updates that pages receive besides frames.
         clock: Returns the hub's time, in ns since the Unix epoch.
+        watch: Notices when another run begins; None: one of its own.
     """
 
     def __init__(
@@ -202,10 +213,12 @@ class HubClient:
         hub: HubSettings,
         aggregators: Sequence[Aggregator] = (),
         clock: Callable[[], int] = now_ns,
+        watch: RunWatch | None = None,
     ) -> None:
         self.broadcaster = Broadcaster()
         loop = asyncio.get_running_loop()
-        self.listener = HubListener(hub, loop, self.broadcaster, aggregators, clock)
+        watch = watch or RunWatch(hub)
+        self.listener = HubListener(hub, loop, self.broadcaster, aggregators, clock, watch)
         self.listener.start()
         self._failure: Exception | None = None
         self._publishing = asyncio.create_task(self._publish_updates())

@@ -1,12 +1,14 @@
 """The status of streams, sensors and processes, as shown on the pages."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import singledispatchmethod
 from typing import Any, Final
 
 from affectline.common.clock import monotonic
-from affectline.common.identifiers import sensor_service
+from affectline.common.identifiers import reads_sensor_of
+from affectline.common.runtime.run_watch import SILENT_S
 from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import USABLE_QUALITY, Samples
 from affectline.common.wire.health import Health
@@ -19,8 +21,8 @@ END_REASONS: Final = {
     "stopped": "stopped",
 }  # fmt: skip
 """Texts for why a stream has ended."""
-SILENT_S: Final = 3.0
-"""Every process publishes its health once a second; without it for this long, it counts as away."""
+LATE_S: Final = 1.5
+"""A process whose health has not come for this long may have ended with its run."""
 GONE_S: Final = 60.0
 """After this long it is removed from the list."""
 NO_FRAME_S: Final = 2.0
@@ -82,7 +84,8 @@ class StatusTracker:
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic, *, is_replay: bool = False) -> None:
-        self._clock, self._is_replay = clock, is_replay
+        self._clock, self._is_always_replay = clock, is_replay
+        self._is_replay = is_replay
         self._received_at: float | None = None
         self._updated_at = clock()
         self.streams: dict[str, StreamStatus] = {}
@@ -156,8 +159,16 @@ class StatusTracker:
             self._stream(stream_name)
 
     def clear(self) -> None:
+        now = self._clock()
         self.streams.clear()
         self._sensors.clear()
+        self._services = {
+            name: service
+            for name, service in self._services.items()
+            if not service.has_ended and now - service.received_at <= LATE_S
+        }
+        self._is_replay = self._is_always_replay
+        self._updated_at = -math.inf  # pages are told at once
 
     def update(self) -> dict[str, Any] | None:
         now = self._clock()
@@ -174,10 +185,9 @@ class StatusTracker:
         now = self._clock()
         for name in [n for n, s in self._services.items() if now - s.received_at > GONE_S]:
             del self._services[name]
-        silent = self._received_at is None or now - self._received_at > SILENT_S
         return {
             "kind": "status",
-            "running": not silent,
+            "running": self.is_running,
             "finished": self.has_finished,
             "streams": {
                 name: self._stream_to_dict(name, s, now) for name, s in self.streams.items()
@@ -189,6 +199,16 @@ class StatusTracker:
                 for _, s in sorted(self._services.items())
             ],
         }
+
+    @property
+    def is_running(self) -> bool:
+        """Whether anything arrives from the hub."""
+        return self._received_at is not None and self._clock() - self._received_at <= SILENT_S
+
+    @property
+    def epochs(self) -> dict[str, int]:
+        """Epochs of the streams that have ended, by stream."""
+        return {name: one.end.epoch for name, one in self.streams.items() if one.end}
 
     @property
     def has_finished(self) -> bool:
@@ -241,8 +261,7 @@ class StatusTracker:
 
     def _has_sensor_ended(self, subject: str) -> bool:
         """Whether a person's sensors have announced that nothing follows."""
-        prefix = sensor_service(subject)
-        own = [one for name, one in self._services.items() if name.startswith(prefix)]
+        own = [one for name, one in self._services.items() if reads_sensor_of(name, subject)]
         return bool(own) and all(one.has_ended for one in own)
 
     def _lost_sensors(self, now: float) -> Iterator[dict[str, str]]:

@@ -32,8 +32,10 @@ class FinishedPanel(Panel):
             self._draw(name, report)
 
     def _draw(self, name: str, report: str) -> None:
-        out = self.view.state.settings.sink.out
-        self._where.set_text(name or (f"written to {out}" if out else ""))
+        state = self.view.state
+        out = state.settings.sink.out
+        elsewhere = f"written to {out}" if out else f"its session is not in {state.sessions.folder}"
+        self._where.set_text(name or elsewhere)
         self._tools.clear()
         if not name:
             return

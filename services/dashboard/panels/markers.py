@@ -25,6 +25,14 @@ class MarkersPanel(Panel):
         self._label.on("keydown.enter", self._publish)
         ui.button("Mark (M)", icon="flag", on_click=self._publish).props("outline no-caps")
         components.KeyBindings({"m": self._publish})
+        self._shown_lost = self.view.state.lost_markers
+        self.view.on_refresh(self._refresh)
+
+    def _refresh(self) -> None:
+        lost = self.view.state.lost_markers
+        if lost != self._shown_lost:
+            self._shown_lost = lost
+            components.notify_lasting(lost)
 
     def _publish(self) -> None:
         try:
@@ -32,4 +40,7 @@ class MarkersPanel(Panel):
         except AffectlineError as error:
             components.notify_error(error)
         else:
-            ui.notify(f"Marker published at {moment}.", type="positive", timeout=1500)
+            text = f"Marker published at {moment}."
+            if not self.view.state.watch.is_sure:
+                text = f"Marker kept for {moment}: it is published when the hub is back."
+            ui.notify(text, type="positive", timeout=1500)

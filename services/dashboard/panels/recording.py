@@ -77,16 +77,17 @@ class RecordingPanel(Panel):
         else:
             minutes, seconds = divmod(int(current.seconds), 60)
             action = "finishing" if current.is_stopping else "recording"
-            self._status.set_text(f"{action} {current.name}, {minutes}:{seconds:02d}")
+            text = f"{action} {current.name}, {minutes}:{seconds:02d}"
+            if not self.view.state.status.is_running:
+                text = f"{action} {current.name}: nothing arrives"
+            self._status.set_text(text)
         if self._button:
             self._button.set_text("Stop recording" if current else "Record")
             self._button.set_enabled(current is None or not current.is_stopping)
         if recorder.problem != self._shown_problem:
             self._shown_problem = recorder.problem
             if recorder.problem:
-                ui.notify(
-                    recorder.problem, type="negative", multi_line=True, timeout=0, close_button="OK"
-                )
+                components.notify_lasting(recorder.problem)
 
     def _toggle(self) -> None:
         if self._recorder.current:

@@ -56,6 +56,16 @@ def test_what_is_not_confirmed_is_sent_again_to_who_comes_back() -> None:
     assert not outbox.is_empty
 
 
+def test_nothing_of_the_last_run_is_kept_for_the_next() -> None:
+    outbox = Outbox("dashboard", ("recorder", "sink"), markers_only=True)
+    outbox.add(marker("late"), 0.0)
+    assert outbox.clear() == [marker("late")]
+    assert list(outbox.on_ready({"recorder", "sink"}, 1.0)) == []
+    assert outbox.clear() == []
+    outbox.add(marker("new"), 2.0)
+    assert len(list(outbox.on_ready({"sink"}, 3.0))) == 1, "its consumers are still known"
+
+
 def test_a_successor_drops_what_is_on_disk_and_confirms_it_again() -> None:
     keeper = recorder()
     keeper.prime([frame(0).message])

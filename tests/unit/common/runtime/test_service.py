@@ -91,6 +91,46 @@ def test_work_goes_through_the_queue_and_answers_come_back_over_the_bus() -> Non
     assert labels == [f"frame {seq}" for seq in range(20)]
 
 
+class Careful(Stage):
+    """Sends again what consumers lack only when it may."""
+
+    outputs: ClassVar[Mapping[type[Message], Route]] = {Marker: "bus"}
+    tick_ms = 10
+    may = False
+
+    @property
+    def may_send_again(self) -> bool:
+        return self.may
+
+
+def test_what_is_kept_is_sent_again_when_the_stage_allows_it() -> None:
+    class Reader(Stage):
+        """A consumer that is back: it lacks the marker."""
+
+        def setup(self) -> None:
+            self.context.keeper = Keeper("sink", ("marker/",), "live")
+
+        @on(Marker)
+        def on_marker(self, _: Packet[Marker]) -> Iterable[Packet]:
+            self.context.counters["read"] += 1
+            return ()
+
+    with InProcessPipeline("live") as pipeline:
+        careful = Careful()
+        runner = pipeline.start(careful, "remote")
+        assert runner.context.outbox
+        runner.context.outbox._find("sink")
+        runner.context.outbox.add(PACKETS["Marker"], 0.0)
+        reader = pipeline.start(Reader(), "sink")
+        while "sink" not in runner.context.ready:
+            pipeline.wait_for(Health)
+        assert reader.context.counters["read"] == 0
+        careful.may = True
+        runner.wakeup.wake()
+        while reader.context.counters["read"] == 0:
+            pipeline.wait_for(Health)
+
+
 def test_a_stage_that_is_done_ends_with_exit_code_0_and_has_published_its_health() -> None:
     with InProcessPipeline() as pipeline:
         runner = pipeline.start(Ending(), "sink")

@@ -176,6 +176,14 @@ def test_the_axis_of_a_film_counts_from_the_sessions_start() -> None:
         assert update["zero"] == curves.history()["zero"] == zero
 
 
+def test_the_axis_of_a_camera_after_a_film_is_the_time_of_day() -> None:
+    curves = Curves()
+    curves.add(emotion(10_000).model_copy(update={"media_time": 400 * MS}))
+    curves.clear()
+    curves.add(emotion(90_000).model_copy(update={"media_time": None}))
+    assert curves.history()["zero"] is None
+
+
 def test_what_a_lost_sensor_says_is_no_curve() -> None:
     curves = Curves()
     curves.add(heart(1_000, 250, quality=0.0))

@@ -1,5 +1,6 @@
 """The page is made of registered panels, so that adding one means adding one file."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ pytest.importorskip("nicegui", reason="the dashboard needs NiceGUI (the dashboar
 from nicegui import Client, ui
 from nicegui.page import page
 
+from affectline.common.clock import monotonic
+from affectline.common.runtime.run_watch import SILENT_S
 from affectline.common.settings.dashboard import DashboardSettings
 from affectline.common.settings.pipeline import PipelineSettings
 from affectline.common.wire.base import Message
@@ -18,6 +21,11 @@ from affectline.services.dashboard import panels as package
 from affectline.services.dashboard.app_state import AppState
 from affectline.services.dashboard.live_page import build_page
 from affectline.services.dashboard.panel import PageView, Panel, load_panels, register
+from affectline.services.dashboard.panels.recording import RecordingPanel
+from affectline.services.dashboard.panels.video import VideoView
+from affectline.services.supervisor.process import ManagedProcess
+from affectline.services.supervisor.recorder_control import ActiveRecording
+from tests.samples import FRAME, PACKETS
 
 OWN_PANEL = """
 from nicegui import ui
@@ -91,6 +99,53 @@ def test_a_file_in_the_folder_is_a_panel_on_the_page(
     assert seen[seen.index("Posture") + 1] == "upright"
     view.refresh()
     assert "upright, live" in texts(client)
+
+
+def test_the_hub_is_named_as_the_command_line_takes_it(state: AppState) -> None:
+    client, _ = show(state, load_panels())
+    (video,) = [one for one in client.elements.values() if isinstance(one, VideoView)]
+    assert video.props["hub"] == "127.0.0.1:5555"
+
+
+def test_a_recording_needs_a_pipeline_and_says_when_nothing_arrives(state: AppState) -> None:
+    client, view = show(state, load_panels())
+    owners = [getattr(refresh, "__self__", None) for refresh in view._refreshers]
+    (panel,) = [owner for owner in owners if isinstance(owner, RecordingPanel)]
+    with client:
+        panel._consent.value = "anna agreed"
+        panel._start()
+    assert "no hub on tcp://127.0.0.1:5555" in panel._problem.text
+    assert state.recorder.current is None
+    process = ManagedProcess.__new__(ManagedProcess)
+    state.recorder.current = ActiveRecording("anna", "everything", monotonic(), process)
+    state.status.add(PACKETS["Health"].message)
+    view.refresh()
+    assert panel._status.text == "recording anna, 0:00"
+    state.status._received_at = monotonic() - SILENT_S - 1
+    view.refresh()
+    assert panel._status.text == "recording anna: nothing arrives"
+
+
+def test_a_finished_run_is_found_by_its_streams(state: AppState) -> None:
+    _, view = show(state, load_panels())
+    client = Client(page("/finished"), request=None)
+    with client:
+        build_page(view, load_panels())
+    epoch = FRAME.epoch
+    of_run = {"stream": FRAME.stream, "epoch": epoch}
+    for kind in ("StreamStart", "StreamEnd", "StreamDone"):
+        state.status.add(PACKETS[kind].message.model_copy(update=of_run))
+    view.refresh()
+    assert any(f"its session is not in {state.sessions.folder}" in one for one in texts(client))
+    for name, of in (("older", epoch - 1), ("mine", epoch), ("other", epoch + 1)):
+        folder = state.sessions.folder / name
+        folder.mkdir(parents=True)
+        streams = {FRAME.stream: {"epoch": of}}
+        (folder / "session.json").write_text(json.dumps({"streams": streams}))
+    state._look_again_at = 0.0
+    view.refresh()
+    assert "mine" in texts(client)
+    assert "Open report" in texts(client)
 
 
 def test_a_panel_has_the_messages_of_each_hub_aggregated_for_its_script(

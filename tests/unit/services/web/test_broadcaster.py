@@ -113,6 +113,21 @@ def test_the_next_picture_waits_for_the_last_one_and_the_newest_wins() -> None:
     play(scene)
 
 
+def test_another_time_line_drops_pictures_that_wait() -> None:
+    async def scene(broadcaster: Broadcaster, page: Page) -> None:
+        for seq in range(2):
+            broadcaster.publish_frame(result(seq, "old"))
+            await page.run_pending()
+        broadcaster.clear()
+        assert await page.picture() == ("old", 0)
+        page.send("old")
+        await page.run_pending()
+        broadcaster.publish_frame(result(0, "new"))
+        assert await page.picture() == ("new", 0)
+
+    play(scene)
+
+
 def test_streams_do_not_wait_for_each_other() -> None:
     async def scene(broadcaster: Broadcaster, page: Page) -> None:
         for seq in range(3):

@@ -11,7 +11,7 @@ from affectline.common.errors import AffectlineError
 from affectline.common.settings.hub import HubSettings
 from affectline.common.wire.base import Message
 from affectline.common.wire.control import Control, Pause, Seek
-from affectline.common.wire.messages import Emotion, Packet
+from affectline.common.wire.messages import Emotion, Packet, StreamEnd, StreamStart
 from affectline.services.web import hub_client as module
 from affectline.services.web.frame_pairs import FrameResult
 from affectline.services.web.hub_client import HubClient
@@ -148,6 +148,32 @@ def test_what_was_shown_is_forgotten_when_the_new_position_begins_and_not_before
     assert shown_after(later) == (True, 5)
     assert shown_after(seek, later) == (False, 5), "a recording may begin within a stream"
     assert shown_after(seek, start, EMOTION, start)[1] == EMOTION.captured_at
+
+
+def test_another_run_has_nothing_of_the_last() -> None:
+    """A page outlives a film; then a camera is started."""
+    film = PACKETS["StreamStart"].message
+    assert isinstance(film, StreamStart)
+    later = EMOTION.captured_at + 3_600_000_000_000
+    camera = film.model_copy(
+        update={"stream": "cam", "epoch": film.epoch + 9, "session_start": later, "kind": "camera"}
+    )
+    end = StreamEnd.example().model_copy(update={"epoch": EMOTION.epoch})
+
+    async def act(client: HubClient) -> None:
+        listener = client.listener
+        listener._session_clock._clock = lambda: 77
+        for message in (film, EMOTION, end):
+            listener._handle(Packet(message))
+        client.broadcaster.publish_frame(FrameResult(EMOTION, FRAME, b"jpeg", 12.0))
+        assert listener.read_session_time(is_replay=False)[0] == EMOTION.captured_at
+        listener._handle(Packet(camera))
+        await asyncio.sleep(0)
+        assert listener.read_session_time(is_replay=False)[0] == 77
+        assert client.broadcaster._last == {}
+        assert [json.loads(text) for text in client.history()] == [{"kind": "results", "count": 0}]
+
+    with_client(act)
 
 
 class FailingPanel(ResultCounter):

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from affectline.common.runtime.run_watch import SILENT_S
 from affectline.common.wire.biometrics import Samples
 from affectline.common.wire.health import Health
 from affectline.common.wire.kept import Kept
@@ -13,7 +14,6 @@ from affectline.services.web.status import (
     GONE_S,
     NO_FRAME_S,
     NO_SAMPLE_S,
-    SILENT_S,
     StatusTracker,
 )
 from tests.samples import AT, EMOTION, EPOCH, FRAME, PACKETS
@@ -187,6 +187,33 @@ def test_processes_that_have_nothing_more_to_do_are_not_missed(
     tracker.add(health("recorder/a", pid=2))
     clock.now += SILENT_S + 1
     assert services(tracker)["recorder/a"] == "away", "another process of that name"
+
+
+def test_sensors_of_a_subject_are_not_those_of_a_longer_name(
+    tracker: StatusTracker, clock: Clock
+) -> None:
+    for name in ("biometrics/p1-csv", "biometrics/p1-left-csv"):
+        tracker.add(health(name))
+    tracker.add(Samples.example().model_copy(update={"subject": "p1"}))
+    tracker.add(Watermark(source="biometrics/p1-csv", at=AT, ended=True))
+    clock.now += NO_SAMPLE_S + 1
+    assert [one["status"] for one in tracker.to_dict()["sensors"]] == [""]
+
+
+def test_another_run_has_nothing_of_the_last(tracker: StatusTracker, clock: Clock) -> None:
+    for message in (start(replay=True), health("biometrics/p1-csv"), Samples.example()):
+        tracker.add(message)
+    clock.now += SILENT_S
+    tracker.add(health("dashboard"))
+    tracker.clear()
+    told = tracker.update()
+    assert told, "pages are told at once"
+    assert [one["name"] for one in told["services"]] == ["dashboard"]
+    assert (told["streams"], told["sensors"], told["lost_sensors"]) == ({}, [], [])
+    for later in (start(), FRAME, EMOTION):
+        tracker.add(later)
+    clock.now += NO_FRAME_S + 0.1
+    assert stream_status(tracker)[0] == "no camera", "the last run was a replay, this one is not"
 
 
 def test_a_run_has_finished_when_all_streams_are_written(
