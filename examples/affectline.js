@@ -14,6 +14,8 @@ class Affectline {
 
   constructor(address, token) {
     Object.assign(this, { address, token, errors: [], lastError: null });
+    this.name = crypto.getRandomValues(new Uint32Array(4)).join("-");
+    this.count = 0;
     this.unanswered = [];  // markers, until their answers have come
     this.isReady = this.wasReady = false;
   }
@@ -50,9 +52,10 @@ class Affectline {
   }
 
   // Mark an event. `at` is a time from Affectline.now(): read it when the event happens.
-  // While the connection is lost, markers wait; those whose answer was lost are stored twice.
+  // While the connection is lost, markers wait. Those whose answer was lost are sent again, and
+  // known by their IDs.
   mark(label, fields = {}, at = Affectline.now()) {
-    const marker = JSON.stringify({ label, fields, at_ms: at });
+    const marker = JSON.stringify({ label, fields, at_ms: at, id: `${this.name}-${this.count++}` });
     this.unanswered.push(marker);
     if (this.isReady) this.socket.send(marker);
   }

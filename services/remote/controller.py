@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
@@ -23,6 +23,8 @@ MARKERS_A_SECOND: Final = 200
 """Rate limit, above what any experiment needs; beyond it clients get an error."""
 OLDEST_S: Final = 60.0
 """Maximum age of a marker; a higher age means that a clock is wrong."""
+IDS_KNOWN: Final = 1000
+"""Newest markers whose IDs are remembered: a client sends the unanswered ones again."""
 NOT_NOTED: Final = "none noted: recorded by remote control"
 WHERE: Final = "see docs/experiments.md"
 
@@ -59,12 +61,18 @@ class RemoteController:
         self._require = require
         self._waiting: deque[Marker] = deque()
         self._recent: deque[float] = deque()
+        self._by_id: OrderedDict[str, Accepted] = OrderedDict()
         self._lock = threading.Lock()
         self._recording = threading.Lock()
         """Serializes commands about recordings."""
 
     def mark(
-        self, label: str, source: str, fields: Mapping[str, JsonValue], age_s: float = 0.0
+        self,
+        label: str,
+        source: str,
+        fields: Mapping[str, JsonValue],
+        age_s: float = 0.0,
+        marker_id: str = "",
     ) -> Accepted:
         """Accept a marker: it is published at once, and kept until it is on disk.
 
@@ -73,11 +81,16 @@ class RemoteController:
             source: Who reports it.
             fields: Further fields.
             age_s: How long ago it happened.
+            marker_id: Its ID, chosen by the client: a marker that is sent again is accepted only once.
+                Empty: it has none.
 
         Raises:
             AffectlineError: The marker is invalid, there are too many, or there is no pipeline that
                 can take it.
         """
+        with self._lock:
+            if marker_id in self._by_id:
+                return self._by_id[marker_id]
         if not 0 <= age_s <= OLDEST_S:
             raise AffectlineError(
                 f"age {age_s:.3f} s: not from 0 to {OLDEST_S:g}", "check the client's clock"
@@ -93,11 +106,16 @@ class RemoteController:
             first = error.errors()[0]
             place = ".".join(map(str, first["loc"]))
             raise AffectlineError(f"{place}: {first['msg']}", WHERE) from error
+        accepted = Accepted(label, at)
         with self._lock:
             self._limit_rate()
             self._waiting.append(marker)
+            if marker_id:
+                self._by_id[marker_id] = accepted
+                if len(self._by_id) > IDS_KNOWN:
+                    self._by_id.popitem(last=False)
         self._wake()
-        return Accepted(label, at)
+        return accepted
 
     def _limit_rate(self) -> None:
         now = time.monotonic()

@@ -32,6 +32,7 @@ from affectline.services.web.certificate import Certificate
 from affectline.services.web.logins import Visitor, WrongTokens
 
 LARGEST_BODY: Final = 65_536
+LONGEST_ID: Final = 100
 PINGS: Final = 5
 """Pings right after a client has connected; then one every `PING_S`."""
 PING_S: Final = 10.0
@@ -251,7 +252,7 @@ class _Calls:
         body = await _read(request)
         accepted = self._controller.mark(
             _text(body, "label"), str(body.get("source") or "http"), _fields(body),
-            _number(body, "age_ms") / 1000,
+            _number(body, "age_ms") / 1000, _id(body),
         )  # fmt: skip
         return JSONResponse({"label": accepted.label, "at": accepted.at}, 201)
 
@@ -322,8 +323,9 @@ class _LiveMarkers:
             if age is None:
                 raise _BadBodyError("at_ms before the first ping was answered")
         accepted = self._controller.mark(
-            _text(body, "label"), str(body.get("source") or "websocket"), _fields(body), age or 0.0
-        )
+            _text(body, "label"), str(body.get("source") or "websocket"), _fields(body),
+            age or 0.0, _id(body),
+        )  # fmt: skip
         error = self._offset.error_s
         told: dict[str, Any] = {"label": accepted.label, "at": accepted.at}
         return told | ({} if error is None else {"error_ms": round(error * 1000, 3)})
@@ -378,6 +380,14 @@ def _number(body: Mapping[str, Any], name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e15:
         raise _BadBodyError(f"{name} {value!r}: not a number")
     return float(value)
+
+
+def _id(body: Mapping[str, Any]) -> str:
+    """The ID of a marker; empty if it has none."""
+    value = body.get("id", "")
+    if not isinstance(value, str) or len(value) > LONGEST_ID:
+        raise _BadBodyError(f"id: a text of at most {LONGEST_ID} characters is needed")
+    return value
 
 
 def _fields(body: Mapping[str, Any]) -> dict[str, Any]:

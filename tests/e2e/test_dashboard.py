@@ -21,15 +21,16 @@ import pytest
 from affectline.common.clock import now_ns
 from affectline.common.wire.biometrics import Samples, State
 from affectline.common.wire.face_signs import Blink
-from affectline.common.wire.messages import EXAMPLE_SIGNS, Marker
+from affectline.common.wire.messages import EXAMPLE_SIGNS, Marker, StreamDone, StreamEnd
 from affectline.services.sessions.catalog import describe
 from tests.browsers import chromium, open_page, screenshot
-from tests.dashboards import LiveDashboard, brightness, distribution, health
+from tests.dashboards import EPOCH, LiveDashboard, brightness, distribution, health
 from tests.recordings import write_recording
 
 pytest.importorskip("nicegui", reason="the dashboard needs NiceGUI (the dashboard extra)")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
+ENDS = (StreamEnd.example(), StreamDone.example())
 EVIL = '<img src=x onerror="window.hacked=1">'
 STALE = "[data-stream=cam].af-stale"
 """A picture that is not one of now is gray."""
@@ -354,6 +355,31 @@ def test_without_a_curve_to_show_nothing_is_left_of_the_last_one(
         canvas.wait_for(state="detached")
         page.get_by_role("button", name="cam", exact=True).click()
         canvas.wait_for()
+
+
+def test_another_run_shows_nothing_of_the_last(browser: Any, board: LiveDashboard) -> None:
+    with open_page(browser, board.url) as page:
+        board.start()
+        board.show()
+        board.publish(Marker(session="s", at=now_ns(), label="of the last run"))
+        page.wait_for_selector("[data-stream=cam] canvas[data-seq]")
+        page.wait_for_function("document.querySelector('.af-chart').dataset.rows > 0")
+        page.get_by_role("list", name="Markers").get_by_text("of the last run").wait_for()
+        about = {"stream": "cam", "epoch": EPOCH}
+        board.publish(*[one.model_copy(update=about) for one in ENDS])
+        page.get_by_role("region", name="Finished").wait_for()
+        page.get_by_role("button", name="Mark (M)").click()
+        page.get_by_text("has finished: start the next one").wait_for()
+        board.start("next")
+        page.wait_for_selector("[data-stream=next]")
+        page.wait_for_selector("[data-stream=cam]", state="detached")
+        page.get_by_text("Curves appear with the first face or signal.").wait_for()
+        page.get_by_role("list", name="Markers").wait_for(state="detached")
+        page.get_by_role("region", name="Finished").wait_for(state="hidden")
+        board.publish(*[one.model_copy(update=about | {"stream": "next"}) for one in ENDS])
+    with open_page(browser, board.url) as page:
+        board.start()
+        page.wait_for_selector("[data-stream=next]", state="detached")
 
 
 def is_recorded(board: LiveDashboard, folder: str) -> None:

@@ -221,6 +221,8 @@ def test_labrecorder_s_protocol_records(remote: Remote) -> None:
         ("POST", "/markers", {"label": "x", "age_ms": True}, 400),
         ("POST", "/markers", {"label": "x", "fields": 5}, 400),
         ("POST", "/markers", {"label": "x" * 70_000}, 400),
+        ("POST", "/markers", {"label": "x", "id": 5}, 400),
+        ("POST", "/markers", {"label": "x", "id": "x" * 101}, 400),
         ("POST", "/markers", b"[" * 60_000, 400),
         ("POST", "/recordings", {"name": "x", "privacy": "none"}, 409),
     ],

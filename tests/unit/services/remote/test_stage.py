@@ -114,3 +114,13 @@ def test_the_status_names_the_recording_whoever_started_it() -> None:
     assert stage._describe()["recording"] == "p07"
     stage.context.ready.discard("recorder/p07")
     assert stage._describe()["recording"] is None
+
+
+def test_a_marker_that_is_sent_again_is_published_once(remote: Remote) -> None:
+    remote.on_consumers_ready({"sink"})
+    hear(remote, FILM, EMOTION)
+    first = remote._controller.mark("trial", "websocket", {}, 0.0, "page-1")
+    hear(remote, EMOTION.model_copy(update={"captured_at": EMOTION.captured_at + 5}))
+    assert remote._controller.mark("trial", "websocket", {}, 0.0, "page-1") == first
+    remote._controller.mark("trial", "websocket", {}, 0.0, "page-2")
+    assert published(remote) == ["trial", "trial"]
