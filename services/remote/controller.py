@@ -81,8 +81,8 @@ class RemoteController:
             source: Who reports it.
             fields: Further fields.
             age_s: How long ago it happened.
-            marker_id: Its ID, chosen by the client: a marker that is sent again is accepted only once.
-                Empty: it has none.
+            marker_id: Its ID, chosen by the client: a marker that is sent again is accepted only
+                once. Empty: it has none.
 
         Raises:
             AffectlineError: The marker is invalid, there are too many, or there is no pipeline that
