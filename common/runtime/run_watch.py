@@ -67,7 +67,7 @@ class RunWatch:
             is_first = self._begins_run(message)
             if is_first:
                 self._begin()
-            self._note(message)
+            self._record(message)
             return is_first
 
     def lose_hub(self) -> None:
@@ -139,7 +139,7 @@ class RunWatch:
         self._is_sure = True
         self.runs += 1
 
-    def _note(self, message: StreamMessage) -> None:
+    def _record(self, message: StreamMessage) -> None:
         if self._is_connected and (self._is_known(message) or isinstance(message, StreamStart)):
             self._is_sure = True
         if isinstance(message, StreamStart):
