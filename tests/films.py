@@ -1,7 +1,9 @@
 """Small films and pictures, made for tests."""
 
 import struct
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import cv2
 import numpy as np
@@ -25,12 +27,15 @@ def film(path: Path, frames: int, rate: float = 25, size: tuple[int, int] = (64,
     return path
 
 
-def turn(path: Path) -> Path:
-    """Write into an MP4 that it is to be shown turned by 90 degrees clockwise (ISO 14496-12)."""
+QUARTER: Final = (0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
+"""The matrix of 90 degrees clockwise."""
+
+
+def turn(path: Path, shown: Sequence[int] = QUARTER) -> Path:
+    """Write the matrix into an MP4 by which it is to be shown (ISO 14496-12)."""
     data = bytearray(path.read_bytes())
     matrix = data.index(b"tkhd") + 4 + 40
-    quarter = (0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
-    data[matrix : matrix + 36] = struct.pack(">9i", *quarter)
+    data[matrix : matrix + 36] = struct.pack(">9i", *shown)
     path.write_bytes(data)
     return path
 

@@ -23,6 +23,7 @@ def timed_film(
     codec: str = "mpeg4",
     pixel_aspect: Fraction | None = None,
     quarters: int = 0,
+    is_mirrored: bool = False,
 ) -> Path:
     """A film with a frame at each of these times.
 
@@ -35,6 +36,7 @@ def timed_film(
         codec: Of the video.
         pixel_aspect: Width of a pixel in its heights, as the film declares it.
         quarters: Quarter turns counter-clockwise that make it upright, as the container declares.
+        is_mirrored: Afterwards it is to be mirrored, left to right.
     """
     with av.open(str(path), "w") as container:
         if created:
@@ -46,8 +48,8 @@ def timed_film(
         video.codec_context.max_b_frames = 0
         if pixel_aspect:
             video.codec_context.sample_aspect_ratio = pixel_aspect
-        if quarters:
-            video.set_display_rotation(90 * quarters)
+        if quarters or is_mirrored:
+            video.set_display_rotation(90 * quarters, hflip=is_mirrored)
         sound = None
         if sound_ms is not None:
             sound = container.add_stream("libmp3lame", rate=SOUND_RATE, layout="mono")

@@ -25,6 +25,7 @@ from affectline.common.vision.jpeg_header import PictureSize
 from affectline.services.capture.container_check import Completeness, check_completeness
 from affectline.services.capture.frame_image import JpegImage, Planes
 from affectline.services.capture.frame_source import Notes, SourceEnd, SourceFrame
+from affectline.services.capture.orientation import Orientation, orientation_of
 from affectline.services.capture.presentation_clock import (
     JUMP_NS,
     STREAM_JUMP_NS,
@@ -261,24 +262,28 @@ class DecodedImage:
     Args:
         planes: Its luminance and colour differences.
         decoded: The same as the decoder gave it.
-        quarters: How many quarter turns counter-clockwise make it upright.
+        orientation: Makes it upright.
         reformatter: Converts it to BGR.
     """
 
     def __init__(
-        self, planes: Planes, decoded: VideoFrame, quarters: int, reformatter: VideoReformatter
+        self,
+        planes: Planes,
+        decoded: VideoFrame,
+        orientation: Orientation,
+        reformatter: VideoReformatter,
     ) -> None:
         self._planes, self._decoded = planes, decoded
-        self._quarters, self._reformatter = quarters, reformatter
+        self._orientation, self._reformatter = orientation, reformatter
         self.size = PictureSize(planes.luma.shape[1], planes.luma.shape[0])
 
     def to_planes(self) -> Planes:
         return self._planes
 
     def to_bgr(self) -> NDArray[np.uint8]:
-        width, height = self.size if self._quarters % 2 == 0 else self.size[::-1]
+        width, height = self.size[::-1] if self._orientation.is_swapped else self.size
         bgr = self._reformatter.reformat(self._decoded, width, height, format="bgr24", threads=1)
-        return _turn(np.asarray(bgr.to_ndarray(), dtype=np.uint8), self._quarters)
+        return self._orientation.apply(np.asarray(bgr.to_ndarray(), dtype=np.uint8))
 
 
 class _Converter:
@@ -295,12 +300,12 @@ class _Converter:
             decoded: The frame.
             pixel_aspect: Width of a pixel in its heights.
         """
-        quarters = round(decoded.rotation / 90) % 4
+        orientation = orientation_of(decoded)
         planes = self._planes_of(decoded)
         if pixel_aspect != 1:
             planes = planes.resize(*_square_size(decoded.width, decoded.height, pixel_aspect))
-        planes = Planes(*(_turn(plane, quarters) for plane in planes))
-        return DecodedImage(planes, decoded, quarters, self._to_bgr)
+        planes = Planes(*(orientation.apply(plane) for plane in planes))
+        return DecodedImage(planes, decoded, orientation, self._to_bgr)
 
     def _planes_of(self, decoded: VideoFrame) -> Planes:
         """Luminance and colour differences as JPEG has them."""
@@ -338,10 +343,6 @@ def _rows(plane: VideoPlane) -> NDArray[np.uint8]:
     """A plane as ``(H, W) uint8``, without the bytes that fill its rows up."""
     rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)  # type: ignore[call-overload]
     return np.asarray(rows[:, : plane.width], dtype=np.uint8)
-
-
-def _turn(image: NDArray[np.uint8], quarters: int) -> NDArray[np.uint8]:
-    return np.ascontiguousarray(np.rot90(image, quarters)) if quarters else image
 
 
 def open_container(shown: str, place: str, *, live: bool) -> InputContainer:

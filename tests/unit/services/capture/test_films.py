@@ -15,7 +15,7 @@ from affectline.services.capture.frame_source import Notes, Source, SourceEnd
 from affectline.services.capture.presentation_clock import PresentationClock
 from affectline.services.capture.sources import open_source
 from affectline.services.capture.spec import CaptureProcess
-from tests.films import cut, film
+from tests.films import cut, film, turn
 from tests.timed_films import join, timed_film
 
 S, MS = 1_000_000_000, 1_000_000
@@ -185,6 +185,35 @@ def test_pixels_are_square(
         if quarters == 0:
             assert (corner > 128).sum() == pytest.approx(64 * size[0] * size[1] / 414_720, rel=0.4)
     source.close()
+
+
+@pytest.mark.parametrize("is_mirrored", [False, True])
+@pytest.mark.parametrize("quarters", range(4))
+@pytest.mark.parametrize("ending", ["mp4", "mkv"])
+def test_frames_are_turned_and_mirrored_as_the_container_says(
+    tmp_path: Path, ending: str, quarters: int, *, is_mirrored: bool
+) -> None:
+    plain = FilmSource("a", str(timed_film(tmp_path / f"a.{ending}", [0, 40])), live=False).read()
+    path = timed_film(tmp_path / f"b.{ending}", [0, 40], quarters=quarters, is_mirrored=is_mirrored)
+    shown = FilmSource("b", str(path), live=False).read()
+    assert plain is not None
+    assert shown is not None
+    expected = np.rot90(plain.image, quarters)
+    expected = expected[:, ::-1] if is_mirrored else expected
+    assert (shown.image == expected).all()
+    assert not isinstance(shown.content, np.ndarray)
+    luma = shown.content.to_planes().luma
+    assert np.abs(luma.astype(int) - expected[..., 1]).mean() < 3, "the bright corner lies there"
+
+
+def test_a_matrix_written_by_hand_flips_an_mp4(tmp_path: Path) -> None:
+    """As editors and front cameras write it (ISO 14496-12): x becomes -x."""
+    path = turn(film(tmp_path / "a.mp4", 2), (-(1 << 16), 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30))
+    frame = FilmSource("a", str(path), live=False).read()
+    assert frame is not None
+    assert frame.image[4, -4].min() > 200
+    assert frame.image[4, 4].max() < 60
+    assert frame.image[-4, -4].max() < 60
 
 
 def test_the_creation_time_of_a_container_is_a_date(tmp_path: Path) -> None:
