@@ -15,6 +15,7 @@ from affectline.common.settings.pipeline import PipelineSettings, load
 from affectline.common.settings.source_kind import check_readable, kind_of
 from affectline.common.settings.sources import SourceSettings, as_text, name_sources
 from affectline.common.settings.variables import expand_home
+from affectline.common.wire.messages import Packet, StreamEnd
 from affectline.services.analysis.direct_run import DirectRun
 from affectline.services.api.arguments import named_as_in_python, warn_caller
 from affectline.services.api.array_source import ArraySource, check_array
@@ -74,8 +75,9 @@ def analyse(
         ``source``, its path as given or found; it is empty for frames in memory.
 
     Warns:
-        RuntimeWarning: Of several films, one could not be analysed; files of a folder were left
-            out, because they are not films by their names.
+        RuntimeWarning: A film is truncated or damaged, or its times were corrected; a picture could
+            not be read. Of several films, one could not be analysed. Files of a folder were left
+            out, because they are not films or pictures by their names.
 
     Raises:
         AffectlineError: A source cannot be read, or the results cannot be written.
@@ -185,8 +187,18 @@ def _analyse_one(
         sink = settings.sink.model_copy(update={"out": folder, "display": None})
         chosen = {"sources": (given,), "sink": sink, "delivery": "lossless", "pace": "fast"}
         run = complete(settings.model_copy(update=chosen))
+        details: list[str] = []
         with new_progress(disable=not is_watched) as shown:
-            DirectRun(run, FrameBars(shown).on_message, opened).run()
+            bars = FrameBars(shown)
+
+            def observe(packet: Packet) -> None:
+                bars.on_message(packet)
+                if isinstance(packet.message, StreamEnd) and packet.message.detail:
+                    details.append(packet.message.detail)
+
+            DirectRun(run, observe, opened).run()
+    for detail in dict.fromkeys(details):  # an end may be announced more than once
+        warn_caller(detail)
     return read_table(folder / f"{EMOTIONS.name}.csv", EMOTIONS)
 
 

@@ -22,10 +22,11 @@ import pytest
 import affectline
 from tests.cameras import HttpCamera
 from tests.conftest import SHARED
-from tests.films import film, picture
+from tests.films import cut, film, picture
 from tests.pipelines import free_port, run, up
 from tests.recordings import write_recording
 from tests.studies import write_study
+from tests.timed_films import timed_film
 
 OF_THE_CLOCK = [
     "epoch", "blink_at", "captured_at", "received_at", "detected_at", "classified_at",
@@ -112,6 +113,26 @@ def test_several_films_and_folders_are_one_table(tmp_path: Path) -> None:
     both = affectline.analyse([tmp_path / "a/film.mp4", *images], progress=False)
     assert both["film"].tolist() == ["film"] * 3 + ["array", "array-2"]
     assert both["source"].tolist() == [str(tmp_path / "a/film.mp4")] * 3 + [pd.NA] * 2
+
+
+def test_a_single_film_or_folder_that_is_not_whole_is_warned_about(tmp_path: Path) -> None:
+    path = timed_film(tmp_path / "a.mkv", range(0, 2000, 40), size=(320, 240))
+    assert len(affectline.analyse(path, progress=False)) == 50  # without a warning
+    cut(path, 0.5)
+    for given in (path, [path]):
+        with pytest.warns(
+            RuntimeWarning, match=r"a\.mkv is truncated: .* bytes are missing"
+        ) as all_:
+            assert 3 < len(affectline.analyse(given, progress=False)) < 50
+        assert [one.filename for one in all_] == [__file__]
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for number in range(2):
+        cv2.imwrite(str(pictures / f"{number}.png"), picture(number))
+    cut(pictures / "1.png", 0.5)
+    with pytest.warns(RuntimeWarning, match=r"1 of 2 pictures could not be read: 1\.png") as all_:
+        assert len(affectline.analyse(pictures, progress=False)) == 1
+    assert len(all_) == 1
 
 
 def test_films_are_told_apart_by_their_paths_whatever_their_names(tmp_path: Path) -> None:
