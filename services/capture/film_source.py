@@ -4,6 +4,7 @@ import contextlib
 import math
 import re
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -46,6 +47,8 @@ ENDS_SHORT: Final = 0.1
 ZERO_BASED: Final = frozenset({"avi", "matroska", "mov"})
 """Containers with their own time line, on which a video may begin late. Others, such as transport
 streams, count from an arbitrary time, and players begin where the first of their streams does."""
+DECLARE_LENGTH: Final = ZERO_BASED | {"asf", "flv"}
+"""Containers whose length is written down. Of others, it is estimated from the time stamps."""
 NO_FILMS: Final = frozenset({"tty", "ass", "srt", "webvtt"})
 """Text formats that FFmpeg would render as video."""
 
@@ -85,6 +88,12 @@ class FilmSource:
         self.damage = Notes("could not be decoded")
         self.remarks = Notes("in its time stamps closed up", is_urgent=True)
         self._broken = ""
+        self._untimed = 0
+        """Frames without a time stamp."""
+        self._before: deque[Packet[VideoStream]] = deque(maxlen=2)
+        """The two packets before the newest one."""
+        self._in_part: set[int | None] = set()
+        """Time stamps of the damaged frames that have been counted, in units of the stream."""
         self._is_by_http = not live and place.startswith(("http://", "https://"))
         self._container = open_container(self._shown, place, live=live)
         try:
@@ -106,10 +115,12 @@ class FilmSource:
         self.duration_s = None if live else declared_duration_s(self._container, self._stream)
         names = set(self._container.format.name.split(","))
         start = self._container.start_time or 0  # in us
+        self._is_marked_early = "mpegts" in names
         self._origin_ns = 0 if names & ZERO_BASED else 1000 * start
         step = round(1e9 / max(1.0, self.rate or DEFAULT_RATE))
         jump = JUMP_NS if names & ZERO_BASED else STREAM_JUMP_NS
-        self._clock = PresentationClock(step, jump, self.remarks)
+        length_ns = round(1e9 * (self._stamped_length_s(names) or 0))
+        self._clock = PresentationClock(step, jump, self.remarks, length_ns)
         self._count, self._last_stamp = 0, 0
         self._frames = self._decode()
         self._first = self.read()
@@ -125,6 +136,13 @@ class FilmSource:
         if live:
             self._first = None  # it only proves that there are frames, and will soon be stale
 
+    def _stamped_length_s(self, names: set[str]) -> float | None:
+        """The length that a container declares, in s; None for one that FFmpeg estimates."""
+        if self.live or not names & DECLARE_LENGTH:
+            return None
+        whole = self._container.duration
+        return max(self.duration_s or 0.0, whole / 1e6 if whole else 0.0)
+
     def read(self) -> SourceFrame | None:
         """The next frame, upright according to the container's display matrix; None at the end."""
         if getattr(self, "_first", None) is not None:
@@ -139,10 +157,22 @@ class FilmSource:
             except ERRORS as error:
                 self.damage.add(f"after {self._last_stamp / 1e9:.3f} s ({_reason(error)})")
                 continue
-            time = None if self.live else self._clock.place(self._stamp(decoded))
+            time = None if self.live else self._place(decoded)
             self._count += 1
             return SourceFrame(image, time)
         return None
+
+    def _place(self, frame: VideoFrame) -> int:
+        """The time of a frame in ns, also if it has no time stamp."""
+        stamp = self._to_ns(frame.pts)
+        if stamp is None:
+            if not self._count and self._stream.start_time is None:
+                self.rate = rate_without_times(self._stream) or DEFAULT_RATE
+                self._clock = PresentationClock(round(1e9 / self.rate), JUMP_NS, self.remarks)
+            self._untimed += 1
+        time = self._clock.place(stamp)
+        self._last_stamp = time if stamp is None else stamp
+        return time
 
     def _pass_on(self) -> SourceFrame | None:
         damaged = 0
@@ -175,27 +205,58 @@ class FilmSource:
             round(1e9 / (self.rate or DEFAULT_RATE)), jump, self.remarks
         )
 
-    def _stamp(self, frame: VideoFrame) -> int | None:
-        """Presentation time in ns from the beginning of the container."""
-        if frame.pts is None or frame.time_base is None:
+    def _to_ns(self, stamp: int | None) -> int | None:
+        """A time stamp of the stream in ns from the beginning of the container."""
+        base = self._stream.time_base
+        if stamp is None or base is None:
             return None
-        base = frame.time_base
-        ns = (frame.pts * base.numerator * 10**9 + base.denominator // 2) // base.denominator
-        self._last_stamp = ns - self._origin_ns
-        return self._last_stamp
+        ns = (stamp * base.numerator * 10**9 + base.denominator // 2) // base.denominator
+        return ns - self._origin_ns
 
     def _decode(self) -> Iterator[VideoFrame]:
         for packet in self._packets():
+            self._check(packet)
             try:
                 decoded = packet.decode()
             except ERRORS as error:  # FFmpeg's errors belong to these classes
                 self.damage.add(f"after {self._last_stamp / 1e9:.3f} s ({_reason(error)})")
+                self._in_part.add(packet.pts)
                 continue
             for frame in decoded:
                 if frame.is_corrupt and not self.live:
-                    stamp = self._stamp(frame) or 0
-                    self.damage.add(f"at {stamp / 1e9:.3f} s (in part)")
+                    self._note_part(frame.pts)
                 yield frame
+
+    def _check(self, packet: "Packet[VideoStream]") -> None:
+        """Count packets that lack a part, once the next two are known.
+
+        In transport streams FFmpeg marks the packet before the damaged one. Where two of them are
+        joined, there is a mark as well, although all is whole: behind it come the last packet of
+        the first and a key frame.
+        """
+        if self.live:
+            return
+        before = self._before
+        if not packet.size:  # the end
+            for one in before:
+                if one.is_corrupt:
+                    self._note_part(one.pts)
+        elif len(before) == before.maxlen and before[0].is_corrupt:
+            are_whole = not (before[1].is_corrupt or packet.is_corrupt)
+            is_joint = packet.is_keyframe and are_whole and not before[0].is_keyframe
+            if not is_joint:
+                self._note_part(before[self._is_marked_early].pts)
+        before.append(packet)
+
+    def _note_part(self, stamp: int | None) -> None:
+        """Count a frame that lacks a part, once, whoever notices it."""
+        if stamp is None or stamp not in self._in_part:
+            self._in_part.add(stamp)
+            ns = self._to_ns(stamp)
+            where = (
+                f"after {self._last_stamp / 1e9:.3f} s" if ns is None else f"at {ns / 1e9:.3f} s"
+            )
+            self.damage.add(f"{where} (in part)")
 
     def _packets(self) -> "Iterator[Packet[VideoStream]]":
         """Packets up to the one that flushes the decoder; errors in between are skipped."""
@@ -221,7 +282,7 @@ class FilmSource:
         if self.live:
             why = f" ({self._broken})" if self._broken else ""
             return SourceEnd("lost", f"{self._shown} sends no more frames{why}")
-        texts = [self.damage.describe("frame"), self.remarks.describe("jump")]
+        texts = [self.damage.describe("frame"), self.remarks.describe("jump"), self._on_untimed()]
         detail = "; ".join(filter(None, texts))
         if missing := self._missing():
             said = f"{self._shown} is truncated: read {self._count} frames, {missing}"
@@ -229,6 +290,15 @@ class FilmSource:
         if self.damage.count:
             return SourceEnd("damaged", f"{self._shown}: {detail}")
         return SourceEnd("end", detail and f"{self._shown}: {detail}")
+
+    def _on_untimed(self) -> str:
+        """What was done with frames without a time stamp, in words; empty if there are none."""
+        if not self._untimed:
+            return ""
+        if self._untimed == self._count:
+            return f"the file has no times: {self.rate or DEFAULT_RATE:g} frames/s assumed"
+        frames = "1 frame" if self._untimed == 1 else f"{self._untimed} frames"
+        return f"{frames} without a time stamp placed one step after the frame before"
 
     def _missing(self) -> str:
         """What is missing of the film, in words; empty if it is whole."""
@@ -431,6 +501,15 @@ def declared_rate(stream: VideoStream) -> float | None:
     rates = (stream.average_rate, stream.guessed_rate, stream.average_rate)
     plausible = [float(rate) for rate in rates if rate and 0 < rate <= 1000]
     return next((rate for rate in plausible if rate >= 1), plausible[-1] if plausible else None)
+
+
+def rate_without_times(stream: VideoStream) -> float | None:
+    """Frames a second of a stream without a container, as the encoder wrote it, if it did.
+
+    Its average is what FFmpeg assumes for files without times: 25.
+    """
+    rates = (stream.codec_context.framerate, stream.guessed_rate, stream.average_rate)
+    return next((float(rate) for rate in rates if rate and 1 <= rate <= 1000), None)
 
 
 def declared_duration_s(container: InputContainer, stream: VideoStream) -> float | None:

@@ -1,8 +1,11 @@
 """Films: times, rotation, length and errors as their containers have them."""
 
+import re
+import struct
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -15,7 +18,7 @@ from affectline.services.capture.frame_source import Notes, Source, SourceEnd
 from affectline.services.capture.presentation_clock import PresentationClock
 from affectline.services.capture.sources import open_source
 from affectline.services.capture.spec import CaptureProcess
-from tests.films import cut, film, turn
+from tests.films import cut, film, picture, turn
 from tests.timed_films import join, timed_film
 
 S, MS = 1_000_000_000, 1_000_000
@@ -95,12 +98,87 @@ def test_two_joined_films_are_one_without_the_hour_between_them(tmp_path: Path, 
     assert "at 1.000 s" in end.detail
 
 
-@pytest.mark.parametrize("ending", ["mp4", "mkv"])
-def test_an_hour_within_a_file_is_closed_up_to_one_step(tmp_path: Path, ending: str) -> None:
-    stamps = [*range(0, 1000, 40), *range(3_600_000, 3_601_000, 40)]
-    times, end = read(timed_film(tmp_path / f"a.{ending}", stamps))
+HOUR_BETWEEN = [*range(0, 1000, 40), *range(3_600_000, 3_601_000, 40)]
+
+
+@pytest.mark.parametrize("stamps", [list(range(0, 350_000, 70_000)), HOUR_BETWEEN])
+@pytest.mark.parametrize("ending", ["mp4", "mov", "mkv", "wmv", "flv"])
+def test_a_long_pause_within_the_declared_length_is_kept(
+    tmp_path: Path, ending: str, stamps: list[int]
+) -> None:
+    """As in a time lapse: players show the frame for so long."""
+    codec = {"wmv": "wmv2", "flv": "flv1"}.get(ending, "mpeg4")
+    times, end = read(timed_film(tmp_path / f"a.{ending}", stamps, codec=codec))
+    assert times == pytest.approx(stamps, abs=0.5)
+    assert end == SourceEnd("end")
+
+
+def test_an_hour_beyond_the_declared_length_is_closed_up_to_one_step(tmp_path: Path) -> None:
+    path = timed_film(tmp_path / "a.mkv", HOUR_BETWEEN)
+    data = bytearray(path.read_bytes())
+    for declared in (data.index(b"\x44\x89\x88") + 3, data.index(b"01:00:0")):
+        data[declared : declared + 8] = (
+            struct.pack(">d", 1000.0) if declared < 1000 and data[declared] == 0x41 else b"00:00:01"
+        )
+    path.write_bytes(data)
+    times, end = read(path)
     assert times == pytest.approx(list(range(0, 2000, 40)), abs=0.5)
     assert "a jump by +3599.000 s at 1.000 s" in end.detail
+
+
+@pytest.mark.parametrize("codec", ["mpeg4", "libx264"])
+@pytest.mark.parametrize("begins", [0, 1000])
+def test_a_transport_stream_that_lacks_packets_is_damaged_and_joined_ones_are_whole(
+    tmp_path: Path, codec: str, begins: int
+) -> None:
+    parts = [
+        timed_film(tmp_path / f"{name}.ts", range(first, first + 1000, 40), codec=codec,
+                   size=(320, 240))
+        for name, first in (("a", 0), ("b", begins))
+    ]  # fmt: skip
+    path = join(tmp_path / "joined.ts", *parts)
+    assert read(path)[1].reason == "end"
+    data = path.read_bytes()
+    packets = [data[at : at + 188] for at in range(0, len(data), 188)]
+    videos = [i for i, one in enumerate(packets) if one[1] & 0x1F == 1 and one[2] == 0]
+    del packets[videos[len(videos) // 4]]
+    path.write_bytes(b"".join(packets))
+    times, end = read(path)
+    assert len(times) >= 49
+    assert end.reason == "damaged"
+    assert re.search(r"1 frame could not be decoded: at 0\.\d+ s \(in part", end.detail)
+
+
+def test_a_frame_without_a_time_among_others_is_said(tmp_path: Path) -> None:
+    path = timed_film(tmp_path / "a.ts", range(0, 1000, 40), codec="libx264", size=(320, 240))
+    data = bytearray(path.read_bytes())
+    begins = [
+        at for at in range(0, len(data), 188)
+        if data[at + 1] == 0x41 and data[at + 2] == 0 and data.find(b"\0\0\1\xe0", at, at + 188) > 0
+    ]  # fmt: skip
+    pes = data.index(b"\0\0\1\xe0", begins[10])
+    data[pes + 7] &= 0x3F  # neither PTS nor DTS
+    path.write_bytes(data)
+    times, end = read(path)
+    assert times == pytest.approx(list(range(0, 1000, 40)), abs=1)
+    assert end.reason == "end"
+    assert "1 frame without a time stamp placed one step after the frame before" in end.detail
+
+
+@pytest.mark.parametrize("rate", [30, 50])
+def test_a_film_without_times_has_the_rate_that_its_codec_names(tmp_path: Path, rate: int) -> None:
+    path = tmp_path / "a.h264"
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=rate)
+        assert isinstance(video, av.VideoStream)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        for number in range(20):
+            frame = av.VideoFrame.from_ndarray(picture(number), format="bgr24")
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+    times, end = read(path)
+    assert times == pytest.approx([i * 1000 / rate for i in range(20)], abs=0.01)
+    assert end == SourceEnd("end", f"{path}: the file has no times: {rate} frames/s assumed")
 
 
 def test_a_clock_tells_jitter_from_a_jump_and_a_pause_from_both() -> None:
