@@ -10,6 +10,10 @@ FIRST_BOXES: Final = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pn
 EBML: Final = b"\x1a\x45\xdf\xa3"
 """The bytes with which Matroska and WebM files begin."""
 SEGMENT: Final = b"\x18\x53\x80\x67"
+ASF_HEADER: Final = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+"""The bytes with which WMV and other ASF files begin."""
+ASF_FILE_PROPERTIES: Final = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+ASF_MOST_HEADERS: Final = 1000
 
 
 class Completeness(Enum):
@@ -24,7 +28,8 @@ class Completeness(Enum):
 def check_completeness(path: Path) -> tuple[Completeness, int]:
     """Whether a file is whole, and how many bytes are missing at its end.
 
-    MP4, QuickTime, AVI, Matroska and WebM declare their size; for others the answer is unknown.
+    MP4, QuickTime, AVI, Matroska, WebM and WMV declare their size; for others the answer is
+    unknown.
 
     Raises:
         OSError: The file cannot be read.
@@ -39,6 +44,8 @@ def check_completeness(path: Path) -> tuple[Completeness, int]:
             end = struct.unpack("<I", start[4:8])[0] + 8
         elif start[:4] == EBML:
             end = _segment_end(file)
+        elif start == ASF_HEADER[:12]:
+            end = _asf_end(file)
     if end is None:
         return Completeness.UNKNOWN, 0
     return (Completeness.CUT_OFF, end - size) if end > size else (Completeness.WHOLE, 0)
@@ -85,3 +92,21 @@ def _read_size(file: BinaryIO) -> int | None:
     more = 8 - first[0].bit_length()
     value = int.from_bytes(first + file.read(more)) & ((1 << 7 * (more + 1)) - 1)
     return None if value == (1 << 7 * (more + 1)) - 1 else value
+
+
+def _asf_end(file: BinaryIO) -> int | None:
+    """The size that an ASF file declares (Advanced Systems Format, 3.2); None for a broadcast."""
+    file.seek(0)
+    head = file.read(30)
+    if len(head) < 30 or head[:16] != ASF_HEADER:
+        return None
+    for _ in range(min(ASF_MOST_HEADERS, int.from_bytes(head[24:28], "little"))):
+        name, size = file.read(16), int.from_bytes(file.read(8), "little")
+        if name == ASF_FILE_PROPERTIES:
+            properties = file.read(68)
+            is_broadcast = len(properties) < 68 or properties[64] & 1
+            return None if is_broadcast else int.from_bytes(properties[16:24], "little") or None
+        if size < 24:
+            return None
+        file.seek(size - 24, 1)
+    return None

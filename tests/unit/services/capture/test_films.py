@@ -207,6 +207,21 @@ def test_a_film_that_is_cut_off_is_judged_by_its_length(tmp_path: Path, ending: 
     assert "bytes are missing at its end" in end.detail
 
 
+def test_a_wmv_that_is_cut_off_is_truncated_unless_it_was_broadcast(tmp_path: Path) -> None:
+    path = timed_film(tmp_path / "a.wmv", range(0, 4000, 40), size=(320, 240), codec="wmv2")
+    assert read(path)[1] == SourceEnd("end")
+    size = path.stat().st_size
+    times, end = read(cut(path, 0.5))
+    assert 5 < len(times) < 100
+    assert end.reason == "truncated"
+    assert f"{size - size // 2} bytes are missing at its end" in end.detail
+    data = bytearray(path.read_bytes())
+    flags = data.index(bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")) + 24 + 64
+    data[flags] |= 1  # its size was not known when it was written
+    path.write_bytes(data)
+    assert "missing at its end" not in read(path)[1].detail
+
+
 @pytest.mark.parametrize("ending", ["mp4", "mkv", "ts"])
 def test_damage_in_the_middle_is_counted_and_the_rest_is_read(tmp_path: Path, ending: str) -> None:
     path = timed_film(tmp_path / f"a.{ending}", range(0, 4000, 40), size=(320, 240))
