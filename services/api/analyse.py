@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Iterable
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Analysable = str | os.PathLike[str] | NDArray[np.uint8]
-DEFAULT_RATE: Final = 25.0
+RATE_OF_ONE_FRAME: Final = 25.0
 
 
 @named_as_in_python()
@@ -49,7 +50,7 @@ def analyse(
     *,
     out: str | os.PathLike[str] | None = None,
     config: str | os.PathLike[str] | None = None,
-    rate: float = DEFAULT_RATE,
+    rate: float | None = None,
     progress: bool | None = None,
 ) -> "pd.DataFrame":
     """Find faces and their expressions in one or more films or pictures.
@@ -64,7 +65,7 @@ def analyse(
         out: Folder for the session (for several films, a folder of session folders). By default
             nothing is kept.
         config: A settings file, such as ``configs/default.yaml``; its sources are ignored.
-        rate: Frames a second of a video in memory.
+        rate: Frames a second of a video in memory, which needs it; nothing else has one.
         progress: Show a bar with the time left; by default in notebooks and terminals.
 
     Returns:
@@ -80,7 +81,8 @@ def analyse(
             out, because they are not films or pictures by their names.
 
     Raises:
-        AffectlineError: A source cannot be read, or the results cannot be written.
+        AffectlineError: A source cannot be read, the results cannot be written, or `rate` is
+            missing, or given for something else than a video in memory.
         KeyboardInterrupt: Ctrl-C.
 
     Example:
@@ -97,6 +99,7 @@ def analyse(
 
     settings = load(Path(config)) if config is not None else PipelineSettings()
     listed = _list_sources(source)
+    _check_rate(rate, listed)
     is_watched = can_be_watched() if progress is None else progress
     with tempfile.TemporaryDirectory(prefix="affectline-") as scratch:
         folder = Path(scratch) / "out" if out is None else expand_home(Path(out))
@@ -150,6 +153,38 @@ def _list_sources(source: Analysable | Iterable[Analysable]) -> list[Analysable]
     return kept
 
 
+def _check_rate(rate: float | None, sources: list[Analysable]) -> None:
+    """Check that videos in memory have a rate, and nothing else has one.
+
+    Raises:
+        AffectlineError: They have none, or something else has one.
+    """
+    arrays = [check_array(one) for one in sources if isinstance(one, np.ndarray)]
+    if rate is None:
+        if any(one.ndim == 4 and len(one) > 1 for one in arrays):
+            raise AffectlineError(
+                "rate: a video in memory needs its frames a second", "for example rate=25"
+            )
+        return
+    if isinstance(rate, bool) or not isinstance(rate, Real) or not 0 < rate <= 1000:
+        raise AffectlineError(
+            f"rate {rate!r}: not a number above 0 and at most 1000", "such as rate=25"
+        )
+    if any(one.ndim == 3 for one in arrays):
+        raise AffectlineError(
+            f"rate {rate:g}: arrays (H, W, 3) are single pictures, which have no rate",
+            "np.stack(frames) makes a video of them",
+        )
+    for one in sources:
+        if not isinstance(one, np.ndarray):
+            raise AffectlineError(
+                f"rate {rate:g}: only for videos in memory, (T, H, W, 3): {os.fspath(one)!r} has "
+                "its own times",
+                "leave rate out; of a film, a settings file (config) can choose fewer frames with "
+                "capture: {rate: ...}",
+            )
+
+
 def _films_below(folder: Path) -> list[Analysable]:
     """The films below a folder; none if it has no films, or is not a folder."""
     if not os.path.isdir(folder):  # noqa: PTH112 - that of a path raises if its name is too long
@@ -177,7 +212,11 @@ def _names(sources: list[Analysable]) -> list[str]:
 
 
 def _analyse_one(
-    source: Analysable, settings: PipelineSettings, folder: Path, rate: float, is_watched: bool
+    source: Analysable,
+    settings: PipelineSettings,
+    folder: Path,
+    rate: float | None,
+    is_watched: bool,
 ) -> "pd.DataFrame":
     """Analyse a single source in this process."""
     with tempfile.TemporaryDirectory(prefix="affectline-") as scratch:
@@ -233,7 +272,7 @@ def _analyse_films(
 
 
 def _open(
-    source: Analysable, rate: float, scratch: Path
+    source: Analysable, rate: float | None, scratch: Path
 ) -> tuple[SourceSettings, dict[str, Source]]:
     """The settings of a source, and, if it is in memory, the source itself."""
     if not isinstance(source, np.ndarray):
@@ -245,8 +284,6 @@ def _open(
         picture = scratch / "picture.png"
         cv2.imwrite(str(picture), array[:, :, ::-1])
         return SourceSettings(name="picture", source=str(picture)), {}
-    if not 0 < rate <= 1000:
-        raise AffectlineError(f"rate {rate:g}: not above 0 and at most 1000", "such as 25")
     return SourceSettings(name="video", source="array in memory"), {
-        "video": ArraySource(array, rate)
+        "video": ArraySource(array, rate or RATE_OF_ONE_FRAME)
     }

@@ -196,6 +196,39 @@ def test_what_cannot_be_analysed_is_refused_in_one_line(source: Any, problem: st
     assert "\n" not in str(error.value)
 
 
+VIDEO = np.zeros((2, 48, 64, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("source", "rate", "problem"),
+    [
+        (VIDEO, None, "rate: a video in memory needs its frames a second: for example rate=25"),
+        ([VIDEO, "sample"], None, "rate: a video in memory needs"),
+        (VIDEO, "30", "rate '30': not a number above 0"),
+        (VIDEO, 0, "rate 0: not a number above 0"),
+        (VIDEO, True, "rate True: not a number"),
+        (VIDEO, np.nan, "rate nan: not a number"),
+        (VIDEO[0], 30, r"rate 30: arrays \(H, W, 3\) are single pictures.*: np\.stack\(frames\)"),
+        (list(VIDEO), 30, r"rate 30: arrays .* np\.stack\(frames\) makes a video of them"),
+        ("film.mp4", 10, r"rate 10: only for videos in memory, .*: 'film\.mp4' has its own times"),
+        ([VIDEO, Path("a.png")], 10.5, r"rate 10\.5: only for videos in memory, .*: 'a\.png' has"),
+    ],
+)
+def test_a_rate_is_for_videos_in_memory_and_they_need_one(
+    source: Any, rate: Any, problem: str
+) -> None:
+    with pytest.raises(affectline.AffectlineError, match=problem):
+        affectline.analyse(source, rate=rate, progress=False)
+
+
+def test_one_frame_in_memory_needs_no_rate_and_numpy_has_numbers_too() -> None:
+    assert affectline.analyse(VIDEO[:1], progress=False)["time_s"].tolist() == [0]
+    rates: tuple[Any, ...] = (np.int64(10), np.float32(10))
+    for rate in rates:
+        found = affectline.analyse(np.stack(list(VIDEO)), rate=rate, progress=False)
+        assert found["time_s"].tolist() == [0, 0.1]
+
+
 def test_without_pandas_it_says_so_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("affectline.common.extras.find_spec", lambda _: None)
     for call in (affectline.analyse, affectline.open_session):
