@@ -19,6 +19,7 @@ def picture(number: int, size: tuple[int, int] = (64, 48)) -> NDArray[np.uint8]:
 
 def film(path: Path, frames: int, rate: float = 25, size: tuple[int, int] = (64, 48)) -> Path:
     """An MP4 or AVI of so many frames."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     codec = cv2.VideoWriter.fourcc(*("mp4v" if path.suffix == ".mp4" else "MJPG"))
     writer = cv2.VideoWriter(str(path), codec, rate, size)
     for number in range(frames):

@@ -18,14 +18,13 @@ from affectline.common.settings.sources import SourceSettings, as_text, name_sou
 from affectline.common.settings.variables import expand_home
 from affectline.common.wire.messages import Packet, StreamEnd
 from affectline.services.analysis.direct_run import DirectRun
-from affectline.services.api.arguments import named_as_in_python, warn_caller
+from affectline.services.api.arguments import check_path, named_as_in_python, warn_caller
 from affectline.services.api.array_source import ArraySource, check_array
 from affectline.services.api.data_frames import read_table, require_pandas
 from affectline.services.archive.archive import Archive
 from affectline.services.archive.engine import FilmProgress
 from affectline.services.archive.film_list import (
     ListedFilm,
-    describe_left_out,
     find_films,
     name_films,
 )
@@ -97,6 +96,9 @@ def analyse(
     require_pandas("affectline.analyse")
     import pandas as pd
 
+    for name, path in (("out", out), ("config", config)):
+        if path is not None:
+            check_path(name, path)
     settings = load(Path(config)) if config is not None else PipelineSettings()
     listed = _list_sources(source)
     _check_rate(rate, listed)
@@ -128,6 +130,7 @@ def _list_sources(source: Analysable | Iterable[Analysable]) -> list[Analysable]
     if isinstance(source, np.ndarray):
         return [source]
     if isinstance(source, str | os.PathLike):
+        check_path("", source)
         path: str | os.PathLike[str] = expand_home(source)
         return _films_below(Path(path)) or [path]
     if isinstance(source, int):
@@ -189,14 +192,10 @@ def _films_below(folder: Path) -> list[Analysable]:
     """The films below a folder; none if it has no films, or is not a folder."""
     if not os.path.isdir(folder):  # noqa: PTH112 - that of a path raises if its name is too long
         return []
-    try:
-        films, others = find_films(folder)
-    except AffectlineError as error:  # a call has no argument PATH
-        raise AffectlineError(error.problem.removeprefix("PATH "), error.fix) from error
-    left_out = describe_left_out(others) if films else ""
-    if left_out:
-        warn_caller(f"{folder}: {left_out}; name a film itself to analyse it")
-    return list(films)
+    found = find_films(folder)
+    if found.left_out and (found.films or found.results):
+        warn_caller(f"{folder}: {found.left_out}; name a film itself to analyse it")
+    return list(found.films)
 
 
 def _names(sources: list[Analysable]) -> list[str]:

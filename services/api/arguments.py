@@ -1,5 +1,6 @@
-"""Errors of the command line, in a call from Python: arguments have no dashes."""
+"""Arguments of calls from Python: checked, and named in errors as a call has them."""
 
+import os
 import re
 import sys
 import warnings
@@ -21,14 +22,43 @@ def warn_caller(text: str) -> None:
     warnings.warn(text, RuntimeWarning, stacklevel=level)
 
 
+def check_path(name: str, value: object) -> None:
+    """Check that an argument is a path.
+
+    Args:
+        name: The argument's name; empty for the one that a call is about.
+        value: What was given.
+
+    Raises:
+        AffectlineError: It is empty, or something else.
+    """
+    shown = f"{name} {value!r}".strip()
+    if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str):
+        raise AffectlineError(f"{shown}: not a path", "give a text or a pathlib.Path")
+    if not os.fspath(value).strip():
+        raise AffectlineError(f"{shown}: an empty path", "'.' is the current folder")
+
+
+def check_text(name: str, value: object) -> None:
+    """Check that an argument is a text.
+
+    Raises:
+        AffectlineError: It is something else.
+    """
+    if not isinstance(value, str):
+        raise AffectlineError(f"{name} {value!r}: not a text", f"for example {name}={str(value)!r}")
+
+
 @contextmanager
 def named_as_in_python() -> Iterator[None]:
     """Name arguments in errors as a call has them: ``out x: ...`` for ``--out x: ...``.
 
-    A source is named by itself.
+    A source, a session and a film are named by themselves.
     """
     try:
         yield
     except AffectlineError as error:
-        problem = re.sub(r"^--(?:source |(?=[a-z]))", "", error.problem)
-        raise AffectlineError(problem, error.fix, error.details) from error
+        problem = re.sub(r"^(?:--source |FILE |PATH |--(?=[a-z]))", "", error.problem)
+        fix = re.sub(r"--hub ([\w.:]+)", r"hub='\1'", error.fix)
+        fix = re.sub(r"--hub\b", "hub=...", fix)
+        raise AffectlineError(problem, fix, error.details) from error

@@ -34,7 +34,7 @@ from affectline.common.wire.messages import (
     StreamEnd,
     StreamStart,
 )
-from affectline.services.api.arguments import named_as_in_python
+from affectline.services.api.arguments import check_path, check_text, named_as_in_python
 from affectline.services.supervisor.plan import complete
 from affectline.services.supervisor.supervisor import Supervisor
 
@@ -81,6 +81,11 @@ def watch(
         ...         print(face.track, face.label, face.valence)
     """
     with named_as_in_python():
+        is_camera = isinstance(source, int) and not isinstance(source, bool)
+        if not is_camera:
+            check_path("", source)
+        if config is not None:
+            check_path("config", config)
         text = str(source) if isinstance(source, int) else os.fspath(source)
         if HUB.fullmatch(text) and not os.path.lexists(text):
             yield from _watch_hub(_find_hub(text))
@@ -207,6 +212,7 @@ def mark(label: str, *, hub: str | None = None, **fields: JsonValue) -> str:
         >>> mark("hard braking", speed=63.5, road="wet")  # doctest: +SKIP
         'second 12.480 (2026-11-28 10:15:12)'
     """
+    _check_hub(hub)
     try:
         marker = Marker(session="session", at=now_ns(), label=label, source="python", extra=fields)
     except ValidationError as error:
@@ -251,6 +257,8 @@ def record(
         AffectlineError: There is no pipeline, or it refuses because another recording is running
             or a required stream is missing.
     """
+    check_text("session", session)
+    _check_hub(hub)
     where = parse_hub(hub)
     try:
         action = make_record(session, privacy=privacy, consent=consent, study=study)
@@ -274,7 +282,18 @@ def stop(*, hub: str | None = None) -> None:
         AffectlineError: There is no pipeline, nothing is being recorded, or the recording does not
             finish.
     """
+    _check_hub(hub)
     stop_recording(parse_hub(hub))
+
+
+def _check_hub(hub: str | None) -> None:
+    """Check that an argument can be the address of a hub.
+
+    Raises:
+        AffectlineError: It is no text.
+    """
+    if hub is not None:
+        check_text("hub", hub)
 
 
 class _Listener:

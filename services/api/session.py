@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from affectline.common.errors import AffectlineError
 from affectline.common.recording.reader import locate
 from affectline.common.settings.variables import expand_home
+from affectline.services.api.arguments import check_path, named_as_in_python
 from affectline.services.api.biosignals import Biosignal, make_biosignals, to_raw
 from affectline.services.api.data_frames import from_rows, read_table, require_pandas, with_edits
 from affectline.services.api.pictures import SessionFrame, pick, read_frames
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+@named_as_in_python()
 def open_session(path: str | os.PathLike[str]) -> "Session":
     """Open a session: a folder written by ``affectline up``, ``record`` or ``analyse``.
 
@@ -42,7 +45,12 @@ def open_session(path: str | os.PathLike[str]) -> "Session":
         >>> session.samples("heart_rate").plot("time_s", "value")  # doctest: +SKIP
     """
     require_pandas("affectline.open_session")
+    check_path("", path)
     return Session(expand_home(Path(path)))
+
+
+class UnknownNameError(AffectlineError, KeyError):
+    """A session has no signal or subject with this name; also a `KeyError`, as of a dict."""
 
 
 class Session:
@@ -124,7 +132,8 @@ class Session:
             in seconds and ``value`` in ``unit``.
 
         Raises:
-            KeyError: The signal or subject is not in the session; the message lists known ones.
+            AffectlineError: The signal or subject is not in the session; the message lists known
+                ones. It is a `KeyError` as well.
         """
         rows = self._samples
         for column, wanted in (("signal", signal), ("subject", subject)):
@@ -133,7 +142,10 @@ class Session:
             there = sorted(self._samples[column].dropna().unique())
             if wanted not in there:
                 known = ", ".join(there) or "none"
-                raise KeyError(f"{wanted}: no {column} of session {self.name}, which has {known}")
+                raise UnknownNameError(
+                    f"{wanted}: no {column} of session {self.name}, which has {known}",
+                    "name one of them" if there else "",
+                )
             rows = rows[rows[column] == wanted]
         return rows.sort_values("time_s", kind="stable").reset_index(drop=True)
 
@@ -165,8 +177,8 @@ class Session:
             AffectlineError: There are no images, or none at that time; the film is another one by
                 now; there are several streams, and `at` is given without one of them.
         """
-        if at is not None and not np.isfinite(np.asarray(at, dtype=np.float64)).all():
-            raise AffectlineError(f"at {at}: not a time", "times are seconds, such as 12.5")
+        if at is not None:
+            _check_times(at)
         if at is not None or stream is not None:
             self._check_stream(at, stream)
         found = read_frames(self.folder, self.info, self.start, lambda: self.emotions, stream)
@@ -228,3 +240,15 @@ class Session:
     @cached_property
     def _recorded_rows(self) -> Rows:
         return make_tables(self._recording.read(), self._recording.session_start)
+
+
+def _check_times(at: object) -> None:
+    """Check that an argument is a time, or several.
+
+    Raises:
+        AffectlineError: It is something else, such as a text.
+    """
+    times = at if isinstance(at, Sequence | np.ndarray) else [at]
+    are_numbers = all(isinstance(one, Real) and not isinstance(one, bool) for one in times)
+    if isinstance(at, str) or not are_numbers or not np.isfinite(np.asarray(times, float)).all():
+        raise AffectlineError(f"at {at!r}: not a time", "times are seconds, such as 12.5")

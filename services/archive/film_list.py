@@ -12,13 +12,14 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from pathlib import Path, PurePath, PurePosixPath
+from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
 from affectline.common.address import is_stored
 from affectline.common.errors import AffectlineError
+from affectline.common.file_access import SESSION_FILES
 from affectline.common.identifiers import free_name, to_name
 from affectline.common.logs import ServiceLogger
 from affectline.common.model.calibration import read_calibration
@@ -78,6 +79,10 @@ def list_films(paths: Sequence[str]) -> list[ListedFilm]:
     """
     found: dict[str, ListedFilm] = {}
     for path in paths:
+        if not path.strip():
+            raise AffectlineError(
+                f"PATH {path!r}: empty", "name a film or a folder; . is the current folder"
+            )
         for film in _expand(path):
             place = source_path(film.source)
             key = film.source if place is None else os.path.realpath(place)
@@ -124,28 +129,29 @@ def _expand(text: str) -> Iterator[ListedFilm]:
 
 def _in_store(address: str) -> Iterator[ListedFilm]:
     """The films at an address in a store: a film, a folder, a pattern, or a table."""
-    found = list_files(address)
-    if found == [address] and address.lower().endswith(".csv"):
-        yield from _read_films(address, read_file(address))
+    files = list_files(address)
+    if files == [address]:
+        if address.lower().endswith(".csv"):
+            yield from _read_films(address, read_file(address))
+        else:
+            yield ListedFilm(address)
         return
-    films = [
-        one for one in found if one == address or PurePosixPath(one).suffix.lower() in FILM_SUFFIXES
-    ]
-    _log_left_out(address, set(found).difference(films))
-    if not films:
+    found = _sort_files(files)
+    _log_left_out(address, found)
+    if not found.films:
         raise AffectlineError(
             f"PATH {address}: no film there (none ends in {', '.join(sorted(FILM_SUFFIXES))})",
             "name a film, or a folder with films",
         )
-    for film in films:
+    for film in found.films:
         yield ListedFilm(film)
 
 
 def _in_folder(folder: Path) -> Iterator[ListedFilm]:
     """The films below a folder."""
-    films, others = find_films(folder)
-    _log_left_out(str(folder), others)
-    if not films:
+    found = find_films(folder)
+    _log_left_out(str(folder), found)
+    if not found.films:
         has_pictures = any(is_picture(p) for p in sorted(folder.iterdir())[:50] if p.is_file())
         raise AffectlineError(
             f"PATH {folder}: no film below it (none ends in {', '.join(sorted(FILM_SUFFIXES))})",
@@ -153,45 +159,78 @@ def _in_folder(folder: Path) -> Iterator[ListedFilm]:
             if has_pictures
             else "name a folder with films",
         )
-    for film in films:
+    for film in found.films:
         yield ListedFilm(film)
 
 
-def find_films(folder: Path) -> tuple[list[str], list[str]]:
+class FilesBelow(NamedTuple):
+    """The files below a folder, sorted by what they are to an archive."""
+
+    films: list[str]
+    results: list[str]
+    """Films in the folders of sessions, such as annotated ones."""
+    others: list[str]
+
+    @property
+    def left_out(self) -> str:
+        """What is left out, in words; empty if nothing could be meant as a film.
+
+        Example:
+            >>> FilesBelow(["f.mp4"], [], ["a.png", "b.PNG", "c.xyz", "notes.txt"]).left_out
+            'left out: 3 files (.png, .xyz), which are not films by their names'
+            >>> FilesBelow([], ["x/drive.mp4"], []).left_out
+            'left out: 1 film in folders of sessions'
+        """
+        suffixes = [PurePosixPath(name).suffix.lower() for name in self.others]
+        meant = [suffix or "without a suffix" for suffix in suffixes if suffix not in BESIDE_FILMS]
+        texts = []
+        if self.results:
+            texts.append(f"{_count(len(self.results), 'film')} in folders of sessions")
+        if meant:
+            kinds = ", ".join(sorted(set(meant)))
+            texts.append(
+                f"{_count(len(meant), 'file')} ({kinds}), which are not films by their names"
+            )
+        return f"left out: {' and '.join(texts)}" if texts else ""
+
+
+def find_films(folder: Path) -> FilesBelow:
     """The films below a folder, and the other files there, without hidden files and folders.
 
     Raises:
         AffectlineError: A folder cannot be read.
     """
-    films: list[str] = []
-    others: list[str] = []
+    found: list[str] = []
     for place, folders, files in os.walk(folder, onerror=_refuse_folder, followlinks=False):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(name for name in files if not name.startswith(".")):
-            is_film = Path(name).suffix.lower() in FILM_SUFFIXES
-            (films if is_film else others).append(str(Path(place) / name))
-    return films, others
+        names = sorted(name for name in files if not name.startswith("."))
+        found += [str(Path(place) / name) for name in names]
+    return _sort_files(found)
 
 
-def describe_left_out(others: Iterable[str]) -> str:
-    """Say which files of a folder are left out; empty if none of them could be meant as a film.
-
-    Example:
-        >>> describe_left_out(["a.png", "b.PNG", "c.xyz", "notes.txt"])
-        'left out: 3 files (.png, .xyz), which are not films by their names'
-    """
-    suffixes = [PurePosixPath(name).suffix.lower() for name in others]
-    meant = [suffix or "without a suffix" for suffix in suffixes if suffix not in BESIDE_FILMS]
-    if not meant:
-        return ""
-    count = "1 file" if len(meant) == 1 else f"{len(meant)} files"
-    return (
-        f"left out: {count} ({', '.join(sorted(set(meant)))}), which are not films by their names"
+def _sort_files(files: Iterable[str]) -> FilesBelow:
+    """Tell films from other files, and from what is in the folders of sessions."""
+    found = FilesBelow([], [], [])
+    listed = list(files)
+    sessions = tuple(
+        file.removesuffix(name) for file in listed if (name := PurePath(file).name) in SESSION_FILES
     )
+    for file in listed:
+        if PurePosixPath(file).suffix.lower() not in FILM_SUFFIXES:
+            found.others.append(file)
+        elif file.startswith(sessions):
+            found.results.append(file)
+        else:
+            found.films.append(file)
+    return found
 
 
-def _log_left_out(place: str, others: Iterable[str]) -> None:
-    if text := describe_left_out(others):
+def _count(number: int, what: str) -> str:
+    return f"1 {what}" if number == 1 else f"{number} {what}s"
+
+
+def _log_left_out(place: str, found: FilesBelow) -> None:
+    if text := found.left_out:
         LOG.warning("%s: %s; name a film itself to analyse it", place, text)
 
 

@@ -462,6 +462,71 @@ def test_what_is_not_there_is_said_in_one_line(tmp_path: Path) -> None:
         affectline.record("x", participant=7)  # type: ignore[arg-type]
 
 
+ANY: Any = affectline
+"""The interface without its types: people call it without them."""
+
+
+@pytest.mark.parametrize(
+    ("call", "problem"),
+    [
+        (lambda: ANY.open_session(None), r"^None: not a path: give a text or a pathlib\.Path"),
+        (lambda: ANY.open_session(""), r"^'': an empty path"),
+        (lambda: ANY.open_session("nix"), r"^nix: no such file"),
+        (lambda: ANY.analyse(""), r"^'': an empty path"),
+        (lambda: ANY.analyse(["sample", " "]), r"^' ': an empty path"),
+        (lambda: ANY.analyse("sample", config={"detector": {}}), r"^config \{.*: not a path"),
+        (lambda: ANY.analyse("sample", out=3), r"^out 3: not a path"),
+        (lambda: ANY.analyse("sample", out=""), r"^out '': an empty path"),
+        (lambda: next(ANY.watch(None)), r"^None: not a path"),
+        (lambda: next(ANY.watch("")), r"^'': an empty path"),
+        (lambda: next(ANY.watch(0, config={})), r"^config \{\}: not a path"),
+        (lambda: ANY.mark("x", hub=5555), r"^hub 5555: not a text: for example hub='5555'"),
+        (lambda: ANY.mark(None), r"^label None"),
+        (
+            lambda: ANY.mark("x", hub="127.0.0.1:9"),
+            r"no hub on .*, or name the hub with hub=\.\.\.",
+        ),
+        (lambda: ANY.mark("x", hub="a:b"), r"^hub a:b: not .*hub='192\.168\.1\.20:5555'"),
+        (lambda: ANY.record(5), r"^session 5: not a text"),
+        (lambda: ANY.stop(hub=1), r"^hub 1: not a text"),
+    ],
+)
+def test_arguments_of_another_type_are_said_in_one_line(call: Any, problem: str) -> None:
+    with pytest.raises(affectline.AffectlineError, match=problem) as error:
+        call()
+    assert "--" not in str(error.value)
+    assert "FILE" not in str(error.value)
+
+
+def test_a_session_is_asked_for_what_it_has(tmp_path: Path) -> None:
+    session: Any = affectline.open_session(write_recording(tmp_path / "drive", frames=8))
+    for at in ("12", ["1"], True, np.nan, [0, None]):
+        with pytest.raises(affectline.AffectlineError, match=r"^at .*: not a time: times are"):
+            session.frames(at=at)
+    for error in (affectline.AffectlineError, KeyError):
+        with pytest.raises(error, match=r"heartrate: no signal of session drive, which has "):
+            session.samples("heartrate")
+
+
+def test_films_in_the_folders_of_sessions_are_left_out(tmp_path: Path) -> None:
+    film(tmp_path / "films/drive.mp4", 3)
+    for name in ("session.json", "session.mcap"):
+        folder = tmp_path / "films/results" / name.partition(".")[2]
+        for place in (folder, folder / "export"):
+            film(place / "drive.mp4", 4)
+        (folder / name).touch()
+    with pytest.warns(RuntimeWarning, match="left out: 4 films in folders of sessions; name"):
+        assert len(affectline.analyse(tmp_path / "films", progress=False)) == 3
+    done = run("analyse", str(tmp_path / "films"), "--out", str(tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    assert "left out: 4 films in folders of sessions" in done.stderr
+    one = tmp_path / "films/results/json/drive.mp4"
+    assert len(affectline.analyse(one, progress=False)) == 4
+    done = run("analyse", "", "--out", str(tmp_path / "again"))
+    assert done.returncode == 1, done.stderr
+    assert "PATH '': empty: name a film or a folder" in done.stderr
+
+
 @pytest.mark.parametrize("name", ["x" * 300, f"{'x' * 300}.mp4"])
 def test_names_that_are_too_long_are_said_in_one_line(name: str) -> None:
     says = rf"^{name}: file name too long"
