@@ -1,15 +1,21 @@
 """Progress of an analysis, ``280/472 · 0:04 left``, in terminals and notebooks."""
 
+import io
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from affectline.common.wire.messages import Emotion, Packet, StreamStart
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
+
+
+NOTEBOOK_S: Final = 0.25
+"""Seconds between two updates of a notebook."""
 
 
 def can_be_watched() -> bool:
@@ -38,6 +44,8 @@ def new_progress(
 ) -> Iterator["Progress"]:
     """Progress bars with counts and the time left; they disappear afterwards.
 
+    In a notebook they are a text below the cell, which stays: rich's own bars need ipywidgets.
+
     Args:
         console: Where to show them; None: on standard error, or in the notebook.
         disable: Show no bars.
@@ -52,15 +60,37 @@ def new_progress(
             left = format_left(task.time_remaining)
             return Text(f"{task.completed:.0f}{total}" + (f" · {left}" if left else ""))
 
+    class NotebookProgress(Progress):
+        """Shows its bars as a text that is updated."""
+
+        def __init__(self, *columns: ProgressColumn) -> None:
+            from IPython.display import display
+
+            super().__init__(*columns, disable=True)
+            show: Any = display  # it has no types
+            self._text = show({"text/plain": ""}, raw=True, display_id=True)
+            self._next = 0.0
+
+        def update(self, *args: Any, **fields: Any) -> None:
+            super().update(*args, **fields)
+            if time.monotonic() >= self._next:
+                self.show()
+
+        def show(self) -> None:
+            plain = Console(file=io.StringIO(), width=80, color_system=None, force_jupyter=False)
+            with plain.capture() as text:
+                plain.print(self.get_renderable())
+            self._text.update({"text/plain": text.get().rstrip()}, raw=True)
+            self._next = time.monotonic() + NOTEBOOK_S
+
+    columns = (TextColumn("{task.description:<12}"), BarColumn(), Count())
     shown = console or Console(stderr=True)
-    with Progress(
-        TextColumn("{task.description:<12}"),
-        BarColumn(),
-        Count(),
-        console=shown,
-        transient=True,
-        disable=disable,
-    ) as progress:
+    if shown.is_jupyter and not disable:
+        notebook = NotebookProgress(*columns)
+        yield notebook
+        notebook.show()
+        return
+    with Progress(*columns, console=shown, transient=True, disable=disable) as progress:
         yield progress
 
 

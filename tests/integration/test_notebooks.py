@@ -9,6 +9,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from tests.films import film
+
 NOTEBOOKS = Path(__file__).parents[2] / "docs" / "notebooks"
 ROOT = NOTEBOOKS.parents[1]
 
@@ -33,3 +35,27 @@ def test_a_notebook_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
         if "image/png" in output.get("data", {})
     ]
     assert pictures, "it shows at least one picture"
+
+
+def test_progress_in_a_notebook_is_a_text_and_needs_no_widgets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film(tmp_path / "film.mp4", 30)
+    places = os.pathsep.join((str(ROOT / "src"), os.environ.get("PYTHONPATH", "")))
+    monkeypatch.setenv("PYTHONPATH", places)
+    code = (
+        "import sys, warnings; sys.modules['ipywidgets'] = None\n"
+        "warnings.simplefilter('error')\n"
+        "import affectline\n"
+        "frames = affectline.analyse('film.mp4')\n"
+        "frames = affectline.analyse('film.mp4', progress=False)\n"
+        "frames = affectline.analyse(['film.mp4', 'film.mp4'])"
+    )
+    cell: Any = nbformat.v4.new_code_cell(code)  # type: ignore[no-untyped-call]
+    notebook: Any = nbformat.v4.new_notebook(cells=[cell])  # type: ignore[no-untyped-call]
+    NotebookClient(
+        notebook, timeout=100, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
+    ).execute()
+    texts = [output["data"]["text/plain"] for output in cell.outputs]
+    assert len(texts) == 2, cell.outputs
+    assert all("━" in text and "30/30" in text for text in texts), texts
