@@ -57,7 +57,12 @@ EMOTIONS: Final = SessionTable(
             "films: position in the file, as a player shows it; empty for cameras and pictures", 6,
         ),
         TableColumn("stream", "text", "", "name of the source"),
-        TableColumn("file", "text", "", "folders of pictures: the picture's path below the folder"),
+        TableColumn(
+            "file",
+            "text",
+            "",
+            "pictures, each on its own: the path below the folder; empty with `--as-film`",
+        ),
         TableColumn(
             "epoch", "integer", "ms since 1970", "start of the process that read the source"
         ),

@@ -187,3 +187,16 @@ def test_other_formats_that_are_cut_off(tmp_path: Path, suffix: str) -> None:
     data = save(tmp_path / f"a{suffix}", size=(320, 240)).read_bytes()
     assert find_damage(data) == ""
     assert find_damage(data[:-20]) == "cut off"
+
+
+def test_the_time_of_a_picture_of_a_film_is_its_number_whatever_cannot_be_read(
+    tmp_path: Path,
+) -> None:
+    for number in range(12):  # a natural order: 2 before 10
+        save(tmp_path / f"{number}.png", 8 * number)
+    (tmp_path / "5.png").write_bytes(b"no picture")
+    frames = read_all(opened(str(tmp_path), rate=5))
+    numbers = [round((frame.media_time or 0) * 5 / 1e9) for frame in frames]
+    assert numbers == [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11]
+    assert [int(frame.image[-1, -1, 0]) for frame in frames] == [8 * one for one in numbers]
+    assert {frame.file for frame in frames} == {None}
