@@ -15,9 +15,10 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from affectline.common.identifiers import sensor_service
 from affectline.common.settings.hub import Delivery
 from affectline.common.wire.base import Message
-from affectline.common.wire.biometrics import Samples
+from affectline.common.wire.biometrics import Samples, State
 from affectline.common.wire.messages import Emotion, Marker, Packet
 from affectline.common.wire.watermark import Watermark
 
@@ -164,6 +165,16 @@ class EventTimeMerger:
         self._held_bytes += _size(packet)
         if isinstance(message, Emotion):
             self._advance(f"capture/{message.stream}", message.captured_at + 1, now_s)
+        elif isinstance(message, State):
+            self._advance("fusion", -1, now_s)
+        elif isinstance(message, Samples) and (source := self._source_of(message)):
+            self._advance(source, -1, now_s)
+
+    def _source_of(self, samples: Samples) -> str | None:
+        """The source that has published samples; None: unknown, because a person has several."""
+        prefix = sensor_service(samples.subject)
+        sensors = [source for source in self._watermarks if source.startswith(prefix)]
+        return sensors[0] if len(sensors) == 1 else None
 
     def end(self, source: str, now_s: float) -> None:
         """Register the end of a source that is known without its watermark."""

@@ -13,6 +13,7 @@ in which order the rest arrives.
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final, NamedTuple
 
 from affectline.common.settings.hub import Delivery
@@ -38,6 +39,9 @@ RETURN_S: Final = 5.0
 """A process that died is back within this many seconds, if something restarts it."""
 ABSENT_S: Final = 30.0
 """A consumer that was away for this many seconds will not return: nothing is kept for it."""
+MOST_OVERDUE: Final = 200
+"""Maximum number of messages that are sent again in one go: the publisher must also read receipts,
+and answer its supervisor."""
 MARKERS_KEPT: Final = 1000
 """Markers kept for each consumer: nobody sets that many while a process is away."""
 MARKER_BYTES: Final = 1 << 23
@@ -106,6 +110,22 @@ class Outbox:
     def is_full(self) -> bool:
         """Whether the publisher should wait."""
         return self._bytes > FULL_BYTES
+
+    def is_behind(self, count: int, span_ns: int) -> bool:
+        """Whether a consumer lacks so many messages, which span so much event time.
+
+        Consumers never wait for what follows after that time, so a publisher may wait for them.
+
+        Args:
+            count: More messages than this.
+            span_ns: More time than this, in ns of event time.
+        """
+        for keeper in self._keepers.values():
+            if len(keeper.sent) > count:
+                times = [one.packet.message.event_time or 0 for one in keeper.sent.values()]
+                if max(times) - min(times) > span_ns:
+                    return True
+        return False
 
     @property
     def is_empty(self) -> bool:
@@ -189,6 +209,8 @@ class Outbox:
     def overdue(self, ready: set[str], now_s: float) -> Iterator[tuple[str, Packet]]:
         """Yield what to send again because no receipt has arrived; call it regularly.
 
+        At most `MOST_OVERDUE` for each consumer; the next call yields the others.
+
         Args:
             ready: The services that are there.
             now_s: Seconds of the monotonic clock.
@@ -196,7 +218,7 @@ class Outbox:
         for name, keeper in list(self._keepers.items()):
             if name in ready:
                 keeper.away_since = None
-                for address, sent in list(keeper.sent.items()):
+                for address, sent in list(islice(keeper.sent.items(), MOST_OVERDUE)):
                     if now_s - sent.sent_s < OVERDUE_S:
                         break  # later ones were sent later
                     keeper.sent[address] = sent._replace(sent_s=now_s)

@@ -342,8 +342,12 @@ class ServiceRunner:
                 self._send_all(self.stage.on_send_failed(packet))
 
     def _send(self, packet: Packet, to: str | None = None) -> bool:
-        """Send a message to all subscribers, or again to one consumer."""
+        """Send a message to all subscribers, or again to one consumer.
+
+        With a heartbeat if one is due: a stage may publish many messages in one go.
+        """
         self._require_possible(packet.message)
+        self._beat()
         route = self.stage.outputs.get(type(packet.message), "bus")
         while True:
             if self.work_queue and route == "work_queue" and to is None:

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import ClassVar, Final, Literal
 
 from affectline.common.clock import monotonic
-from affectline.common.runtime.event_time import SourceAlignment
+from affectline.common.runtime.event_time import AHEAD_NS, SourceAlignment
 from affectline.common.runtime.stage import Route, Stage, on
 from affectline.common.settings.biometrics import BiometricsSettings
 from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import Samples
 from affectline.common.wire.messages import Marker, Packet
-from affectline.common.wire.screening import AHEAD_NS
+from affectline.common.wire.screening import AHEAD_NS as CLOCK_AHEAD_NS
 from affectline.common.wire.watermark import Watermark
 from affectline.services.biometrics.driver import (
     BUTTON,
@@ -36,6 +36,12 @@ from affectline.services.biometrics.validation import (
 MAX_UNSENT: Final = 4096
 """Live delivery: how many messages are buffered while the hub is away, some minutes of a heart-rate
 strap. Beyond that the oldest are dropped and counted as ``skipped``."""
+MOST_BATCHES: Final = 16
+"""How many batches one call of `Biometrics.tick` publishes: four seconds of a recording. A table is
+read faster than it is published, and what others say must be heard meanwhile."""
+MOST_UNKEPT: Final = 1000
+"""Lossless delivery: a table waits while the sink or a recorder lacks more than this many of its
+messages and more than `AHEAD_NS` of its time. It would only fill queues, and be sent again."""
 SILENCE_S: Final = 5.0
 """A device that is open but sends nothing for this long is reported in health."""
 
@@ -129,9 +135,13 @@ class Biometrics(Stage):
             return
         self._say_remarks()
         yield from self._send_unsent()
-        while not self._send_failed and (batch := self._next_batch(thread)):
+        for _ in range(MOST_BATCHES):
+            if self._send_failed or not (batch := self._next_batch(thread)):
+                break
             self._queue(batch)
             yield from self._send_unsent()
+        else:
+            self.context.wake()  # for the rest
         if self._send_failed and not self._lossless and not self._driver.can_wait:
             # The hub is away and a sensor does not wait for it: buffer its readings
             while batch := self._next_batch(thread):
@@ -145,6 +155,8 @@ class Biometrics(Stage):
 
     def _next_batch(self, thread: DriverThread) -> Batch | None:
         """The next batch if it is its turn; a recording's batch may have to wait for others."""
+        if self._is_far_ahead:
+            return None
         batch = self._held or thread.next_batch()
         self._held = None
         if batch is None:
@@ -154,6 +166,13 @@ class Biometrics(Stage):
             self._held = batch
             return None
         return batch
+
+    @property
+    def _is_far_ahead(self) -> bool:
+        """Whether consumers first have to catch up with a recording."""
+        outbox = self.context.outbox
+        is_waited_for = self._lossless and self._driver.can_wait and outbox is not None
+        return is_waited_for and outbox.is_behind(MOST_UNKEPT, AHEAD_NS)
 
     def _may_publish(self, batch: Batch) -> bool:
         """Whether it is a batch's turn among the recorded sources."""
@@ -171,13 +190,19 @@ class Biometrics(Stage):
         return self._is_left or (thread.exhausted and self._held is None)
 
     def _announce(self, *, ended: bool) -> Iterator[Packet]:
-        """Promise that nothing earlier than what has been published will follow."""
+        """Promise that nothing earlier than what has been published will follow.
+
+        Messages that could not be sent yet will follow: the promise ends at the earliest of them.
+        """
         if self._held is not None:
             begin = min(reading.at for reading in self._held.readings)
             self._complete_until = max(begin, self._complete_until or 0)
-        if self._unsent or self._complete_until is None:
+        if self._complete_until is None:
             return
-        self._alignment.reach(self._complete_until, ended=ended)
+        unsent = (packet.message.event_time for packet in self._unsent)
+        until = min((at for at in unsent if at is not None), default=self._complete_until)
+        ended = ended and not self._unsent
+        self._alignment.reach(min(until, self._complete_until), ended=ended)
         for packet in self._alignment.announcements(monotonic()):
             self._send_failed = False
             yield packet
@@ -225,11 +250,13 @@ class Biometrics(Stage):
     def _send_unsent(self) -> Iterator[Packet]:
         """Send messages until one fails; that one and those after it stay in the queue."""
         self._send_failed = False
-        while self._unsent:
+        while self._unsent and not self._send_failed:
             yield self._unsent[0]
             if self._send_failed:
                 return
             self._unsent.popleft()
+            if self._is_aligned:  # a queue that is full for long must not look like silence
+                yield from self._announce(ended=False)
 
     def _queue(self, batch: Batch) -> None:
         self._complete_until = batch.complete_until
@@ -238,7 +265,7 @@ class Biometrics(Stage):
     def to_packets(self, readings: Iterable[Reading]) -> Iterator[Packet]:
         """Convert readings to messages; what fits no message is counted as ``invalid``."""
         counters = self._driver.counters
-        latest = self.context.now() + AHEAD_NS
+        latest = self.context.now() + CLOCK_AHEAD_NS
         for raw in readings:
             if not has_times(raw):
                 counters["invalid"] += len(raw.values)

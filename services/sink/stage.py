@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import ClassVar, Final
 
 from affectline.common.clock import monotonic, monotonic_ns
+from affectline.common.errors import AffectlineError
 from affectline.common.runtime.event_time import EventTimeMerger, RepeatFilter
 from affectline.common.runtime.keeping import Keeper
 from affectline.common.runtime.stage import Route, Stage, on
@@ -247,14 +248,24 @@ class Sink(Stage):
             self._writer.close()
         if getattr(self, "_display", None):
             self._display.close()  # type: ignore[union-attr]
+        if getattr(self, "_merger", None) and self._has_ended and self._merger.lost:
+            raise AffectlineError(
+                f"{', '.join(sorted(self._merger.lost))} fell silent before the end and was no "
+                "longer waited for: the session holds only what it had published until then",
+                "look for its last lines in the log, and run it again",
+            )
 
     @property
     def done(self) -> bool:
+        return self._quit or self._is_replayed or self._has_ended
+
+    @property
+    def _has_ended(self) -> bool:
+        """Whether all streams and all recorded sources have ended, or are no longer waited for."""
         streams = self._writer.streams if self._writer else {}
         ended = {name for name, summary in streams.items() if summary.end is not None}
         has_ended = bool(self._expected) and set(self._expected) <= ended
-        has_ended &= self._merger.have_all_ended and not self._merger.is_waiting
-        return self._quit or self._is_replayed or has_ended
+        return has_ended and self._merger.have_all_ended and not self._merger.is_waiting
 
     def _buffer(self, stream: str) -> ReorderBuffer:
         if stream not in self._buffers:

@@ -23,7 +23,7 @@ from affectline.common.runtime.event_time import (
     SourceAlignment,
 )
 from affectline.common.wire.base import Message
-from affectline.common.wire.biometrics import Samples
+from affectline.common.wire.biometrics import Samples, State
 from affectline.common.wire.messages import Emotion, Marker, Packet
 from affectline.common.wire.watermark import Watermark
 from tests.samples import EMOTION, PACKETS
@@ -97,6 +97,35 @@ def test_a_source_that_has_fallen_silent_is_not_waited_for_until_it_is_back() ->
     assert merger.lost == [TABLE]
     assert not give(merger, [reached(TABLE, 30), frame(31)], now_s)
     assert merger.lost == []
+
+
+def state(at_s: float) -> State:
+    changed = PACKETS["State"].message.model_copy(update={"at": START + round(at_s * SECOND)})
+    assert isinstance(changed, State)
+    return changed
+
+
+def sample_of(subject: str, at_s: float) -> Samples:
+    return sample(at_s).model_copy(update={"subject": subject})
+
+
+def test_samples_and_states_are_signs_of_life_of_their_source() -> None:
+    merger = EventTimeMerger((FILM, TABLE, "biometrics/anna-smith-csv", "fusion"), "lossless")
+    for second in range(3 * int(SILENCE_S)):
+        give(merger, [sample_of("anna-smith", second), state(second)], second)
+    assert merger.lost == []
+    for second in range(3 * int(SILENCE_S), 5 * int(SILENCE_S)):
+        give(merger, [sample_of("anna-smith", second), state(second)], second)
+    assert merger.lost == [FILM, TABLE], "neither has said anything"
+
+
+def test_of_two_sensors_of_a_person_each_speaks_for_itself() -> None:
+    other = "biometrics/anna-e4"
+    merger = EventTimeMerger((TABLE, other), "lossless")
+    give(merger, [reached(TABLE, 0), reached(other, 0)])
+    for second in range(2 * int(SILENCE_S)):
+        give(merger, [sample_of("anna", second), reached(TABLE, second)], second)
+    assert merger.lost == [other]
 
 
 def test_time_in_which_the_consumer_itself_stood_still_is_no_silence() -> None:

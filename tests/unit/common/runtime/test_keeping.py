@@ -13,6 +13,7 @@ from affectline.common.runtime.keeping import (
     MARKERS_KEPT,
     MOST_KEEPERS,
     MOST_KEYS,
+    MOST_OVERDUE,
     OVERDUE_S,
     RECEIPT_S,
     REPEAT_S,
@@ -108,6 +109,35 @@ def test_nothing_is_kept_for_those_who_have_ended_or_do_not_come_back() -> None:
     )
     outbox.on_kept(Kept(by="sink", prefixes=(), ended=True))
     assert outbox.is_empty
+
+
+def test_no_more_is_sent_again_in_one_go_than_lets_the_publisher_hear_receipts() -> None:
+    outbox = Outbox("biometrics/anna-csv", ("sink",))
+    for seq in range(3 * MOST_OVERDUE):
+        outbox.add(frame(seq), 0.0)
+    for turn in range(3):
+        again = list(outbox.overdue({"sink"}, OVERDUE_S))
+        first = turn * MOST_OVERDUE
+        assert again == [("sink", frame(first + i)) for i in range(MOST_OVERDUE)]
+    assert not list(outbox.overdue({"sink"}, OVERDUE_S))
+
+
+def test_a_consumer_is_behind_if_it_lacks_many_messages_of_a_long_time() -> None:
+    outbox = Outbox("biometrics/anna-csv", ("sink", "recorder"))
+    example = PACKETS["Samples"].message
+    sent = [
+        Packet(example.model_copy(update={"seq": seq, "at": 1000 + 10 * seq})) for seq in range(5)
+    ]
+    for packet in sent:
+        outbox.add(packet, 0.0)
+    assert outbox.is_behind(4, 39)
+    assert not outbox.is_behind(5, 39), "not many"
+    assert not outbox.is_behind(4, 40), "it may wait for what follows soon"
+    for name in ("sink", "recorder"):
+        assert outbox.is_behind(4, 39), "the other one is"
+        keys = {example.topic: (sent[0].message.key,)}
+        outbox.on_kept(Kept(by=name, prefixes=("bio/",), keys=keys))  # type: ignore[arg-type]
+    assert not outbox.is_behind(4, 0)
 
 
 def test_nobody_waits_at_the_end_for_who_has_been_away_for_long() -> None:

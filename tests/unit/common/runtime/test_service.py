@@ -7,9 +7,11 @@ from typing import ClassVar
 import pytest
 
 from affectline.common.errors import AffectlineError
+from affectline.common.runtime import supervision
 from affectline.common.runtime.keeping import Keeper
 from affectline.common.runtime.service import ServiceRunner
 from affectline.common.runtime.stage import Route, Stage, on
+from affectline.common.runtime.supervision import BEAT_S, SupervisorLink
 from affectline.common.runtime.wakeup import WakeupPipe
 from affectline.common.settings.hub import Delivery
 from affectline.common.wire.base import Message
@@ -190,6 +192,34 @@ def test_only_in_live_delivery_is_a_frame_passed_over_for_a_newer_one(delivery: 
         assert labels == ["frame 0", "skipped 1", "skipped 2", "frame 3"]
     else:
         assert labels == ["frame 0", "frame 1", "frame 2", "frame 3"]
+
+
+class Flood(Ending):
+    """Publishes for longer than the supervisor waits, in one go."""
+
+    outputs: ClassVar[Mapping[type[Message], Route]] = {Marker: "bus"}
+
+    def __init__(self, now: list[float]) -> None:
+        self._now = now
+
+    def tick(self) -> Iterator[Packet]:
+        for _ in range(20 if not self.is_over else 0):
+            self._now[0] += BEAT_S
+            yield Packet(Marker(session="s", at=1, label="x"))
+        self.is_over = True
+
+
+def test_a_stage_that_publishes_for_long_still_answers_the_supervisor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [1000.0]
+    beats: list[float] = []
+    monkeypatch.setattr(supervision, "monotonic", lambda: now[0])
+    monkeypatch.setattr(SupervisorLink, "beat", lambda _: beats.append(now[0]))
+    with InProcessPipeline("lossless") as pipeline:
+        pipeline.start(Flood(now), "sink")
+        assert pipeline.join("sink") == 0
+    assert sorted({at for at in beats if at > 1000}) == [1000 + i * BEAT_S for i in range(1, 21)]
 
 
 def test_subscriptions_follow_from_the_handlers() -> None:

@@ -6,10 +6,12 @@ import pytest
 
 from affectline.common import logs
 from affectline.common.errors import AffectlineError
+from affectline.common.runtime.keeping import Outbox
 from affectline.common.runtime.stage import StageContext
 from affectline.common.settings.biometrics import BiometricsSettings
 from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import Samples
+from affectline.common.wire.kept import Kept
 from affectline.common.wire.messages import Marker, Packet
 from affectline.common.wire.watermark import Watermark
 from affectline.services.biometrics.driver import (
@@ -28,7 +30,12 @@ from affectline.services.biometrics.file_playback import (
     regular_times,
 )
 from affectline.services.biometrics.spec import BiometricsProcess
-from affectline.services.biometrics.stage import MAX_UNSENT, Biometrics
+from affectline.services.biometrics.stage import (
+    MAX_UNSENT,
+    MOST_BATCHES,
+    MOST_UNKEPT,
+    Biometrics,
+)
 from tests.unit.services.biometrics.fakes import START, Markers, Script, Step, beat, settings
 
 Started = Callable[..., Biometrics]
@@ -285,9 +292,18 @@ def test_stopping_publishes_what_was_read(bench: Callable[..., Bench]) -> None:
 class Table(FilePlayback):
     """Ten seconds, four samples a second."""
 
+    rows = 40
+
     def load(self) -> RecordedSignals:
-        times = regular_times(0, 4.0, 40)
-        return RecordedSignals([RecordedSignal("ppg", "1", times, np.arange(40.0), 4.0)], 0)
+        times = regular_times(0, 4.0, self.rows)
+        values = np.arange(float(self.rows))
+        return RecordedSignals([RecordedSignal("ppg", "1", times, values, 4.0)], 0)
+
+
+class LongTable(Table):
+    """A minute and forty seconds."""
+
+    rows = 400
 
 
 class AlignedRun:
@@ -295,14 +311,14 @@ class AlignedRun:
 
     film = "capture/front"
 
-    def __init__(self, **given: object) -> None:
+    def __init__(self, table: type[Table] = Table, **given: object) -> None:
         process = BiometricsProcess(
             settings=settings("e4", folder="x", **given), pace="fast", session_start=START,
             recorded_sources=(self.film, "biometrics/person/e4"),
             ends_with=(self.film, "capture/other") if given.get("loop") else (),
         )  # fmt: skip
         self.woken = threading.Event()
-        self.stage = Biometrics(process, lambda chosen, clock: Table(chosen, clock))
+        self.stage = Biometrics(process, lambda chosen, clock: table(chosen, clock))
         self.stage.context = StageContext("biometrics/person/e4", wake=self.woken.set)
         self.stage.setup()
         self.seconds: list[float] = []
@@ -335,8 +351,8 @@ class AlignedRun:
 def aligned() -> Iterator[Callable[..., AlignedRun]]:
     made: list[AlignedRun] = []
 
-    def make(**given: object) -> AlignedRun:
-        made.append(AlignedRun(**given))
+    def make(*arguments: type[Table], **given: object) -> AlignedRun:
+        made.append(AlignedRun(*arguments, **given))
         return made[-1]
 
     yield make
@@ -375,6 +391,61 @@ def test_a_film_that_has_ended_holds_no_table_up(aligned: Callable[..., AlignedR
     run.film_reaches(1, ended=True)
     run.tick_until(lambda: run.stage.done)
     assert (run.seconds[0], run.seconds[-1], len(run.seconds)) == (600, 609.75, 40)
+
+
+def test_a_table_that_outlasts_the_film_hears_and_is_heard_all_the_time(
+    aligned: Callable[..., AlignedRun],
+) -> None:
+    run = aligned(LongTable)
+    run.film_reaches(1, ended=True)
+    rows_before = 0
+
+    def has_ended() -> bool:
+        nonlocal rows_before
+        # Between two calls the process reads what others publish
+        assert len(run.seconds) - rows_before <= MOST_BATCHES
+        rows_before = len(run.seconds)
+        return run.stage.done
+
+    run.tick_until(has_ended)
+    assert run.seconds == [i / 4 for i in range(400)]
+    assert len(run.promised) >= 400, "a promise after every block"
+
+
+def test_a_table_waits_for_consumers_that_are_far_behind(
+    aligned: Callable[..., AlignedRun],
+) -> None:
+    run = aligned(LongTable)
+    run.stage.context.outbox = outbox = Outbox(run.stage.context.service, ("sink",))
+    for seq in range(MOST_UNKEPT + 1):
+        late = Samples.example().model_copy(update={"seq": seq, "at": START + seq * 10**9})
+        outbox.add(Packet(late), 0.0)
+    run.film_reaches(1, ended=True)
+    thread = run.stage._thread
+    run.tick_until(lambda: thread is not None and thread._batches.full())
+    assert run.seconds == []
+    outbox.on_kept(Kept(by="sink", prefixes=(), ended=True))
+    run.tick_until(lambda: run.stage.done)
+    assert len(run.seconds) == 400
+
+
+def test_while_messages_wait_the_promise_ends_at_the_earliest_of_them(
+    aligned: Callable[..., AlignedRun],
+) -> None:
+    run = aligned(LongTable)
+    run.film_reaches(50)
+    run.tick_until(lambda: bool(run.seconds))
+    at = START + 60 * 10**9
+    stage = run.stage
+    stage._complete_until = at + 10**9
+    stage._unsent.extend(
+        stage.to_packets([Reading("ppg", "1", at + i, (1.0,), offsets=(0,)) for i in (7, 5, 9)])
+    )
+    earliest = min(packet.message.event_time or 0 for packet in stage._unsent)
+    (packet,) = stage._announce(ended=True)
+    promise = packet.message
+    assert isinstance(promise, Watermark)
+    assert (promise.at, promise.ended) == (earliest, False)
 
 
 def test_a_table_that_begins_late_says_so_at_once(aligned: Callable[..., AlignedRun]) -> None:

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from affectline.common import logs
+from affectline.common.errors import AffectlineError
 from affectline.common.runtime.stage import StageContext
 from affectline.common.settings.hub import Delivery
 from affectline.common.wire.base import Message
 from affectline.common.wire.health import AT_END, make_health
 from affectline.common.wire.messages import Emotion, Packet, StreamStart
+from affectline.common.wire.watermark import Watermark
 from affectline.services.overlay.renderer import OverlayRenderer
 from affectline.services.sink import stage as module
 from affectline.services.sink.spec import SinkProcess
@@ -38,6 +40,27 @@ def test_it_is_done_when_every_stream_has_ended(tmp_path: Path) -> None:
         hear(stage, end.model_copy(update={"stream": stream}))
     assert stage.done
     stage.cleanup()
+
+
+def test_a_session_that_ends_without_one_of_its_sources_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(module, "monotonic", lambda: now[0])
+    table = "biometrics/anna-csv"
+    stage = Sink(SinkProcess(folder=tmp_path, expected=("a",), recorded_sources=(table,)))
+    stage.context = StageContext("sink")
+    stage.setup()
+    hear(stage, Watermark(source=table, at=1))
+    update = {"stream": "a", "last_seq": -1}
+    hear(stage, PACKETS["StreamEnd"].message.model_copy(update=update))
+    while not stage.done:
+        assert now[0] < 60
+        now[0] += 0.5
+        list(stage.tick())
+    list(stage.stop())
+    with pytest.raises(AffectlineError, match="biometrics/anna-csv fell silent before the end"):
+        stage.cleanup()
 
 
 def test_a_replay_is_done_with_the_player_s_last_word(tmp_path: Path) -> None:
