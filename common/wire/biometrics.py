@@ -23,6 +23,8 @@ MAX_SAMPLES = 4096
 """Maximum samples in one message: 16 s at 256 Hz; sensors usually send about 0.1 s at a time."""
 MOST_RATE = 100_000
 """Maximum samples per second."""
+SIMULATED: Final = "simulated: no person was measured"
+"""The note on a simulated signal, wherever it is described."""
 USABLE_QUALITY: Final = 0.05
 """Samples of lower quality, such as those of a strap without skin contact, are neither shown nor
 averaged."""
@@ -108,6 +110,16 @@ class Samples(Message):
     @property
     def key(self) -> tuple[int, int]:
         return self.epoch, self.seq
+
+
+def note_on(signal: Any) -> str:
+    """What the description of a signal has to say about its origin; empty if it was measured.
+
+    Args:
+        signal: A message, series or other object that says with ``synthetic`` whether it is
+            simulated.
+    """
+    return SIMULATED if signal.synthetic else ""
 
 
 def sample_times(samples: Samples) -> list[int]:

@@ -42,12 +42,14 @@ class Series:
         unit: Unit, empty for none.
         times: Nanoseconds since the Unix epoch, non-decreasing, ``(N,) int64``.
         values: ``(N,) float64``, all finite.
+        synthetic: Some of it was simulated.
     """
 
     name: str
     unit: str
     times: NDArray[np.int64]
     values: NDArray[np.float64]
+    synthetic: bool = False
 
 
 class FaceObservation(NamedTuple):
@@ -195,6 +197,8 @@ class SeriesBuilder:
         self._times: dict[str, array[int]] = defaultdict(lambda: array("q"))
         self._values: dict[str, array[float]] = defaultdict(lambda: array("d"))
         self._faces: dict[str, _FaceColumns] = defaultdict(_FaceColumns)
+        self._simulated: set[str] = set()
+        """Names of series."""
 
     def tap(self, packets: Iterable[Packet]) -> Iterator[Packet]:
         """Add and yield every message, so that another consumer needs no second pass."""
@@ -218,6 +222,8 @@ class SeriesBuilder:
             return
         name = f"{samples.subject} {samples.signal}"
         self._append(name, samples.unit, times, samples.values)
+        if samples.synthetic:
+            self._simulated.add(name)
 
     @add.register
     def _(self, marker: Marker) -> None:
@@ -253,7 +259,10 @@ class SeriesBuilder:
         for figure in STATE_FIGURES:
             value = getattr(state, figure)
             if value is not None:
-                self._append(f"{state.subject} {figure}", "", [state.at], [value])
+                name = f"{state.subject} {figure}"
+                self._append(name, "", [state.at], [value])
+                if state.synthetic:
+                    self._simulated.add(name)
 
     @add.register
     def _(self, emotion: Emotion) -> None:
@@ -318,7 +327,7 @@ class SeriesBuilder:
         for name, unit in self._units.items():
             times, order = _in_order(self._times[name])
             values = np.array(self._values[name])[order]
-            session.series[name] = Series(name, unit, times, values)
+            session.series[name] = Series(name, unit, times, values, name in self._simulated)
         for stream, columns in self._faces.items():
             columns.store(stream, session)
         return session

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from affectline.common import atomic_file
 from affectline.common.labels import LABELS
 from affectline.common.settings.study import STUDY_FIELDS, Label
+from affectline.common.wire.biometrics import note_on
 from affectline.common.wire.messages import Frame, Marker, Packet
 from affectline.services.export.bids_participants import MISSING, Participants
 from affectline.services.export.bids_place import Labels, Place
@@ -118,7 +119,8 @@ def _write_session(
         has_several = len(series.sampled) > 1
         label = labels.make(f"{signal}{subject}" if has_several else signal)
         of = {"Subject": subject} if has_several else {}
-        column = _column(signal, one.unit, DESCRIPTIONS.get(signal, signal))
+        described = (DESCRIPTIONS.get(signal, signal), note_on(one))
+        column = _column(signal, one.unit, "; ".join(filter(None, described)))
         factor = G if one.unit == "g" else 1.0
         if signal in BEAT_BY_BEAT:
             yield from _write_beats(place, label, signal, seconds, one.values, column, of)
@@ -219,8 +221,8 @@ def _write_beats(
     _write_table(path, np.column_stack([onset, duration, values]))
     about = {
         "Columns": ["onset", "duration", signal],
-        "Description": f"{column['Description']}, "
-        + ("for each beat" if signal == "rr_interval" else "whenever it was measured"),
+        "Description": ("For each beat: " if signal == "rr_interval" else "For each value: ")
+        + column["Description"],
         "OnsetSource": "timestamp",
         **place.about,
         **of,
@@ -296,7 +298,8 @@ def _write_dataset(
     made_by = {
         "Name": "Affectline",
         "Version": version,
-        "Description": "Emotions of faces from a neural network; signals as measured",
+        "Description": "Emotions of faces from a neural network; signals as measured, except "
+        "those that their side-cars describe as simulated",
     }
     described |= {"GeneratedBy": [made_by]} | given
     study: dict[str, str] = recording.about.get("study") or {}
@@ -328,6 +331,7 @@ Recorded and analysed by Affectline.
   describe their limits.
 * `*_recording-<signal>_physio`: signals at a fixed rate. Beat-by-beat signals are interpolated
   there; `*_physioevents` has them as measured.
+* A signal whose side-car says `simulated` was not measured: no person was.
 * `*_events`: markers, and annotations with their durations.
 
 Times count from the start of the session. `sourcedata` states which session each run was.

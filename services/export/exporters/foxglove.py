@@ -16,7 +16,7 @@ from affectline.common.atomic_file import atomic_write
 from affectline.common.output_file import check_output_file
 from affectline.common.vision.palette import COLOURS, to_bgr
 from affectline.common.wire.base import Message
-from affectline.common.wire.biometrics import Samples, State, sample_times
+from affectline.common.wire.biometrics import Samples, State, note_on, sample_times
 from affectline.common.wire.messages import Emotion, FaceEmotion, Frame, Marker, Packet, StreamStart
 from affectline.services.export.exporter import Exporter, ExportSettings
 from affectline.services.export.owned_files import OwnedFiles
@@ -32,6 +32,7 @@ INFO: Final = 2
 """Foxglove's code for the log level."""
 GRAY: Final = (160, 160, 160)
 NUMBER: Final = {"type": "number"}
+BOOLEAN: Final = {"type": "boolean"}
 TEXT: Final = {"type": "string"}
 TIME: Final = {
     "type": "object", "title": "time",
@@ -78,12 +79,14 @@ SCHEMAS: Final = {
         "foxglove.Log", level={"type": "integer"}, message=TEXT, name=TEXT, file=TEXT,
         line={"type": "integer"},
     ),
-    "affectline.Sample": _table("affectline.Sample", value=NUMBER, unit=TEXT, quality=NUMBER),
+    "affectline.Sample": _table(
+        "affectline.Sample", value=NUMBER, unit=TEXT, quality=NUMBER, synthetic=BOOLEAN, note=TEXT
+    ),
     "affectline.Emotion": _table(
         "affectline.Emotion", seq={"type": "integer"},
         faces={"type": "array", "items": {"type": "object"}},
     ),
-    "affectline.State": _table("affectline.State", quality=NUMBER),
+    "affectline.State": _table("affectline.State", quality=NUMBER, synthetic=BOOLEAN, note=TEXT),
 }  # fmt: skip
 """JSON Schemas of the messages, by name."""
 
@@ -187,10 +190,14 @@ def _convert(packet: Packet, edits: SessionEdits) -> Iterator[tuple[str, str, in
         case Samples():
             topic = f"/bio/{message.subject}/{message.signal}"
             for at, value in zip(sample_times(message), message.values, strict=True):
-                content = {"value": value, "unit": message.unit, "quality": message.quality}
+                content = {
+                    "value": value, "unit": message.unit, "quality": message.quality,
+                    "synthetic": message.synthetic, "note": note_on(message),
+                }  # fmt: skip
                 yield topic, "affectline.Sample", at, {"timestamp": _time(at), **content}
         case State():
             content = message.model_dump(mode="json", exclude={"message", "version"})
+            content["note"] = note_on(message)
             at = message.at
             topic = f"/state/{message.subject}"
             yield topic, "affectline.State", at, {"timestamp": _time(at), **content}

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from affectline.common.atomic_file import atomic_write
 from affectline.common.labels import LABELS
 from affectline.common.output_file import check_output_file
+from affectline.common.wire.biometrics import note_on
 from affectline.services.export.exporter import Exporter, ExportSettings
 from affectline.services.export.owned_files import OwnedFiles
 from affectline.services.sessions.columns import marker_text
@@ -52,6 +53,7 @@ class XdfStream:
         channels: Label and unit of each channel.
         times: Seconds since the Unix epoch, ``(N,) float64``.
         values: ``(N, C) float64``, or N strings.
+        note: A remark on all channels, as in Affectline's own LSL streams; empty for none.
     """
 
     name: str
@@ -59,6 +61,7 @@ class XdfStream:
     channels: tuple[tuple[str, str], ...]
     times: NDArray[np.float64]
     values: NDArray[np.float64] | list[str]
+    note: str = ""
 
 
 class XdfSettings(ExportSettings):
@@ -90,9 +93,12 @@ class XdfExporter(Exporter):
 def make_streams(session: SessionSeries) -> list[XdfStream]:
     """Convert a session's signals, states, emotions and markers to streams."""
     streams = [
-        XdfStream(name, "Signal", ((name, series.unit),), _seconds(series), series.values[:, None])
+        XdfStream(
+            name, "Signal", ((name, series.unit),), _seconds(series), series.values[:, None],
+            note_on(series),
+        )
         for name, series in session.series.items()
-    ]
+    ]  # fmt: skip
     for name, by_label in session.emotions.items():
         by_figure = by_label | session.affects.get(name, {})
         lengths = {len(series.times) for series in by_figure.values()}
@@ -169,8 +175,10 @@ def _write_stream(file: BinaryIO, number: int, stream: XdfStream) -> None:
 
 
 def _header(stream: XdfStream) -> str:
+    note = f"<note>{_escape_xml(stream.note)}</note>" if stream.note else ""
     channels = "".join(
-        f"<channel><label>{_escape_xml(label)}</label><unit>{_escape_xml(unit)}</unit></channel>"
+        f"<channel><label>{_escape_xml(label)}</label><unit>{_escape_xml(unit)}</unit>{note}"
+        "</channel>"
         for label, unit in stream.channels
     )
     kind = "string" if isinstance(stream.values, list) else "double64"

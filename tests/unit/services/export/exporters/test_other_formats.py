@@ -21,7 +21,7 @@ from mcap.reader import make_reader
 
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
-from affectline.common.wire.biometrics import Samples
+from affectline.common.wire.biometrics import SIMULATED, Samples, State
 from affectline.common.wire.codec import decode, encode
 from affectline.common.wire.messages import LANDMARKS_BYTES, Face, Faces, Marker, Packet
 from affectline.services.export.exporter import make_exporter
@@ -440,6 +440,51 @@ def test_openface_is_read_by_its_conventions(tmp_path: Path) -> None:
     marked = pd.read_csv(path)
     assert marked["success"].tolist() == [0, 1, 1, 1]
     assert marked["x_30"][1] == MESH_TO_68[30], "the tip of the nose"
+
+
+@pytest.mark.parametrize("is_simulated", [True, False])
+@pytest.mark.parametrize("name", ["bids", "xdf", "foxglove", "csv", "parquet"])
+def test_every_format_says_which_signals_were_simulated(
+    name: str, is_simulated: bool, tmp_path: Path
+) -> None:
+    packets = [
+        Packet(packet.message.model_copy(update={"synthetic": is_simulated}))
+        if isinstance(packet.message, Samples | State)
+        else packet
+        for packet in [*measured(), *recording()]
+    ]
+    signals = {"heart_rate", "rr_interval", "skin_conductance", "acceleration_x"}
+    paths = make_exporter(name).export(session(packets), tmp_path)
+    match name:
+        case "bids":
+            side_cars = [path for path in paths if path.suffix == ".json"]
+            columns = [
+                (signal, column)
+                for path in side_cars
+                for signal, column in json.loads(path.read_text()).items()
+                if signal in signals
+            ]
+            said = {(signal, SIMULATED in column["Description"]) for signal, column in columns}
+        case "xdf":
+            text = paths[0].read_bytes().decode(errors="replace")
+            told = [text.split(f"<label>anna {one}<")[1] for one in (*signals, "nervousness")]
+            note = f"<note>{SIMULATED}</note>"
+            said = {(str(i), note in one.split("</channel>")[0]) for i, one in enumerate(told)}
+        case "foxglove":
+            with paths[0].open("rb") as file:
+                contents = [
+                    (channel.topic, json.loads(message.data))
+                    for _, channel, message in make_reader(file).iter_messages()
+                ]
+            of_person = [one for one in contents if one[0].startswith(("/bio", "/state"))]
+            said = {(topic, one["note"] == SIMULATED) for topic, one in of_person}
+            assert {one["synthetic"] for _, one in of_person} == {is_simulated}
+        case _:
+            tables = [path for path in paths if path.stem in ("samples", "states")]
+            read = pd.read_csv if name == "csv" else pd.read_parquet
+            said = {(path.stem, bool(v)) for path in tables for v in read(path)["synthetic"]}
+    assert len(said) >= 2
+    assert {told_so for _, told_so in said} == {is_simulated}
 
 
 def test_foxglove_opens_it_by_its_own_schemas(tmp_path: Path) -> None:
