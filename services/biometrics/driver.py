@@ -148,6 +148,13 @@ class Driver:
     def hurry(self) -> None:
         """Recordings: play the rest as fast as it is consumed; callable from any thread."""
 
+    def compare(self, films_ns: int) -> None:
+        """Recordings: remark on a length that does not fit; callable from any thread.
+
+        Args:
+            films_ns: When the last film beside it has ended, in ns from the session's start.
+        """
+
     def close(self) -> None:
         """Release the device; harmless if it is not open."""
 

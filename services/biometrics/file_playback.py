@@ -127,6 +127,8 @@ class FilePlayback(Driver):
 
     _settings: PlaybackSettings
     can_wait = True
+    length_ns: int | None = None
+    """Recorded time from its begin to its last sample; None until it is open."""
     _hurries = False
 
     def load(self) -> RecordedSignals:
@@ -150,6 +152,7 @@ class FilePlayback(Driver):
         recording = self.load()
         self._signals, self._start = recording.signals, recording.start
         self._end = max(int(signal.times[-1]) for signal in self._signals)
+        self.length_ns = self._end - self._start
         begins_at = self._find_begin()
         if begins_at < 0:
             raise AffectlineError(

@@ -45,6 +45,9 @@ messages and more than `AHEAD_NS` of its time. It would only fill queues, and be
 SILENCE_S: Final = 5.0
 """A device that is open but sends nothing for this long is reported in health."""
 
+FILMS: Final = "capture/"
+"""Beginning of the names of services that read films."""
+
 Make = Callable[[BiometricsSettings, Clock], Driver]
 
 
@@ -76,6 +79,8 @@ class Biometrics(Stage):
         self._next_seq: Counter[str] = Counter()
         self._send_failed = self._has_ended = self._is_left = False
         self._remarks_said = 0
+        self._films_reached = -1
+        """How far the films have come, in ns since the Unix epoch."""
         self._is_warned = False
 
     def topic(self, kind: type[Message]) -> str | None:
@@ -122,10 +127,15 @@ class Biometrics(Stage):
         self._alignment.observe(message, monotonic())
         if message.source in self._reached:
             self._reached[message.source] = max(message.at, self._reached[message.source])
+        is_film = message.source.startswith(FILMS)
+        if is_film:
+            self._films_reached = max(self._films_reached, message.at)
         if message.ended:
             self._running.discard(message.source)
-            if not any(name.startswith("capture/") for name in self._running):
+            if not any(name.startswith(FILMS) for name in self._running):
                 self._driver.hurry()  # the films have ended: nobody watches the rest
+                if is_film and self._process.session_start is not None:
+                    self._driver.compare(self._films_reached - self._process.session_start)
         self.context.wake()
         return ()
 
@@ -171,8 +181,9 @@ class Biometrics(Stage):
     def _is_far_ahead(self) -> bool:
         """Whether consumers first have to catch up with a recording."""
         outbox = self.context.outbox
-        is_waited_for = self._lossless and self._driver.can_wait and outbox is not None
-        return is_waited_for and outbox.is_behind(MOST_UNKEPT, AHEAD_NS)
+        if outbox is None or not (self._lossless and self._driver.can_wait):
+            return False
+        return outbox.is_behind(MOST_UNKEPT, AHEAD_NS)
 
     def _may_publish(self, batch: Batch) -> bool:
         """Whether it is a batch's turn among the recorded sources."""

@@ -44,6 +44,11 @@ GRID_TOLERANCE: Final = 0.05
 """Times are evenly spaced if none is further from a grid than this share of its step."""
 LONGEST_STEP_DAYS: Final = 366
 """No session pauses for longer: one of the two times is wrong."""
+LONGER: Final = 100
+"""A table this many times as long as the films beside it has another unit of time, as a rule."""
+BACKWARDS: Final = 0.45
+"""If this share of the steps between times goes back, the rows are not in the order of their times:
+a clock that is set back does that once."""
 GRID_MIN_SAMPLES: Final = 8
 """With fewer samples no rate is inferred."""
 
@@ -105,6 +110,7 @@ class CsvDriver(FilePlayback):
 
     settings_model = CsvSettings
     _settings: CsvSettings
+    _is_compared = False
 
     def load(self) -> RecordedSignals:
         settings = self._settings
@@ -133,6 +139,18 @@ class CsvDriver(FilePlayback):
         if remark := omissions.describe(len(rows)):
             self.remarks.append(remark)
         return RecordedSignals(signals, int(timed.times[0]))
+
+    def compare(self, films_ns: int) -> None:
+        settings, length_ns = self._settings, self.length_ns
+        if settings.rate or settings.time_unit == "iso" or length_ns is None:
+            return
+        if not self._is_compared and length_ns > LONGER * films_ns > 0:
+            self._is_compared = True
+            self.remarks.append(
+                f"{settings.file.name} lasts {length_ns / NS:.0f} s, and the films beside it "
+                f"{films_ns / NS:.1f} s: is the time_unit of its times, {settings.time_unit}, "
+                "right?"
+            )
 
     @classmethod
     def find_start(cls, settings: Any) -> int:
@@ -185,6 +203,7 @@ class CsvDriver(FilePlayback):
             else:
                 known.append((time, row))
         own = np.array([time for time, _ in known], np.int64)
+        self._check_order(own)
         times, falls = make_monotonic(own)
         timed = _TimedRows(times, [row for _, row in known])
         self.counters["reanchored"] += falls
@@ -192,6 +211,21 @@ class CsvDriver(FilePlayback):
         self._remark_on_moved(timed, own)
         self._remark_on_times(reader)
         return timed
+
+    def _check_order(self, own: Times) -> None:
+        """Refuse rows in another order: moved after the row above, all would be at one moment.
+
+        Raises:
+            AffectlineError: About half of the times go back, or more.
+        """
+        steps = np.diff(own)
+        back, steps_count = int((steps < 0).sum()), int((steps != 0).sum())
+        if back > 1 and back >= BACKWARDS * steps_count:
+            raise AffectlineError(
+                f"--file {self._settings.file}: {back} of {len(own)} times are earlier than the "
+                "one above: the rows are not in the order of their times",
+                f"sort the table by {self._settings.time_column!r}, the oldest row first",
+            )
 
     def _check_steps(self, timed: _TimedRows) -> None:
         steps = np.diff(timed.times)

@@ -1,5 +1,6 @@
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -311,11 +312,14 @@ class AlignedRun:
 
     film = "capture/front"
 
-    def __init__(self, table: type[Table] = Table, **given: object) -> None:
+    def __init__(
+        self, table: type[Table] = Table, *, loop: bool = False, offset: float = 0.0
+    ) -> None:
         process = BiometricsProcess(
-            settings=settings("e4", folder="x", **given), pace="fast", session_start=START,
+            settings=settings("e4", folder="x", loop=loop, offset=offset), pace="fast",
+            session_start=START,
             recorded_sources=(self.film, "biometrics/person/e4"),
-            ends_with=(self.film, "capture/other") if given.get("loop") else (),
+            ends_with=(self.film, "capture/other") if loop else (),
         )  # fmt: skip
         self.woken = threading.Event()
         self.stage = Biometrics(process, lambda chosen, clock: table(chosen, clock))
@@ -351,7 +355,7 @@ class AlignedRun:
 def aligned() -> Iterator[Callable[..., AlignedRun]]:
     made: list[AlignedRun] = []
 
-    def make(*arguments: type[Table], **given: object) -> AlignedRun:
+    def make(*arguments: type[Table], **given: Any) -> AlignedRun:
         made.append(AlignedRun(*arguments, **given))
         return made[-1]
 

@@ -114,6 +114,39 @@ def test_how_many_times_were_moved_and_how_far_is_said(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("step", [1, 3])
+def test_a_table_with_its_newest_row_first_is_refused(tmp_path: Path, step: int) -> None:
+    times = [100 - i // step for i in range(40)]  # several rows may share a time
+    with pytest.raises(AffectlineError, match="not in the order of their times: sort the table"):
+        read(tmp_path, "time,hr\n" + "".join(f"{t},60\n" for t in times))
+
+
+def test_a_clock_that_is_set_back_now_and_then_is_no_wrong_order(tmp_path: Path) -> None:
+    times = [*range(100, 110), *range(50, 60), *range(20, 30)]
+    driver, readings = read(tmp_path, "time,hr\n" + "".join(f"{t},60\n" for t in times))
+    assert len(samples(readings)) == 30
+    assert driver.counters["reanchored"] == 2
+
+
+def test_a_table_that_lasts_many_times_as_long_as_the_films_is_asked_about(tmp_path: Path) -> None:
+    rows = "".join(f"{1000 * i},60\n" for i in range(20))
+    for films_s, unit, is_asked in ((2.4, "s", True), (200, "s", False), (2.4, "ms", False)):
+        driver, _ = read(tmp_path, "time,hr\n" + rows, time_unit=unit, keep_times=False)
+        for _ in range(2):
+            driver.compare(round(films_s * S))
+        assert (
+            driver.remarks
+            == [
+                "table.csv lasts 19000 s, and the films beside it 2.4 s: is the time_unit of its "
+                "times, s, right?"
+            ]
+            * is_asked
+        )
+    driver, _ = read(tmp_path, "hr\n" + "60\n" * 4000, rate=1.0)
+    driver.compare(S)
+    assert driver.remarks == []
+
+
 def test_other_signs_between_cells_and_a_byte_order_mark(tmp_path: Path) -> None:
     _, readings = read(tmp_path, "\ufefftime; hr \n\n100;60\n", delimiter=";")
     assert samples(readings) == [(100, 60)]
