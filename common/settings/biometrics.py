@@ -60,6 +60,26 @@ class Column(BaseModel):
 
     signal: Name
     unit: Annotated[str, Field(min_length=1, max_length=40)]
+    """Its unit; by default the signal's own, if it is a known one."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_unit(cls, given: object) -> object:
+        """Read ``heart_rate`` and ``heart_rate:bpm``, and add the unit of a known signal."""
+        if isinstance(given, str):
+            signal, _, unit = (part.strip() for part in given.partition(":"))
+            given = {"signal": signal, "unit": unit or None}
+        if not isinstance(given, dict) or given.get("unit") is not None:
+            return given
+        named = given.get("signal")
+        if not isinstance(named, str):
+            return given
+        if named not in SIGNALS:
+            raise ValueError(
+                f"{named} has no unit of its own: add it, as in {named}:uS those that have "
+                f"one are {', '.join(SIGNALS)}"
+            )
+        return {**given, "unit": SIGNALS[named].unit}
 
     @model_validator(mode="after")
     def _unit_is_known(self) -> Self:

@@ -173,7 +173,10 @@ def load(path: Path) -> PipelineSettings:
     except ValidationError as error:
         problem = explain(error, PipelineSettings)
         is_answered = "did you mean" in problem
-        fix = "" if is_answered else "see configs/default.yaml for every setting and its default"
+        fix = "see configs/default.yaml for every setting and its default"
+        if error.errors()[0]["loc"][:1] == ("biometrics",):
+            fix = "see docs/biometrics.md for the settings of each sensor"
+        fix = "" if is_answered else fix
         raise AffectlineError(f"--config {path}: {problem}", fix) from error
     except ValueError as error:
         raise AffectlineError(

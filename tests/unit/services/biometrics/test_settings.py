@@ -1,12 +1,14 @@
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from affectline.common.errors import AffectlineError
 from affectline.common.settings.biometrics import SIGNALS, BiometricsSettings, Column, read_columns
-from affectline.common.settings.pipeline import PipelineSettings
+from affectline.common.settings.pipeline import PipelineSettings, load
 from affectline.common.wire.health import Health
 from affectline.services.biometrics.drivers.brainflow import read_parameters
 from affectline.services.biometrics.drivers.synthetic import SyntheticSettings, read_stress
@@ -24,6 +26,27 @@ def test_every_unit_comes_down_to_that_of_its_signal(signal: str) -> None:
         column = Column(signal=signal, unit=unit)
         assert column.wire_unit == known.unit
         assert column.scale == known.others.get(unit, (1.0, 0.0))
+
+
+@pytest.mark.parametrize(
+    "column", ["heart_rate", "heart_rate:/min", "heart_rate: bpm", {"signal": "heart_rate"},
+               {"signal": "heart_rate", "unit": None}],
+)  # fmt: skip
+def test_the_unit_may_be_left_out_in_a_settings_file_too(column: object, tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    sensor = {"driver": "csv", "file": "x.csv", "columns": {"hr": column}}
+    path.write_text(yaml.safe_dump({"biometrics": [sensor]}))
+    (read,) = load(path).biometrics
+    found = read.columns["hr"]  # type: ignore[attr-defined]
+    assert (found.signal, found.wire_unit) == ("heart_rate", "/min")
+
+
+def test_a_signal_without_a_unit_of_its_own_needs_one(tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    sensor = {"driver": "csv", "file": "x.csv", "columns": {"j": {"signal": "joy"}}}
+    path.write_text(yaml.safe_dump({"biometrics": [sensor]}))
+    with pytest.raises(AffectlineError, match=r"joy has no unit of its own.*docs/biometrics\.md"):
+        load(path)
 
 
 def test_temperatures() -> None:
