@@ -32,21 +32,28 @@ def tell_results(
         restarts: How often processes were started again, by their names.
         as_json: As one JSON object.
     """
-    result = summarize_run(read_session(folder), folder, elapsed_s)
+    session = read_session(folder)
+    result = summarize_run(session, folder, elapsed_s)
     result |= {"first_emotion_s": first_emotion_s, "restarts": restarts}
     if as_json:
         sys.stdout.write(json.dumps(result) + "\n")
         sys.stdout.flush()
     else:
         print_result(result)
-    return report_sources(result["streams"])
+    return report_sources(result["streams"], is_replay="replay_of" in session)
 
 
-def report_sources(streams: dict[str, Any]) -> bool:
-    """Report which parts of the sources were unreadable or skipped; return whether any were."""
-    for stream in streams.values():
+def report_sources(streams: dict[str, Any], *, is_replay: bool) -> bool:
+    """Report which parts of the sources were unreadable or skipped; return whether any were.
+
+    Args:
+        streams: The streams' part of the summary.
+        is_replay: They were replayed: the person has named a recording, and no source.
+    """
+    for name, stream in streams.items():
         if stream["detail"]:
-            sys.stderr.write(f"affectline: --source {stream['detail']}\n")
+            where = f"{name}:" if is_replay else "--source"
+            sys.stderr.write(f"affectline: {where} {stream['detail']}\n")
     return any(stream["end"] in ("damaged", "truncated") for stream in streams.values())
 
 

@@ -18,6 +18,7 @@ from affectline.common.wire.messages import (
     StreamStart,
 )
 
+STOPPED: Final = "the replay was stopped"
 END_REPEAT_S: Final = 0.5
 """How often the end of a stream is repeated until the sink confirms it."""
 
@@ -185,8 +186,13 @@ class ReplayStream:
             self._end_published_at = monotonic()
             yield Packet(self._ending)
 
-    def end(self, now: int) -> Iterator[Packet]:
-        """End the stream, as recorded or because the recording ends."""
+    def end(self, now: int, *, was_stopped: bool = False) -> Iterator[Packet]:
+        """End the stream, as recorded, or because the recording ends or the replay is stopped.
+
+        Args:
+            now: The time in ns since the Unix epoch.
+            was_stopped: The replay is stopped before the end of the recording.
+        """
         if self._ending is None and self._epoch >= 0:
             self._end_published_at = monotonic()
             held = self._held_end
@@ -201,7 +207,7 @@ class ReplayStream:
                     received_at=now,
                     last_seq=self._last_seq,
                     reason="stopped",
-                    detail="the recording ends here",
+                    detail=STOPPED if was_stopped else "the recording ends here",
                 )
             )
             yield Packet(self._ending)

@@ -217,7 +217,7 @@ class Player(Stage):
             yield from self._tell_progress(self._promise(self._next))
 
     def stop(self) -> Iterator[Packet]:
-        yield from self._end_streams()
+        yield from self._end_streams(was_stopped=self._next is not None)
         yield from self._tell_progress(ended=True)
         yield self._end_message()
 
@@ -389,9 +389,9 @@ class Player(Stage):
         health = make_health(context.service, "ready", AT_END, context.counters, at=context.now())
         return Packet(health)
 
-    def _end_streams(self) -> Iterator[Packet]:
+    def _end_streams(self, *, was_stopped: bool = False) -> Iterator[Packet]:
         for stream in self._streams.values():
-            ends = list(stream.end(self.context.now()))
+            ends = list(stream.end(self.context.now(), was_stopped=was_stopped))
             yield from ends if self._has_sink or self._announces_streams else ()
 
     @property

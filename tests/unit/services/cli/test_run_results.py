@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from affectline.services.cli.run_results import print_result, remove_if_empty
+from affectline.services.cli.run_results import print_result, remove_if_empty, report_sources
 
 STREAM: dict[str, Any] = {
     "frames": 120,
@@ -98,3 +98,12 @@ def test_what_else_is_in_the_folder_stays(tmp_path: Path) -> None:
     remove_if_empty(tmp_path)
     assert (tmp_path / "notes.txt").exists()
     remove_if_empty(tmp_path / "gone")
+
+
+@pytest.mark.parametrize(("is_replay", "named"), [(True, "drive:"), (False, "--source")])
+def test_only_those_who_named_a_source_read_of_one(
+    is_replay: bool, named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stream = STREAM | {"detail": "it was stopped"}
+    assert not report_sources({"drive": stream}, is_replay=is_replay)
+    assert capsys.readouterr().err == f"affectline: {named} it was stopped\n"

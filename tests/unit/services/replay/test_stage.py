@@ -197,6 +197,7 @@ def test_a_replay_that_is_stopped_says_its_last_word(session: Path) -> None:
     end, progress, last = (packet.message for packet in stage.stop())
     stage.cleanup()
     assert isinstance(end, StreamEnd)
+    assert (end.reason, end.detail) == ("stopped", "the replay was stopped")
     assert isinstance(progress, Watermark)
     assert progress.ended
     assert ends_replay(last, begun)
