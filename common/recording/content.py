@@ -12,7 +12,7 @@ from affectline.common.recording.holes import (
     compare,
     parse_content,
 )
-from affectline.common.recording.notes import CONTENT, NOTE, FileNote
+from affectline.common.recording.notes import CONTENT, FileNote
 from affectline.common.recording.reader import RecordedMessage, SessionReader
 from affectline.common.wire import codec
 
@@ -32,6 +32,8 @@ class RecordingContent:
     """Whether its recorder took notes; older recordings have none, so no reason can be found."""
     is_listed: bool = False
     """Whether the recorder finished the file with a list of what it contains and lacks."""
+    is_cut_short: bool = False
+    """Whether the recording ends early because the disk was full."""
     is_known: bool = False
     """Whether `sequences` is known, from that list or from reading the file."""
 
@@ -119,6 +121,9 @@ def _from_notes(reader: SessionReader, notes: Iterable[FileNote]) -> RecordingCo
             before, after = note.number("before"), note.number("after")
             if before is not None and after is not None:
                 content.clock_steps.append(ClockStep(before, after))
-        elif note.name == NOTE and note.kind == "interrupted":
+        elif note.kind == "interrupted":
             content.interruptions += 1
+            content.is_cut_short = False  # another recorder has found space
+        elif note.kind == "full":
+            content.is_cut_short = True
     return content

@@ -15,13 +15,14 @@ from affectline.common.recording.notes import NOTES_VERSION, is_number
 from affectline.common.recording.seq_ranges import Edge, Gap, SeqRanges, subtract
 
 Reason = Literal[
-    "interrupted", "live", "unanswered", "stopped", "restarted", "replayed", "ended",
+    "interrupted", "live", "unanswered", "stopped", "restarted", "replayed", "ended", "full",
     "damaged", "gone", "",
 ]  # fmt: skip
 """``interrupted``: the recorder was down. ``live``: live delivery does not wait. ``unanswered``:
 the same, for a result whose frame is there. ``stopped``: the run was stopped before it arrived.
 ``restarted``: its source was restarted before that. ``replayed``: the recording is of a replay that
 lacks it. ``ended``: the recorder ended before it arrived, as the tables beside the recording show.
+``full``: the same, because the disk was full.
 
 The others explain nothing. ``damaged``: the file is damaged here. ``gone``: the recorder wrote it,
 but it is no longer in the file. Empty: the reason is unknown."""

@@ -22,14 +22,14 @@ CONTENT: Final = "affectline.content"
 NOTES_VERSION: Final = 1
 """Version of both, as ``notes`` in the record about the session; older recordings have none."""
 
-NoteKind = Literal["begun", "interrupted", "clock"]
+NoteKind = Literal["begun", "interrupted", "clock", "full"]
 """``begun``: a recorder began the file. ``interrupted``: another one continues it, with ``since``
 (log time of the last message before) and ``away_from`` (by the clock), in ns since the Unix epoch.
 
 Both have ``at`` (the present, by the clock), ``ahead`` (that minus the time since the machine was
 started) and ``boot`` (an identifier of that start), which reveal a clock set between the two.
 ``clock``: the clock was set, with ``before`` (what it would have shown) and ``after`` (what it
-showed)."""
+showed). ``full``: the disk was full, so the recording ends here."""
 
 
 def is_number(value: Any) -> TypeGuard[int]:

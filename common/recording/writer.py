@@ -206,6 +206,10 @@ class SessionWriter:
         self._append(data)
         self._summary.add_metadata(metadata, start, len(data))
 
+    def drop_pending(self) -> None:
+        """Forget the messages that `flush` could not write, so that the end may fit on the disk."""
+        self._new_chunk()
+
     def finish(self) -> None:
         """Flush, write the end of the file with its summary section, and close it.
 

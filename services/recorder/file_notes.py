@@ -1,5 +1,6 @@
 """The recorder's notes in its file: interruptions, clock changes, and what is missing."""
 
+import errno
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +23,8 @@ STEERED: Final = 2000
 
 ENTRIES_BETWEEN_BEATS: Final = 500
 
+DISK_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+
 
 class FileNotes:
     """Observes what is written to a file, and writes notes into it.
@@ -39,6 +42,8 @@ class FileNotes:
         self._clock_before: FileNote | None = None
         """The previous recorder's note about its clock."""
         self._writer: SessionWriter | None = None
+        self._pending: list[tuple[str, dict[str, Any], int]] = []
+        """Observed messages that the writer may not have written yet."""
         self._watch: ClockWatch | None = None
         self._is_corrected = False
         """Whether the hub's clock is known to differ from this machine's."""
@@ -77,8 +82,16 @@ class FileNotes:
         self._note_step(find_step(self._clock_before, clock))
 
     def observe(self, message: Message, log_time: int) -> None:
-        """Observe a message that has been written to the file."""
-        self._scan.tracker.observe(type(message).__name__, vars(message), log_time)
+        """Observe a message that was just added to the file's writer."""
+        if self._writer is None or self._writer.pending <= 1:
+            self._note_written()
+        self._pending.append((type(message).__name__, vars(message), log_time))
+
+    def _note_written(self) -> None:
+        """Register that all observed messages are in the file."""
+        for kind, fields, log_time in self._pending:
+            self._scan.tracker.observe(kind, fields, log_time)
+        self._pending.clear()
 
     def tick(self) -> None:
         """Compare the clocks, if that is due.
@@ -103,14 +116,29 @@ class FileNotes:
     def finish(self) -> None:
         """Note what is missing, once everything has been written.
 
+        If the disk is full, the last messages are dropped: they need more space than the notes.
+
         Raises:
-            OSError: The disk is full.
+            OSError: Not everything could be written, usually because the disk is full.
         """
-        if self._writer:
-            is_live = self._context.delivery == "live"
-            sequences = self._scan.tracker.sequences(is_live=is_live, is_replay=self._is_replay)
-            self._writer.add_note(CONTENT, to_content(sequences))
-            self._writer = None
+        writer, self._writer = self._writer, None
+        if writer is None:
+            return
+        failure: OSError | None = None
+        try:
+            writer.flush()
+            self._note_written()
+        except OSError as error:
+            failure = error
+            writer.drop_pending()
+            self._pending.clear()
+            if error.errno in DISK_FULL:
+                writer.add_note(NOTE, {"kind": "full"})
+        is_live = self._context.delivery == "live"
+        sequences = self._scan.tracker.sequences(is_live=is_live, is_replay=self._is_replay)
+        writer.add_note(CONTENT, to_content(sequences))
+        if failure:
+            raise failure
 
 
 def describe_clock() -> dict[str, Any]:

@@ -299,14 +299,19 @@ class Recorder(Stage):
         writer, self._writer = self._writer, None
         if writer is None:
             return
+        problem: OSError | None = None
         try:
-            try:
-                self._notes.finish()
-            finally:
-                writer.finish()
-                self._confirm()
+            self._notes.finish()
+        except OSError as error:  # the last messages are not in the file
+            problem = error
+            self._unflushed.clear()
+        try:
+            writer.finish()
         except OSError as error:
-            raise self._cannot_write(error) from error
+            problem = problem or error
+        if problem:
+            raise self._cannot_write(problem) from problem
+        self._confirm()
 
     @property
     def done(self) -> bool:

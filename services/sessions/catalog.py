@@ -274,11 +274,8 @@ def print_info(described: dict[str, Any]) -> None:
     table.add_row("times", described["times"])
     table.add_row("length", format_length(described["seconds"]))
     table.add_row("size", _format_size(described["bytes"]))
-    if not described["finished"]:
-        last = format_moment(described["last_s"])
-        table.add_row(
-            "end", f"missing, after {last}: still being recorded, or not stopped properly"
-        )
+    if end := _describe_end(described):
+        table.add_row("end", end)
     if described["interruptions"]:
         table.add_row("recorder", f"was replaced or started again {described['interruptions']}x")
     for of, text in described["held"].items():
@@ -294,6 +291,14 @@ def print_info(described: dict[str, Any]) -> None:
         rate = count / described["seconds"] if described["seconds"] else 0
         topics.add_row(topic, str(count), f"{rate:.1f}")
     console.print(topics)
+
+
+def _describe_end(described: dict[str, Any]) -> str:
+    """What is special about the end of a recording; empty if nothing is."""
+    if not described["finished"]:
+        last = format_moment(described["last_s"])
+        return f"missing, after {last}: still being recorded, or not stopped properly"
+    return f"early: {described['cut_short']}" if described["cut_short"] else ""
 
 
 def _told_facts(described: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -319,6 +324,8 @@ def print_check(result: dict[str, Any]) -> None:
         )
     for problem in result["problems"]:
         console.print(f"  {problem}")
+    if result["cut_short"]:
+        console.print(f"  the recording ends early: {result['cut_short']}")
     for text in (*result["warnings"], *result["explained"], *result["notes"]):
         console.print(f"  {text}")
 

@@ -21,13 +21,14 @@ REASONS: Final[dict[Reason, str]] = {
     "stopped": "the run was stopped first",
     "restarted": "the source was restarted",
     "ended": "the recorder ended before they arrived",
+    "full": "the disk was full",
     "replayed": "the recorded replay lacked them, or was not played to its end",
     "damaged": "the file is damaged there",
     "gone": "the recorder wrote them, and they are no longer in the file",
     "": "the reason is unknown",
 }
 OLD: Final = "the reason is unknown (an older recorder took no notes)"
-TIMED: Final = ("interrupted", "ended", "damaged", "gone", "")
+TIMED: Final = ("interrupted", "ended", "full", "damaged", "gone", "")
 """Reasons that are reported with the times between which something is missing."""
 MOST_NAMED: Final = 5
 """Maximum of numbers, or ranges of numbers, listed in a sentence."""
@@ -44,6 +45,7 @@ def describe_content(content: RecordingContent, zero: int) -> dict[str, Any]:
         "missing": content.missing if content.is_known else None,
         "unexplained": content.unexplained if content.is_known else None,
         "interruptions": content.interruptions,
+        "cut_short": "disk full" if content.is_cut_short else None,
         "clock_steps": [_describe_step(step) for step in content.clock_steps],
         "sequences": [_describe_sequence(one, zero) for one in content.sequences],
         "lacks": list(missing_sentences(content, zero)),
@@ -67,6 +69,8 @@ def with_summary(content: RecordingContent, reader: SessionReader) -> RecordingC
     after: Reason = "interrupted" if is_finished and content.interruptions else "ended"
     if after == "ended" and is_finished and reader.about.get("delivery") != "live":
         after = ""  # sources wait for the recorder, so it should not end before it has everything
+    if content.is_cut_short:
+        after = "full"
     with suppress(OSError, ValueError):
         if reader.path.name == FILE:
             complete_by_summary(content, read_session(reader.path.parent), after)

@@ -2,12 +2,14 @@
 
 import os
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 import typer
 
 from affectline.common.errors import AffectlineError
+from affectline.common.recording.content import read_content
 from affectline.common.recording.reader import FILE, SessionReader
 from affectline.common.runtime.spec import ServiceSpec
 from affectline.common.runtime.stage import StageContext
@@ -18,6 +20,7 @@ from affectline.common.wire.messages import Faces, Frame, Marker, Packet, Stream
 from affectline.services.cli.record import record
 from affectline.services.recorder.spec import RecorderProcess
 from affectline.services.recorder.stage import MOST_EARLY, Recorder
+from affectline.services.sessions.catalog import verify
 from tests.samples import EMOTION, FRAME, PACKETS
 
 
@@ -243,13 +246,20 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
 
 def test_a_full_disk_ends_the_recording_in_one_line(small_disk: Path) -> None:
     stage = recorder(small_disk)
-    message = Frame(stream="s", epoch=1, seq=0, captured_at=0, received_at=0, width=9, height=9)
     with pytest.raises(AffectlineError, match=r"No space left on device.*: free some space"):
-        take_until_it_gives_up(stage, Packet(message, (os.urandom(9000),)))
+        take_until_it_gives_up(stage, frames())
     stage.cleanup()
     with SessionReader(small_disk) as reader:
-        assert len(list(reader.messages())) > 20
+        written = len(list(reader.messages()))
+        assert written > 20
         assert reader.damage.sound
+        content = read_content(reader, scan=False)
+    assert content.is_listed
+    assert content.is_cut_short
+    (listed,) = content.sequences
+    assert (listed.expected, listed.missing) == (written, 0), "the list is of what is in the file"
+    found = verify(small_disk)
+    assert (found["sound"], found["cut_short"]) == (True, "disk full")
 
 
 def test_no_room_for_what_is_left_at_the_end_is_told(small_disk: Path) -> None:
@@ -266,8 +276,15 @@ def test_no_room_for_what_is_left_at_the_end_is_told(small_disk: Path) -> None:
         assert reader.damage.sound, "the file has its end all the same"
 
 
-def take_until_it_gives_up(stage: Recorder, packet: Packet) -> None:
-    for _ in range(200):
+def frames() -> Iterator[Packet]:
+    """More than fit on a small disk."""
+    about = {"stream": "s", "epoch": 1, "captured_at": 0, "received_at": 0, "width": 9, "height": 9}
+    for seq in range(200):
+        yield Packet(Frame.model_validate({**about, "seq": seq}), (os.urandom(9000),))
+
+
+def take_until_it_gives_up(stage: Recorder, packets: Iterable[Packet]) -> None:
+    for packet in packets:
         stage._next_flush = 0.0
         stage.handle(packet)
 
