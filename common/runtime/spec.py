@@ -134,6 +134,8 @@ class Run:
     session_start: int | None = None
     """Zero of the session's time line in ns since the Unix epoch, if known beforehand: that of the
     recording. None: the earliest date of a source, or the time of the start."""
+    measured: frozenset[str] = frozenset()
+    """The people whom the sensors of a replayed recording name."""
     origin: dict[str, Any] = field(default_factory=dict)
     """Facts about the session that are those of a replayed recording, such as its participant."""
 

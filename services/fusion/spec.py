@@ -34,7 +34,7 @@ def planned(run: Run) -> Iterator[FusionProcess]:
     if not run.has_fusion:
         return
     chosen = run.settings.fusion
-    subjects = {sensor.subject for sensor in run.settings.biometrics}
+    subjects = {sensor.subject for sensor in run.settings.biometrics} | run.measured
     if len(subjects) == 1 and chosen.subject is None and not chosen.streams:
         # Known before the first sample: so the face belongs to that person from the first frame
         chosen = chosen.model_copy(update={"subject": subjects.pop()})

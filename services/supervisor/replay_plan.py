@@ -13,6 +13,7 @@ from affectline.common.runtime.spec import Run
 from affectline.common.settings.pipeline import PipelineSettings
 from affectline.common.settings.recording import PRIVACIES
 from affectline.common.settings.sources import SourceSettings
+from affectline.common.wire.biometrics import Samples
 from affectline.services.registry import SPECS
 from affectline.services.replay.spec import RAW, ReplaySettings
 from affectline.services.sessions.recording import session_name
@@ -138,7 +139,12 @@ def plan_replay(settings: PipelineSettings, replay: ReplaySettings) -> list[Proc
     with SessionReader(replay.file) as reader:
         session_start = find_session_start(reader)
         origin = describe_origin(reader.about, settings, replay)
-    run = Run(settings, "reanalysed" if replay.reanalyse else "as recorded", session_start, origin)
+        prefix = f"{Samples.topic_prefix}/"
+        measured = {t.split("/")[1] for t in reader.topics() if t.startswith(prefix)}
+    run = Run(
+        settings, "reanalysed" if replay.reanalyse else "as recorded", session_start,
+        frozenset(measured), origin,
+    )  # fmt: skip
     return plan(run, ProcessSpec(SPECS["replay"], replay))
 
 

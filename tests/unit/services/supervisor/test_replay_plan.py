@@ -9,8 +9,10 @@ from affectline.common.recording.writer import SessionWriter
 from affectline.common.settings.pipeline import PipelineSettings
 from affectline.common.wire import codec
 from affectline.common.wire.messages import Marker, Packet, StreamEnd, StreamStart
+from affectline.services.fusion.spec import FusionProcess
 from affectline.services.replay.spec import ReplaySettings
 from affectline.services.supervisor.replay_plan import parse_rate, parse_time, plan_replay, prepare
+from tests.samples import PACKETS
 
 
 @pytest.fixture
@@ -123,3 +125,15 @@ def test_rates() -> None:
     for text in ("0", "-1", "nan", "inf", "fast"):
         with pytest.raises(AffectlineError, match="--rate"):
             parse_rate(text)
+
+
+def test_a_reanalysis_knows_whom_the_recorded_sensors_measured(tmp_path: Path) -> None:
+    writer = SessionWriter(tmp_path / "s.mcap", {"privacy": "everything"})
+    for name in ("Frame", "Samples"):
+        writer.add(name, codec.encode(PACKETS[name]), 1, 1)
+    writer.finish()
+    replay = ReplaySettings(file=tmp_path / "s.mcap", reanalyse=True)
+    settings = prepare(PipelineSettings(), replay)
+    (fusion,) = [p.settings for p in plan_replay(settings, replay) if p.kind == "fusion"]
+    assert isinstance(fusion, FusionProcess)
+    assert fusion.settings.subject == PACKETS["Samples"].message.subject  # type: ignore[attr-defined]

@@ -201,6 +201,10 @@ def test_the_one_person_with_sensors_is_whom_the_faces_belong_to() -> None:
     assert subject("anna") == "anna"
     assert subject("anna", "bert") is None
     assert subject() is None
+    replayed = Run(PipelineSettings(), "reanalysed", measured=frozenset({"anna"}))
+    (process,) = SPECS["fusion"].planned(replayed)
+    assert isinstance(process, FusionProcess)
+    assert process.settings.subject == "anna"
 
 
 @pytest.mark.parametrize("names", [("a",), ("a", "b")])
