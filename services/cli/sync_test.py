@@ -52,6 +52,7 @@ def sync_test(
 
     Example: affectline sync-test --source 0 --seconds 60
     """
+    import affectline.services.capture  # noqa: F401 - first, because it silences OpenCV
     from affectline.services.synchrony.camera_pictures import CameraPictures
     from affectline.services.synchrony.flash_delay import measure_delay
     from affectline.services.synchrony.flash_plan import plan_changes

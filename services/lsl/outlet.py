@@ -35,9 +35,11 @@ import numpy as np
 
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
+from affectline.common.lsl_library import import_lsl
 from affectline.common.runtime.event_time import RepeatFilter
 from affectline.common.runtime.stage import Stage, on
-from affectline.common.wire.biometrics import Samples, State, sample_times
+from affectline.common.stderr import silence_stderr
+from affectline.common.wire.biometrics import Samples, State, note_on, sample_times
 from affectline.common.wire.messages import Emotion, FaceEmotion, Marker, Packet, StreamStart
 from affectline.services.lsl.lsl_clock import LslClock
 from affectline.services.lsl.spec import LslProcess
@@ -86,7 +88,7 @@ class LslOutlet(Stage):
 
     def setup(self) -> None:
         try:
-            from mne_lsl import lsl
+            lsl = import_lsl()
         except ImportError as error:
             raise AffectlineError(
                 f"lsl-outlet: {error}", "install mne-lsl with pip install 'affectline[sensors]'"
@@ -134,7 +136,8 @@ class LslOutlet(Stage):
     def on_state(self, packet: Packet[State]) -> Iterable[Packet]:
         """Publish a subject's state."""
         state = packet.message
-        outlet = self._outlet(f"affectline-state-{state.subject}", "State", STATE_CHANNELS)
+        channels = tuple(_describe(channel, note_on(state)) for channel in STATE_CHANNELS)
+        outlet = self._outlet(f"affectline-state-{state.subject}", "State", channels)
         self._push_sample(outlet, state_row(state), state.at)
         name = f"affectline-driver-{state.subject}"
         if name in self._outlets or state.drowsiness or state.off_road:
@@ -150,8 +153,7 @@ class LslOutlet(Stage):
             return ()
         name = f"affectline-{samples.signal}-{samples.subject}"
         kind = SIGNAL_TYPES.get(samples.signal, "Signal")
-        note = "simulated: no person was measured" if samples.synthetic else ""
-        channel = SignChannel(samples.signal, samples.unit, note)
+        channel = SignChannel(samples.signal, samples.unit, note_on(samples))
         outlet = self._outlet(name, kind, (channel,))
         for at, value in zip(sample_times(samples), samples.values, strict=True):
             self._push_sample(outlet, [value], at)
@@ -183,7 +185,8 @@ class LslOutlet(Stage):
             info.set_channel_types(kind.lower())
             info.set_channel_units([channel.unit for channel in described])
             _add_notes(info, described)
-            self._outlets[name] = self._lsl.StreamOutlet(info)
+            with silence_stderr():
+                self._outlets[name] = self._lsl.StreamOutlet(info)
         return self._outlets[name]
 
 
@@ -210,8 +213,8 @@ def state_row(state: State) -> list[float]:
     return [math.nan if value is None else value for value in values]
 
 
-def _describe(channel: str | SignChannel) -> SignChannel:
-    return channel if isinstance(channel, SignChannel) else SignChannel(channel, "none")
+def _describe(channel: str | SignChannel, note: str = "") -> SignChannel:
+    return channel if isinstance(channel, SignChannel) else SignChannel(channel, "none", note)
 
 
 def _add_notes(info: Any, channels: list[SignChannel]) -> None:

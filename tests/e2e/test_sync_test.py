@@ -19,7 +19,7 @@ import pytest
 
 from tests.browsers import chromium, open_page
 from tests.cameras import HttpCamera
-from tests.pipelines import process
+from tests.pipelines import process, run
 
 DELAY_S = 0.18
 SECONDS = "12"
@@ -135,3 +135,10 @@ def test_a_page_is_seen_with_the_delay_of_the_camera() -> None:
         found = json.loads(command.stdout.read())
     check(found)
     assert found["clock_error_ms"] < 10
+
+
+def test_a_camera_that_is_not_there_is_one_line() -> None:
+    done = run("sync-test", "--source", "97", "--show", "page")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("affectline: --source 97: camera 97 cannot be opened")

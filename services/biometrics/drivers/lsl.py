@@ -11,8 +11,10 @@ from pydantic import Field, JsonValue
 
 from affectline.common.errors import AffectlineError
 from affectline.common.identifiers import sensor_service, shorten, to_name
+from affectline.common.lsl_library import import_lsl
 from affectline.common.lsl_time import measure_lsl_offset
 from affectline.common.settings.biometrics import SIGNALS, BiometricsSettings, Column, Columns
+from affectline.common.stderr import silence_stderr
 from affectline.common.wire.biometrics import MOST_RATE
 from affectline.services.biometrics.driver import (
     EVENTS,
@@ -79,10 +81,9 @@ def load_lsl() -> Any:
         AffectlineError: mne-lsl is not installed.
     """
     try:
-        from mne_lsl import lsl
+        return import_lsl()
     except ImportError as error:
         raise missing_package("lsl", error) from error
-    return lsl
 
 
 class LslSettings(BiometricsSettings):
@@ -168,7 +169,8 @@ class LslDriver(Driver):
         found = self._resolve()
         try:
             # Without recovery, LSL reports a loss to us, and we search for the stream again
-            self._inlet = self._lsl.StreamInlet(found, recover=False)
+            with silence_stderr():
+                self._inlet = self._lsl.StreamInlet(found, recover=False)
             self._inlet.open_stream(timeout=OPEN_S)
             info = self._inlet.get_sinfo(timeout=OPEN_S)
             self._correction = self._inlet.time_correction(timeout=OPEN_S)

@@ -1,5 +1,8 @@
 import json
 import math
+import os
+import subprocess
+import sys
 from xml.etree import ElementTree
 
 import pytest
@@ -140,3 +143,19 @@ def test_channels_have_units_and_notes_in_the_description() -> None:
     assert notes == {channel.name: channel.note or None for channel in FACE_CHANNELS}
     emotion = stage._outlet("affectline-emotion-test", "Emotion", EMOTION_CHANNELS).get_sinfo()
     assert emotion.get_channel_units() == ["none"] * len(EMOTION_CHANNELS)
+
+
+def test_the_library_says_nothing_when_it_is_loaded() -> None:
+    pytest.importorskip("mne_lsl")
+    script = (
+        "from affectline.common.lsl_library import import_lsl\n"
+        "from affectline.common.stderr import silence_stderr\n"
+        "lsl = import_lsl()\n"
+        "info = lsl.StreamInfo('a', 'b', 1, 0, 'float32', 'x')\n"
+        "with silence_stderr(): outlet = lsl.StreamOutlet(info)\n"
+    )
+    environment = {name: text for name, text in os.environ.items() if name != "LSLAPICFG"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
