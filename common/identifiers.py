@@ -41,17 +41,6 @@ def sensor_service(subject: str, sensor: str = "") -> str:
     return f"biometrics/{subject}/{sensor}"
 
 
-def reads_sensor_of(service: str, subject: str) -> bool:
-    """Whether a process with this service name reads a sensor of this very subject.
-
-    Names of subjects may begin with those of others: ``p1`` and ``p1-left``. What follows the
-    subject is a driver, whose name has no hyphen, or ``lsl-`` and a stream's name.
-    """
-    before = sensor_service(subject)
-    sensor = service.removeprefix(before)
-    return service.startswith(before) and ("-" not in sensor or sensor.startswith("lsl-"))
-
-
 MOST_TYPED: Final = 200
 """Maximum length of a typed name in characters."""
 _LETTERS: Final = str.maketrans({

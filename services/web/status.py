@@ -7,7 +7,7 @@ from functools import singledispatchmethod
 from typing import Any, Final
 
 from affectline.common.clock import monotonic
-from affectline.common.identifiers import reads_sensor_of
+from affectline.common.identifiers import sensor_service
 from affectline.common.runtime.run_watch import SILENT_S
 from affectline.common.wire.base import Message
 from affectline.common.wire.biometrics import USABLE_QUALITY, Samples
@@ -261,7 +261,8 @@ class StatusTracker:
 
     def _has_sensor_ended(self, subject: str) -> bool:
         """Whether a person's sensors have announced that nothing follows."""
-        own = [one for name, one in self._services.items() if reads_sensor_of(name, subject)]
+        beginning = sensor_service(subject)
+        own = [one for name, one in self._services.items() if name.startswith(beginning)]
         return bool(own) and all(one.has_ended for one in own)
 
     def _lost_sensors(self, now: float) -> Iterator[dict[str, str]]:

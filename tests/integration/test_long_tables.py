@@ -76,5 +76,5 @@ def test_a_table_whose_driver_stands_still_is_named(tmp_path: Path) -> None:
             pipeline.process.communicate(timeout=110)
         said = pipeline.log()
     assert pipeline.process.returncode == 1, said
-    assert "biometrics/anna-csv fell silent before the end" in said
+    assert "biometrics/anna/csv fell silent before the end" in said
     assert samples(tmp_path / "out")["skin_conductance"] < 32

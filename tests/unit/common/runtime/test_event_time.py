@@ -110,7 +110,7 @@ def sample_of(subject: str, at_s: float) -> Samples:
 
 
 def test_samples_and_states_are_signs_of_life_of_their_source() -> None:
-    merger = EventTimeMerger((FILM, TABLE, "biometrics/anna-smith-csv", "fusion"), "lossless")
+    merger = EventTimeMerger((FILM, TABLE, "biometrics/anna-smith/csv", "fusion"), "lossless")
     for second in range(3 * int(SILENCE_S)):
         give(merger, [sample_of("anna-smith", second), state(second)], second)
     assert merger.lost == []
@@ -120,7 +120,7 @@ def test_samples_and_states_are_signs_of_life_of_their_source() -> None:
 
 
 def test_of_two_sensors_of_a_person_each_speaks_for_itself() -> None:
-    other = "biometrics/anna-e4"
+    other = "biometrics/anna/e4"
     merger = EventTimeMerger((TABLE, other), "lossless")
     give(merger, [reached(TABLE, 0), reached(other, 0)])
     for second in range(2 * int(SILENCE_S)):

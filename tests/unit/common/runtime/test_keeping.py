@@ -112,7 +112,7 @@ def test_nothing_is_kept_for_those_who_have_ended_or_do_not_come_back() -> None:
 
 
 def test_no_more_is_sent_again_in_one_go_than_lets_the_publisher_hear_receipts() -> None:
-    outbox = Outbox("biometrics/anna-csv", ("sink",))
+    outbox = Outbox("biometrics/anna/csv", ("sink",))
     for seq in range(3 * MOST_OVERDUE):
         outbox.add(frame(seq), 0.0)
     for turn in range(3):
@@ -123,7 +123,7 @@ def test_no_more_is_sent_again_in_one_go_than_lets_the_publisher_hear_receipts()
 
 
 def test_a_consumer_is_behind_if_it_lacks_many_messages_of_a_long_time() -> None:
-    outbox = Outbox("biometrics/anna-csv", ("sink", "recorder"))
+    outbox = Outbox("biometrics/anna/csv", ("sink", "recorder"))
     example = PACKETS["Samples"].message
     sent = [
         Packet(example.model_copy(update={"seq": seq, "at": 1000 + 10 * seq})) for seq in range(5)

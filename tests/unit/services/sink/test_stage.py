@@ -47,7 +47,7 @@ def test_a_session_that_ends_without_one_of_its_sources_names_it(
 ) -> None:
     now = [0.0]
     monkeypatch.setattr(module, "monotonic", lambda: now[0])
-    table = "biometrics/anna-csv"
+    table = "biometrics/anna/csv"
     stage = Sink(SinkProcess(folder=tmp_path, expected=("a",), recorded_sources=(table,)))
     stage.context = StageContext("sink")
     stage.setup()
@@ -59,7 +59,7 @@ def test_a_session_that_ends_without_one_of_its_sources_names_it(
         now[0] += 0.5
         list(stage.tick())
     list(stage.stop())
-    with pytest.raises(AffectlineError, match="biometrics/anna-csv fell silent before the end"):
+    with pytest.raises(AffectlineError, match="biometrics/anna/csv fell silent before the end"):
         stage.cleanup()
 
 

@@ -192,16 +192,16 @@ def test_processes_that_have_nothing_more_to_do_are_not_missed(
 def test_sensors_of_a_subject_are_not_those_of_a_longer_name(
     tracker: StatusTracker, clock: Clock
 ) -> None:
-    for name in ("biometrics/p1-csv", "biometrics/p1-left-csv"):
+    for name in ("biometrics/p1/csv", "biometrics/p1-left/csv"):
         tracker.add(health(name))
     tracker.add(Samples.example().model_copy(update={"subject": "p1"}))
-    tracker.add(Watermark(source="biometrics/p1-csv", at=AT, ended=True))
+    tracker.add(Watermark(source="biometrics/p1/csv", at=AT, ended=True))
     clock.now += NO_SAMPLE_S + 1
     assert [one["status"] for one in tracker.to_dict()["sensors"]] == [""]
 
 
 def test_another_run_has_nothing_of_the_last(tracker: StatusTracker, clock: Clock) -> None:
-    for message in (start(replay=True), health("biometrics/p1-csv"), Samples.example()):
+    for message in (start(replay=True), health("biometrics/p1/csv"), Samples.example()):
         tracker.add(message)
     clock.now += SILENT_S
     tracker.add(health("dashboard"))
