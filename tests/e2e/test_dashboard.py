@@ -355,6 +355,7 @@ def test_without_a_curve_to_show_nothing_is_left_of_the_last_one(
         canvas.wait_for(state="detached")
         page.get_by_role("button", name="cam", exact=True).click()
         canvas.wait_for()
+    end_stream(board, "wall")
 
 
 def test_another_run_shows_nothing_of_the_last(browser: Any, board: LiveDashboard) -> None:
@@ -365,8 +366,7 @@ def test_another_run_shows_nothing_of_the_last(browser: Any, board: LiveDashboar
         page.wait_for_selector("[data-stream=cam] canvas[data-seq]")
         page.wait_for_function("document.querySelector('.af-chart').dataset.rows > 0")
         page.get_by_role("list", name="Markers").get_by_text("of the last run").wait_for()
-        about = {"stream": "cam", "epoch": EPOCH}
-        board.publish(*[one.model_copy(update=about) for one in ENDS])
+        end_stream(board, "cam")
         page.get_by_role("region", name="Finished").wait_for()
         page.get_by_role("button", name="Mark (M)").click()
         page.get_by_text("has finished: start the next one").wait_for()
@@ -376,10 +376,15 @@ def test_another_run_shows_nothing_of_the_last(browser: Any, board: LiveDashboar
         page.get_by_text("Curves appear with the first face or signal.").wait_for()
         page.get_by_role("list", name="Markers").wait_for(state="detached")
         page.get_by_role("region", name="Finished").wait_for(state="hidden")
-        board.publish(*[one.model_copy(update=about | {"stream": "next"}) for one in ENDS])
+        end_stream(board, "next")
     with open_page(browser, board.url) as page:
         board.start()
         page.wait_for_selector("[data-stream=next]", state="detached")
+
+
+def end_stream(board: LiveDashboard, stream: str) -> None:
+    about = {"stream": stream, "epoch": EPOCH}
+    board.publish(*[one.model_copy(update=about) for one in ENDS])
 
 
 def is_recorded(board: LiveDashboard, folder: str) -> None:

@@ -19,7 +19,7 @@ from tests.attacks.raw_peer import RawPeer
 
 WANTED = b"faces/"
 FORBIDDEN = b"frame/"
-WAIT_S = 10
+WAIT_S = 60
 
 
 class Outlet:
