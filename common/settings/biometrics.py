@@ -76,8 +76,8 @@ class Column(BaseModel):
             return given
         if named not in SIGNALS:
             raise ValueError(
-                f"{named} has no unit of its own: add it, as in {named}:uS those that have "
-                f"one are {', '.join(SIGNALS)}"
+                f"{named} has no unit of its own: add it, as in {named}:mV (those that have one: "
+                f"{', '.join(SIGNALS)})"
             )
         return {**given, "unit": SIGNALS[named].unit}
 
