@@ -290,7 +290,7 @@ def _check_hub(hub: str | None) -> None:
     """Check that an argument can be the address of a hub.
 
     Raises:
-        AffectlineError: It is no text.
+        AffectlineError: It is not a text.
     """
     if hub is not None:
         check_text("hub", hub)

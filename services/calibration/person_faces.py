@@ -82,7 +82,7 @@ class _Moment(NamedTuple):
 
 
 @dataclass
-class _StreamFaces:
+class _ChosenFaces:
     """The results of one stream."""
 
     moments: list[_Moment] = field(default_factory=list)
@@ -124,14 +124,14 @@ def read_session_faces(
     """
     recording = open_recording(path)
     start = recording.session_start or 0
-    streams: dict[str, _StreamFaces] = {}
+    streams: dict[str, _ChosenFaces] = {}
     markers: list[SetMarker] = []
     for packet in recording.read():
         message = packet.message
         if isinstance(message, Marker):
             markers.append(SetMarker((message.at - start) / 1e9, message.label))
         elif isinstance(message, Emotion):
-            found = streams.setdefault(message.stream, _StreamFaces())
+            found = streams.setdefault(message.stream, _ChosenFaces())
             found.add(message, (message.captured_at - start) / 1e9)
     shown = _choose_stream(given or str(path), streams, stream)
     _check_faces(given or str(path), material, shown)
@@ -156,8 +156,8 @@ def read_session_faces(
 
 
 def _choose_stream(
-    given: str, streams: Mapping[str, _StreamFaces], named: str | None
-) -> _StreamFaces:
+    given: str, streams: Mapping[str, _ChosenFaces], named: str | None
+) -> _ChosenFaces:
     """Return the stream that shows the person: the named one, or the only one with faces."""
     with_faces = [name for name, found in streams.items() if found.moments or found.crowded]
     there = ", ".join(sorted(with_faces)) or "none"
@@ -169,10 +169,10 @@ def _choose_stream(
             f"name the person's with --stream: {there}",
         )
     chosen = named if named is not None else next(iter(with_faces), None)
-    return streams[chosen] if chosen is not None else _StreamFaces()
+    return streams[chosen] if chosen is not None else _ChosenFaces()
 
 
-def _check_faces(given: str, material: Material, shown: _StreamFaces) -> None:
+def _check_faces(given: str, material: Material, shown: _ChosenFaces) -> None:
     models, crowded, frames = list(shown.models), shown.crowded, shown.crowded + len(shown.moments)
     if crowded > MOST_CROWDED * frames:
         raise AffectlineError(

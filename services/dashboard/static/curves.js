@@ -190,7 +190,7 @@ export default {
       this.shownMarkers = markers.length;
       await this.$nextTick();
       const width = this.$refs.chart?.clientWidth;
-      if (!width || this.layout !== layout) return; // hidden, or drawn anew meanwhile
+      if (!width || this.layout !== layout) return; // hidden, or drawn again meanwhile
       this.flags = placeMarkers(markers, { begin, end, width });
       this.chart ??= echarts.init(this.$refs.chart);
       const rowNames = layout.rows.map((row) => row.name).join();
