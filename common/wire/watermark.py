@@ -32,4 +32,4 @@ class Watermark(Message):
 
     @classmethod
     def example(cls) -> Self:
-        return cls(source="biometrics/driver/csv", at=EXAMPLE_AT)
+        return cls(source="biometrics/driver-csv", at=EXAMPLE_AT)
