@@ -261,8 +261,8 @@ def _analyse_films(
     problems = [one.problem for one in results if one.problem]
     if not any(one.has_session for one in results):
         raise AffectlineError(f"no film could be analysed: {problems[0]}", "")
-    for problem in problems:
-        warn_caller(problem)
+    for text in (text for one in results for text in (one.problem, one.remark) if text):
+        warn_caller(text)
     return {
         task.name: read_table(task.folder / f"{EMOTIONS.name}.csv", EMOTIONS)
         for task, one in zip(archive.tasks, results, strict=True)

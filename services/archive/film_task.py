@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -88,6 +88,7 @@ class FilmResult(BaseModel):
         source: As in its task.
         columns: As in its task.
         problem: Why it failed, or what is missing; empty if the whole film was analysed.
+        remark: What is unusual about a film that was analysed completely, such as missing times.
         end: How its stream ended: ``end``, ``truncated``, ``damaged``; empty if it failed.
         frames: Number of analysed frames.
         seconds: Analysed length of the film in s.
@@ -101,6 +102,7 @@ class FilmResult(BaseModel):
     source: str
     columns: dict[str, str] = {}
     problem: str = ""
+    remark: str = ""
     end: str = ""
     frames: int = 0
     seconds: float = 0.0
@@ -163,10 +165,11 @@ def analyse_film(
         shutil.rmtree(partial, ignore_errors=True)
         problem = f"{task.source}: {type(error).__name__}, {first_line(error)}"
         return result.model_copy(update={"problem": problem})
-    ends = [stream["end"] for stream in streams]
+    in_part = [stream for stream in streams if stream["end"] not in IN_FULL]
     found = {
-        "end": next((end for end in ends if end not in IN_FULL), "end"),
-        "problem": "; ".join(stream["detail"] for stream in streams if stream["detail"]),
+        "end": next((stream["end"] for stream in in_part), "end"),
+        "problem": _details(in_part),
+        "remark": _details(stream for stream in streams if stream not in in_part),
         "frames": sum(stream["frames"] for stream in streams),
         "seconds": round(max(map(_length_s, streams), default=0.0), 3),
         "took_s": round(time.monotonic() - started, 3),
@@ -175,6 +178,10 @@ def analyse_film(
     result = result.model_copy(update=found)
     _finish(task, result, partial)
     return result
+
+
+def _details(streams: Iterable[Mapping[str, Any]]) -> str:
+    return "; ".join(stream["detail"] for stream in streams if stream["detail"])
 
 
 def _finish(task: FilmTask, result: FilmResult, partial: Path) -> None:

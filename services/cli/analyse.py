@@ -163,9 +163,9 @@ def _watched(archive: "Archive") -> "Iterator[Observe]":
             count.observe(message)  # type: ignore[arg-type]
             if isinstance(message, FilmResult):
                 finished += 1
-                if message.problem:
-                    kept = f" ({message.frames} frames are kept)" if message.has_session else ""
-                    text = f"{message.problem}{kept}"
+                kept = f" ({message.frames} frames are kept)" if message.has_session else ""
+                text = f"{message.problem}{kept}" if message.problem else message.remark
+                if text:
                     console.print(text, markup=False, highlight=False, soft_wrap=True)
             progress.update(
                 bar,

@@ -24,6 +24,7 @@ from affectline.services.archive.local_engine import LocalEngine
 from tests.films import film
 from tests.pipelines import AFFECTLINE, run
 from tests.studies import write_table
+from tests.timed_films import join, timed_film
 
 OF_THE_CLOCK = ("epoch", "blink_at", "at")
 
@@ -148,6 +149,19 @@ def test_what_is_cut_off_is_kept_and_said(tmp_path: Path) -> None:
     (failed,) = rows(out / "failed.csv")
     assert failed["kept_frames"] == row["frames"]
     assert "cut.avi" in failed["reason"]
+
+
+def test_what_is_unusual_about_a_whole_film_is_said_and_is_no_failure(tmp_path: Path) -> None:
+    parts = [
+        timed_film(tmp_path / f"{name}.ts", range(begins, begins + 400, 40))
+        for name, begins in (("a", 0), ("b", 3_600_000))
+    ]
+    path = join(tmp_path / "joined.ts", *parts)
+    done = run("analyse", str(path), "--out", str(tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    assert "1 film analysed, 0 in part, 0 failed: 20 frames" in done.stdout
+    assert "joined.ts: 1 jump in its time stamps closed up" in done.stderr
+    assert len((tmp_path / "out/failed.csv").read_text().splitlines()) == 1
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:
