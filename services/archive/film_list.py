@@ -23,6 +23,7 @@ from affectline.common.file_access import SESSION_FILES
 from affectline.common.identifiers import free_name, to_name
 from affectline.common.logs import ServiceLogger
 from affectline.common.model.calibration import read_calibration
+from affectline.common.plural import counted
 from affectline.common.settings.biometrics import SIGNALS, BiometricsSettings
 from affectline.common.settings.model import explain
 from affectline.common.settings.pipeline import ClassifierSettings, PipelineSettings
@@ -185,11 +186,11 @@ class FilesBelow(NamedTuple):
         meant = [suffix or "without a suffix" for suffix in suffixes if suffix not in BESIDE_FILMS]
         texts = []
         if self.results:
-            texts.append(f"{_count(len(self.results), 'film')} in folders of sessions")
+            texts.append(f"{counted(len(self.results), 'film')} in folders of sessions")
         if meant:
             kinds = ", ".join(sorted(set(meant)))
             texts.append(
-                f"{_count(len(meant), 'file')} ({kinds}), which are not films by their names"
+                f"{counted(len(meant), 'file')} ({kinds}), which are not films by their names"
             )
         return f"left out: {' and '.join(texts)}" if texts else ""
 
@@ -223,10 +224,6 @@ def _sort_files(files: Iterable[str]) -> FilesBelow:
         else:
             found.films.append(file)
     return found
-
-
-def _count(number: int, what: str) -> str:
-    return f"1 {what}" if number == 1 else f"{number} {what}s"
 
 
 def _log_left_out(place: str, found: FilesBelow) -> None:

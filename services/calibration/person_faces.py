@@ -82,7 +82,7 @@ class _Moment(NamedTuple):
 
 
 @dataclass
-class _ChosenFaces:
+class _StreamResults:
     """The results of one stream."""
 
     moments: list[_Moment] = field(default_factory=list)
@@ -124,19 +124,18 @@ def read_session_faces(
     """
     recording = open_recording(path)
     start = recording.session_start or 0
-    streams: dict[str, _ChosenFaces] = {}
+    streams: dict[str, _StreamResults] = {}
     markers: list[SetMarker] = []
     for packet in recording.read():
         message = packet.message
         if isinstance(message, Marker):
             markers.append(SetMarker((message.at - start) / 1e9, message.label))
         elif isinstance(message, Emotion):
-            found = streams.setdefault(message.stream, _ChosenFaces())
+            found = streams.setdefault(message.stream, _StreamResults())
             found.add(message, (message.captured_at - start) / 1e9)
     shown = _choose_stream(given or str(path), streams, stream)
     _check_faces(given or str(path), material, shown)
-    end_s = shown.end_s
-    end_s += AFTER_LAST_S
+    end_s = shown.end_s + AFTER_LAST_S
     if material == "film" and not stretches:
         chosen = [ShownExpression("neutral", 0.0, end_s)]
     else:
@@ -156,8 +155,8 @@ def read_session_faces(
 
 
 def _choose_stream(
-    given: str, streams: Mapping[str, _ChosenFaces], named: str | None
-) -> _ChosenFaces:
+    given: str, streams: Mapping[str, _StreamResults], named: str | None
+) -> _StreamResults:
     """Return the stream that shows the person: the named one, or the only one with faces."""
     with_faces = [name for name, found in streams.items() if found.moments or found.crowded]
     there = ", ".join(sorted(with_faces)) or "none"
@@ -169,10 +168,10 @@ def _choose_stream(
             f"name the person's with --stream: {there}",
         )
     chosen = named if named is not None else next(iter(with_faces), None)
-    return streams[chosen] if chosen is not None else _ChosenFaces()
+    return streams[chosen] if chosen is not None else _StreamResults()
 
 
-def _check_faces(given: str, material: Material, shown: _ChosenFaces) -> None:
+def _check_faces(given: str, material: Material, shown: _StreamResults) -> None:
     models, crowded, frames = list(shown.models), shown.crowded, shown.crowded + len(shown.moments)
     if crowded > MOST_CROWDED * frames:
         raise AffectlineError(

@@ -45,8 +45,9 @@ def study(
     """
     from affectline.common import atomic_file, file_access
     from affectline.common.logs import terminal
+    from affectline.common.plural import counted
     from affectline.services.sessions.progress import new_progress
-    from affectline.services.study.page import count, render_study
+    from affectline.services.study.page import render_study
     from affectline.services.study.study import find_sessions, make_study, parse_baseline
     from affectline.services.study.tables import write_tables
 
@@ -77,8 +78,9 @@ def study(
         if not any(one.event == label for one in made.events):
             typer.echo(f"--event {label}: no marker of that label with curves about it", err=True)
     counts = (
-        f"{count(made.sessions, 'session')} of {count(made.participants, 'participant')} under "
-        f"{count(made.conditions, 'condition')}"
+        f"{counted(len(made.sessions), 'session')} of "
+        f"{counted(len(made.participants), 'participant')} under "
+        f"{counted(len(made.conditions), 'condition')}"
     )
     typer.echo(f"{counts} ({', '.join(made.conditions)})")
     for written in paths:

@@ -9,6 +9,7 @@ from nicegui.element import Element
 
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
+from affectline.common.plural import counted
 from affectline.services.collect.actions import BoothActions
 from affectline.services.collect.collector import Collector, parse_frame_ref
 from affectline.services.collect.prompts import EXAMPLES, ORDER
@@ -123,9 +124,7 @@ class CapturePanel:
         collection = self._collector.collection
         samples = [sample for sample in collection.samples if sample.person == self._person]
         count = sum(sample.label == self.label for sample in samples)
-        self._counts.set_text(
-            f"{self.label}: {components.counted(count, 'capture')}, {len(samples)} in total"
-        )
+        self._counts.set_text(f"{self.label}: {counted(count, 'capture')}, {len(samples)} in total")
 
     async def _capture(self, event: Any) -> None:
         if not self._person:

@@ -10,6 +10,7 @@ from nicegui import run, ui
 
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
+from affectline.common.plural import counted
 from affectline.services.collect import layout
 from affectline.services.collect.actions import BoothActions
 from affectline.services.collect.collection import Person
@@ -99,7 +100,7 @@ class ExportPanel:
         line = ui.element("div").classes("co-person")
         with line.props(f'role="listitem" data-person="{person}"'):
             ui.label(person).classes("co-name")
-            samples = components.counted(count, "sample")
+            samples = counted(count, "sample")
             ui.label(f"{samples}; {someone.problem or agreed}").classes("co-about")
             button = ui.button("Delete", on_click=partial(self._confirm_delete, person))
             button.props(f'flat dense no-caps aria-label="Delete everything about {person}"')
@@ -117,7 +118,7 @@ class ExportPanel:
             return
         self._exported.clear()
         with self._exported:
-            samples = components.counted(exported.samples, "sample")
+            samples = counted(exported.samples, "sample")
             ui.label(f"{samples}, divided {exported.division}.")
             ui.label(f"In {relative_to_cwd(exported.folder)}")
             ui.link("Download", f"/export/{exported.folder.name}.zip").props("download")
@@ -127,8 +128,8 @@ class ExportPanel:
         count = sum(sample.person == person for sample in self._collection.samples)
         exports = len(list(layout.exports_with(self._collection.folder, person)))
         self._question.set_text(
-            f"Delete everything about {person}: {components.counted(count, 'sample')}, "
-            f"the consent, and {components.counted(exports, 'export')}?"
+            f"Delete everything about {person}: {counted(count, 'sample')}, "
+            f"the consent, and {counted(exports, 'export')}?"
         )
         self._dialog.open()
 

@@ -7,6 +7,7 @@ from nicegui import run, ui
 
 from affectline.common.errors import AffectlineError
 from affectline.common.labels import LABELS
+from affectline.common.plural import counted
 from affectline.services.collect.actions import BoothActions
 from affectline.services.collect.capture_panel import describe, picture_url
 from affectline.services.collect.collector import Collector
@@ -91,7 +92,7 @@ class ReviewPanel:
         self._offset = min(max(0, self._offset), max(0, len(samples) - 1) // PAGE_SIZE * PAGE_SIZE)
         shown = samples[self._offset : self._offset + PAGE_SIZE]
         rejected = sum(row.status == "refused" for row in self._collection.rejected)
-        listed = components.counted(len(samples), "sample")
+        listed = counted(len(samples), "sample")
         self._count.set_text(f"{listed}; {rejected} more rejected and not listed")
         self._grid.clear()
         with self._grid:

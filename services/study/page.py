@@ -5,6 +5,7 @@ from html import escape
 from string import Template
 from typing import Any, Final
 
+from affectline.common.plural import counted
 from affectline.services.study.figures import load_plotly, plotly_script, to_html
 from affectline.services.study.session_data import CURVES, MEASURES, Measure, StudySession
 from affectline.services.study.statistics import FEWEST, RESAMPLES, MeanInterval
@@ -59,8 +60,9 @@ def render_study(study: Study, name: str) -> str:
     """
     load_plotly()
     counts = (
-        f"{count(study.participants, 'participant')}, {count(study.sessions, 'session')}, "
-        f"{count(study.conditions, 'condition')}"
+        f"{counted(len(study.participants), 'participant')}, "
+        f"{counted(len(study.sessions), 'session')}, "
+        f"{counted(len(study.conditions), 'condition')}"
     )
     sections = [
         _draw_measures(study), *_tell_differences(study), *_draw_events(study),
@@ -78,15 +80,10 @@ def _lead(study: Study) -> str:
     text = f"Each measure by condition ({names}): {what}, with every participant as a line."
     if len(study.participants) < FEWEST:
         text += (
-            f" With {count(study.participants, 'participant')} there are no intervals, because "
-            "that is too few to estimate how people differ."
+            f" With {counted(len(study.participants), 'participant')} there are no intervals, "
+            "because that is too few to estimate how people differ."
         )
     return text
-
-
-def count(things: Sequence[Any], name: str) -> str:
-    """The number of things with their name: ``2 sessions``."""
-    return f"{len(things)} {name}{'s' * (len(things) != 1)}"
 
 
 def _draw_measures(study: Study) -> str:

@@ -118,11 +118,6 @@ def notify_error(error: AffectlineError) -> None:
     ui.notify(str(error), type="negative", multi_line=True)
 
 
-def counted(count: int, noun: str) -> str:
-    """A number of things, such as ``1 sample`` or ``3 samples``."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
 def notify_lasting(text: str) -> None:
     """Show the user a problem until it is clicked away, as plain text."""
     ui.notify(text, type="negative", multi_line=True, timeout=0, close_button="OK")

@@ -10,6 +10,7 @@ from affectline.common.settings.hub import HubSettings
 from affectline.common.wire.base import Message
 from affectline.common.wire.health import Health
 from affectline.common.wire.messages import Marker, StreamDone, StreamEnd, StreamStart
+from tests.fake_clock import Clock
 from tests.samples import AT, EMOTION, EPOCH
 
 FILM = StreamStart.example().model_copy(update={"epoch": EPOCH})
@@ -22,13 +23,6 @@ OTHER = BESIDE.model_copy(update={"session_start": FILM.session_start + 9})
 OTHER_EMOTION = EMOTION.model_copy(update={"stream": "cam", "epoch": EPOCH + 2})
 AWAY, BACK = RunWatch.lose_hub, RunWatch.find_hub
 Step = Message | Callable[[RunWatch], object]
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 
 import pytest
 
+from tests.fake_clock import Clock
+
 pytest.importorskip("nicegui", reason="the dashboard needs NiceGUI (the dashboard extra)")
 
 from affectline.common.errors import AffectlineError
@@ -65,13 +67,6 @@ class Player:
 
     def close(self) -> None:
         self.closed.set()
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

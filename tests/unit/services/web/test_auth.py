@@ -23,19 +23,13 @@ from affectline.services.web.auth import (
 )
 from affectline.services.web.logins import LoginStore, WrongTokens, visitor_of
 from affectline.services.web.token import load_or_create, viewer_file
+from tests.fake_clock import Clock
 
 TOKEN = "a-token-that-is-long-enough-to-be-believed"
 VIEWER_TOKEN = "another-token-that-is-for-viewers-alone-here"
 HERE = "http://127.0.0.1:8080"
 SAFE_HERE = "https://127.0.0.1:8080"
 AGE_S = 3600.0
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

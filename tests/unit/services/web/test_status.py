@@ -16,14 +16,8 @@ from affectline.services.web.status import (
     NO_SAMPLE_S,
     StatusTracker,
 )
+from tests.fake_clock import Clock
 from tests.samples import AT, EMOTION, EPOCH, FRAME, PACKETS
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
