@@ -171,6 +171,8 @@ class SourceReader(threading.Thread):
             if ending.reason != "lost" and (self._is_over or not self._source.loop):
                 self.ending = ending
                 return
+            if self.stopping.is_set():  # a camera that is closed on request is not lost
+                return
             self.opened = self._reopen(ending)
 
     def _read_to_end(self) -> SourceEnd:

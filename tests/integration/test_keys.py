@@ -435,6 +435,7 @@ def test_the_work_queue_carries_crops_of_those_who_make_them(
             pusher.send_multipart(parts_of(kind))
         pusher.send_multipart([b"~to/sink:", *parts_of("Emotion")])
     limited.send_multipart(parts_of("Faces"))
+    deadline = time.monotonic() + WAIT_S  # a slow start of the hub is no part of it
     while (told := health_of(listener).counters).get("refused_faces", 0) < 1:
         assert time.monotonic() < deadline, told
     while told.get("refused_other", 0) < 2:
