@@ -51,13 +51,14 @@ def make_folder(path: Path, mask: int | None = None) -> None:
 
     Args:
         path: The folder.
-        mask: Permissions to withhold; None: those that this process's umask withholds.
+        mask: Permissions to withhold, no others; None: those that this process's umask withholds.
     """
-    if mask is None:
-        mask = current_mask()
+    mode = 0o777 & ~(current_mask() if mask is None else mask)
     for folder in (*reversed(path.parents), path):
         if not folder.is_dir():
-            folder.mkdir(mode=0o777 & ~mask, exist_ok=True)
+            folder.mkdir(mode=mode, exist_ok=True)
+            if mask is not None:  # a umask may withhold more
+                folder.chmod(mode)
 
 
 @contextmanager

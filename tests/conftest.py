@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from affectline.common import logs
+from affectline.common.file_access import current_mask
 
 # Machines are busy at times; and whether a change is sound does not depend on luck: what is made up
 # by chance is for make fuzz, and for `pytest --hypothesis-profile=chance tests/property`.
@@ -74,6 +75,14 @@ def nothing_is_left_behind() -> Iterator[None]:
     assert not names, f"processes left behind: {names}"
     assert not left, f"threads left behind: {left}"
     assert not listening, f"sockets left behind: {listening}"
+
+
+@pytest.fixture(autouse=True)
+def umask_is_restored() -> Iterator[None]:
+    """A command that a test runs in this process must not decide who may read later files."""
+    before = current_mask()
+    yield
+    os.umask(before)
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -28,7 +29,7 @@ def _candidates() -> Iterator[int]:
     """Ports to try, each once: tests that run side by side have ranges of their own."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 4
     begin, count = 15000 + worker * 4000, 4000 // PORTS
-    first = os.getpid() % count
+    first = secrets.randbelow(count)  # several runs of tests side by side do not meet
     while True:
         for number in range(count):
             yield begin + (first + number) % count * PORTS

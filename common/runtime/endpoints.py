@@ -29,6 +29,7 @@ INSECURE: Final = (
 """Warning of processes that run without keys."""
 CONNECT_S: Final = 0.5
 LOCK: Final = "lock"
+RUN_LOCK: Final = "run.lock"
 FIX: Final = "remove it, or set XDG_RUNTIME_DIR to a folder that only you can open"
 
 
@@ -219,35 +220,72 @@ class LocalSockets:
     """
 
     def __init__(self, hub: HubSettings) -> None:
-        parent = _runtime_folders()[0]
-        self.folder = parent / str(hub.port)
-        try:
-            for folder in (parent, self.folder):
-                folder.mkdir(mode=0o700, parents=folder == parent, exist_ok=True)
-        except OSError as error:
-            raise AffectlineError(f"{self.folder}: {error.strerror}", FIX) from error
-        for folder in (parent, self.folder):
-            if not _is_private(folder):
-                raise AffectlineError(
-                    f"{folder}: the hub's sockets need a folder of yours that nobody else may open",
-                    FIX,
-                )
+        self.folder = _make_socket_folder(hub)
         self.endpoints = local_endpoints(hub, self.folder)
-        self._lock = self._take_lock(hub)
-
-    def _take_lock(self, hub: HubSettings) -> IO[str]:
-        lock = (self.folder / LOCK).open("w")
-        if not try_lock(lock):
-            lock.close()
-            raise AffectlineError(
-                f"another hub of yours listens on port {hub.port}",
-                "stop it, or choose another port with --bind",
-            )
-        return lock
+        self._lock = _take_lock(
+            self.folder / LOCK,
+            f"another hub of yours listens on port {hub.port}",
+            "stop it, or choose another port with --bind",
+        )
 
     def close(self) -> None:
         """Release the folder for another hub."""
         self._lock.close()
+
+
+def claim_hub(hub: HubSettings) -> IO[str]:
+    """Reserve a hub's ports for one run of this user before its processes start.
+
+    Of runs that start at the same moment, all find the ports free; the processes of those whose
+    hubs then cannot listen would take part in the run of the first.
+
+    Args:
+        hub: The hub that the run is about to start.
+
+    Returns:
+        A lock that holds until it is closed, or until this process ends.
+
+    Raises:
+        AffectlineError: Another run has reserved them, or the lock cannot be made.
+    """
+    return _take_lock(
+        _make_socket_folder(hub) / RUN_LOCK,
+        f"cannot listen on port {hub.port}: another run of yours uses it",
+        "wait for its end, or choose others with --bind",
+    )
+
+
+def _make_socket_folder(hub: HubSettings) -> Path:
+    """Make the folder of a hub's Unix sockets, unless it is there.
+
+    Raises:
+        AffectlineError: It cannot be made, or others may open it.
+    """
+    parent = _runtime_folders()[0]
+    made = parent / str(hub.port)
+    try:
+        for folder in (parent, made):
+            folder.mkdir(mode=0o700, parents=folder == parent, exist_ok=True)
+    except OSError as error:
+        raise AffectlineError(f"{made}: {error.strerror}", FIX) from error
+    for folder in (parent, made):
+        if not _is_private(folder):
+            raise AffectlineError(
+                f"{folder}: the hub's sockets need a folder of yours that nobody else may open",
+                FIX,
+            )
+    return made
+
+
+def _take_lock(path: Path, problem: str, way_out: str) -> IO[str]:
+    try:
+        lock = path.open("w")
+    except OSError as error:
+        raise AffectlineError(f"{path}: {error.strerror}", FIX) from error
+    if not try_lock(lock):
+        lock.close()
+        raise AffectlineError(problem, way_out)
+    return lock
 
 
 def _runtime_folders() -> list[Path]:

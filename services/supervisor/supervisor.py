@@ -12,6 +12,7 @@ from typing import Any, Final
 from affectline.common.clock import monotonic, now_ns
 from affectline.common.errors import AffectlineError
 from affectline.common.logs import ServiceLogger
+from affectline.common.runtime.endpoints import claim_hub
 from affectline.common.runtime.keeping import Outbox, keepers_among
 from affectline.common.runtime.keyboard import Keyboard
 from affectline.common.runtime.sockets import OutletSubscriber, taken_ports
@@ -162,6 +163,10 @@ class Supervisor(Handlers):
                 f"cannot listen on port {'; '.join(taken)}",
                 "stop the program that uses it (another affectline?) or choose others with --bind",
             )
+        with claim_hub(self._settings.hub):
+            self._run()
+
+    def _run(self) -> None:
         self._outlet = OutletSubscriber(
             self._settings.hub,
             ("emotion/", "kept/", "marker/", "stream/", "watermark/", f"control/{PIPELINE}",

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,30 @@ def test_a_busy_port_is_one_clear_line(tmp_path: Path) -> None:
         summary = first.finish()
     assert {path.name for path in tmp_path.iterdir()} == {"a", "a.log"}
     assert (summary["frames"], summary["lost"]) == (120, 0), "the first one is not disturbed"
+
+
+def test_of_runs_that_start_at_the_same_moment_one_has_the_ports_and_is_not_disturbed(
+    tmp_path: Path,
+) -> None:
+    """Each finds the ports free: the processes of the others took part in the run of the first."""
+    port = str(free_port())
+    with ExitStack() as stack:
+        runs = [
+            stack.enter_context(process(
+                "up", "--port", port, "--out", str(tmp_path / name), "--json",
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            ))
+            for name in ("a", "b", "c")
+        ]  # fmt: skip
+        ended = [(one.communicate(timeout=100), one.returncode) for one in runs]
+    (won,) = (output for output, code in ended if not code)
+    summary = json.loads(won[0])
+    assert (summary["frames"], summary["lost"]) == (120, 0)
+    assert sum(summary["restarts"].values()) == 0
+    for _, problem in (output for output, code in ended if code):
+        assert f"cannot listen on port {port}" in problem
+        assert problem.count("\n") == 1
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_a_read_only_place_is_one_clear_line(tmp_path: Path) -> None:

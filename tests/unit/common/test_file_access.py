@@ -35,6 +35,16 @@ def test_folders_and_files_are_for_those_who_may(
     assert mode(tmp_path / "sessions" / "drive" / "a.csv") == file
 
 
+@pytest.mark.parametrize("usual", [0o022, 0o077])
+@pytest.mark.parametrize(("mask", "wanted"), [(OWNER, 0o700), (GROUP, 0o750)])
+def test_a_group_that_may_read_may_whatever_the_usual_mask(
+    tmp_path: Path, usual: int, mask: int, wanted: int
+) -> None:
+    os.umask(usual)
+    make_folder(tmp_path / "sessions" / "drive", mask)
+    assert mode(tmp_path / "sessions") == mode(tmp_path / "sessions" / "drive") == wanted
+
+
 def test_a_folder_that_is_there_is_its_owners_business(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     restrict(group=False)
