@@ -3,6 +3,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+# Tests start hundreds of processes: without stored bytecode each would compile all it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Three at a time, because many tests wait; the tests of one file stay together.
 SIDE_BY_SIDE := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 

@@ -24,19 +24,17 @@ hypothesis.settings.load_profile("default")
 
 SHARED = Path(__file__).parents[1].parent / "shared" / "data"
 LONG: Final = frozenset({
-    "test_archive", "test_attacks", "test_backends", "test_blurred_sessions", "test_cameras",
-    "test_calibration", "test_chaos", "test_collect",
+    "test_annotated_films", "test_archive", "test_attacks", "test_backends",
+    "test_blurred_sessions", "test_calibration", "test_cameras", "test_chaos", "test_collect",
     "test_collect_training", "test_completeness", "test_containers", "test_control",
     "test_dashboard_pipeline", "test_direct_run", "test_documented_commands",
-    "test_documented_subscribers",
-    "test_file_access", "test_film_pieces", "test_keeping", "test_keyed_sensors", "test_keys",
-    "test_hour_report", "test_kills",
-    "test_live_page", "test_lsl", "test_notebooks", "test_one_time_line", "test_parallel_runs",
-    "test_planned_runs", "test_playback", "test_ray_engine", "test_recording",
+    "test_documented_subscribers", "test_experiments", "test_file_access", "test_film_pieces",
+    "test_hour_report", "test_keeping", "test_keyed_sensors", "test_keys", "test_kills",
+    "test_live_page", "test_long_tables", "test_lsl", "test_notebooks", "test_one_time_line",
+    "test_parallel_runs", "test_planned_runs", "test_playback", "test_ray_engine", "test_recording",
     "test_recordings_in_time", "test_removal", "test_replay_page", "test_rough_weather",
-    "test_secrets",
-    "test_states", "test_stores", "test_strong", "test_study_command", "test_sync_test",
-    "test_tables", "test_test_names", "test_trace", "test_training",
+    "test_secrets", "test_states", "test_stores", "test_strong", "test_study_command",
+    "test_sync_test", "test_tables", "test_test_names", "test_trace", "test_training",
 })  # fmt: skip
 """Files below ``e2e`` and ``integration`` that take longest, by the durations of a whole run:
 ``make test`` leaves them out."""
@@ -71,6 +69,9 @@ def nothing_is_left_behind() -> Iterator[None]:
     for child in alive:
         child.kill()
     left = [t for t in threading.enumerate() if t not in threads and not t.daemon]
+    for thread in left:  # those of an event loop end by themselves, soon after it
+        thread.join(timeout=2)
+    left = [thread for thread in left if thread.is_alive()]
     listening = [c.laddr for c in own.net_connections("tcp") if c.status == "LISTEN"]
     assert not names, f"processes left behind: {names}"
     assert not left, f"threads left behind: {left}"
@@ -114,10 +115,20 @@ def _is_new(child: psutil.Process, own: psutil.Process, before: set[int]) -> boo
     return True
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even import long files where they are left out: it takes seconds."""
+    is_left_out = config.option.markexpr == "not long" and _is_long(collection_path)
+    return True if is_left_out else None
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark the tests of long files."""
-    if item.path.stem in LONG and item.path.parent.name in ("e2e", "integration"):
+    if _is_long(item.path):
         item.add_marker(pytest.mark.long)
+
+
+def _is_long(path: Path) -> bool:
+    return path.stem in LONG and path.parent.name in ("e2e", "integration")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

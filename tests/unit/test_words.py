@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -60,8 +61,13 @@ def _text_of(node: ast.AST) -> str:
     return value if isinstance(value, str) else ""
 
 
-def find_places() -> Iterator[tuple[str, str]]:
+@cache
+def find_places() -> list[tuple[str, str]]:
     """Places, by their paths, and what people read there."""
+    return list(_read_places())
+
+
+def _read_places() -> Iterator[tuple[str, str]]:
     pages = [ROOT / name for name in PAGES]
     pages += sorted((ROOT / "docs").rglob("*.md"))
     pages += sorted((ROOT / "examples").glob("*.md"))
@@ -77,15 +83,12 @@ def find_places() -> Iterator[tuple[str, str]]:
                 yield path.relative_to(ROOT).as_posix(), text
 
 
-PLACES: Final = list(find_places())
-
-
 @pytest.mark.parametrize("word", find_words())
 def test_nobody_reads_a_word_to_avoid(word: str) -> None:
     flags = 0 if word == "uS" else re.IGNORECASE
     wanted = re.compile(rf"(?<![\w-]){re.escape(word)}(?![\w-])", flags)
     found = []
-    for place, text in PLACES:
+    for place, text in find_places():
         for allowed in ALLOWED:
             text = text.replace(allowed, "")
         found += [
@@ -97,11 +100,11 @@ def test_nobody_reads_a_word_to_avoid(word: str) -> None:
 
 def test_there_are_words_and_places() -> None:
     assert {"made-up", "remedy", "whom"} <= set(find_words())
-    places = {place for place, _ in PLACES}
+    places = {place for place, _ in find_places()}
     assert {"README.md", "docs/running.md", "docs/benchmarks.md"} <= places
     assert {"docs/notes/strong-recipe.md", "docs/decisions/README.md"} <= places
-    assert any(place.endswith(".js") for place, _ in PLACES)
-    assert ("services/cli/mark.py", "Label of the marker.") in PLACES
+    assert any(place.endswith(".js") for place in places)
+    assert ("services/cli/mark.py", "Label of the marker.") in find_places()
 
 
 def find_cut_texts(source: str) -> list[int]:

@@ -171,6 +171,7 @@ def test_another_weight_changes_the_first_answer_alone(
     assert not np.allclose(before[:, :7], before[:, 7:], atol=1e-2)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_finished_model_is_taught_a_second_answer(
     run_folder: Path, faces: LabelledFaces, tmp_path: Path

@@ -59,6 +59,7 @@ def distance(mine: list[np.ndarray], theirs: list[np.ndarray]) -> float:
     return float(np.sqrt(sum(((a - b) ** 2).sum() for a, b in zip(mine, theirs, strict=True))))
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_sharpness_aware_steps_follow_the_slope_nearby_and_start_from_here() -> None:
     plain, begun = trained(learning_rate=0.01), trained(learning_rate=1e-12)
