@@ -18,6 +18,7 @@ import os
 import re
 import struct
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Final, Literal, NamedTuple
 
@@ -235,6 +236,15 @@ class KeyStore:
         allowed = self.folder / "allowed"
         paths = [self.folder / f"{HUB}{SECRET}", *sorted(allowed.glob(f"*{PUBLIC}"))[:MOST_KEYS]]
         return tuple(_states(paths))
+
+    def added_at(self) -> int:
+        """When an allowed key was last added, or removed, in ns since the Unix epoch; 0: never.
+
+        It costs so little that it can be asked for every unknown key.
+        """
+        with suppress(OSError):
+            return (self.folder / "allowed").stat().st_mtime_ns
+        return 0
 
     # For a client
 

@@ -72,6 +72,7 @@ class Authenticator:
         self._unreadable: dict[str, str] = {}
         self.holders: Mapping[str, KeyHolder] = self._read_holders()
         self._next_look = monotonic() + LOOK_S
+        self._added_at = 0
         self._handshakes = 0
         self._bound: list[tuple[zmq.Socket[bytes], Endpoint]] = []
         self.socket: zmq.Socket[bytes] = context.socket(zmq.REP)
@@ -119,13 +120,34 @@ class Authenticator:
             return ""
         _, _, domain, address, _, _, key = request
         public_key = z85.encode(key).decode() if len(key) == 32 else ""
-        found = [one for one in self.holders.values() if one.public_key == public_key]
+        found = self._find(public_key)
+        if not found and self._has_new_holders():
+            found = self._find(public_key)
         if found and (domain != FOR_PIPELINE.encode() or found[0].role == "pipeline"):
             return found[0].name
         whose = found[0].name if found else f"an unknown key at {address.decode()}"
         what = "a connection to the bus" if found else "a connection"
         self._refusals.count(what, whose, counter="refused_handshakes")
         return ""
+
+    def _find(self, public_key: str) -> list[KeyHolder]:
+        return [one for one in self.holders.values() if one.public_key == public_key]
+
+    def _has_new_holders(self) -> bool:
+        """Add the keys that were allowed since the last look; `update` sees to all other changes.
+
+        libzmq never tries again after a refusal, so a new key must count at once.
+        """
+        added_at = self._store.added_at()
+        if added_at == self._added_at:
+            return False
+        self._added_at = added_at
+        holders = self._store.allowed().holders
+        added = sorted(holders.keys() - self.holders.keys())
+        if added:
+            LOG.warning("keys have changed: newly allowed: %s", ", ".join(added))
+        self.holders = {**holders, **self.holders}
+        return bool(added)
 
     def update(self) -> KeyChange:
         """Check once a second whether keys have changed, and apply the new ones."""

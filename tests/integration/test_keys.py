@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import zmq
 
-from affectline.common.runtime.keys import KeyStore, fingerprint
+from affectline.common.runtime.keys import KeyHolder, KeyStore, fingerprint
 from affectline.common.settings.hub import HubSettings
 from affectline.common.wire import codec
 from affectline.common.wire.health import Health
@@ -412,6 +412,19 @@ def test_a_machine_of_classifiers_ends_no_stream(hub: KeyedHub, connect: Connect
     assert told["refused_stream"] == 3
     assert told["refused_other"] == 7
     assert "of lab2" in hub.log.read_text()
+
+
+def test_a_key_that_is_allowed_while_the_hub_runs_counts_at_once(
+    hub: KeyedHub, connect: Connect
+) -> None:
+    """libzmq never tries again after a refusal: a client that came too early stayed out."""
+    assert connect("part", zmq.XPUB, hub.settings.ingress).poll(WAIT_S * 1000)
+    store = KeyStore(hub.keys)
+    for number in range(5):
+        pair, place = store.make_client(name := f"late{number}", "pipeline")
+        store.allow(KeyHolder(name=name, public_key=pair.public_key, role="pipeline"))
+        speaker = connect(place.name, zmq.XPUB, hub.settings.ingress)
+        assert speaker.poll(WAIT_S * 1000), f"{name} is not let in"
 
 
 def test_the_work_queue_carries_crops_of_those_who_make_them(
