@@ -238,7 +238,7 @@ class KeyStore:
         return tuple(_states(paths))
 
     def added_at(self) -> int:
-        """When an allowed key was last added, or removed, in ns since the Unix epoch; 0: never.
+        """When an allowed key was last added, replaced or removed, in Unix ns; 0: never.
 
         It costs so little that it can be asked for every unknown key.
         """

@@ -73,6 +73,8 @@ class Authenticator:
         self.holders: Mapping[str, KeyHolder] = self._read_holders()
         self._next_look = monotonic() + LOOK_S
         self._added_at = 0
+        self._revoked: frozenset[str] = frozenset()
+        """Names whose keys were revoked or have changed, until `update` returns them."""
         self._handshakes = 0
         self._bound: list[tuple[zmq.Socket[bytes], Endpoint]] = []
         self.socket: zmq.Socket[bytes] = context.socket(zmq.REP)
@@ -121,7 +123,7 @@ class Authenticator:
         _, _, domain, address, _, _, key = request
         public_key = z85.encode(key).decode() if len(key) == 32 else ""
         found = self._find(public_key)
-        if not found and self._has_new_holders():
+        if not found and self._have_holders_changed():
             found = self._find(public_key)
         if found and (domain != FOR_PIPELINE.encode() or found[0].role == "pipeline"):
             return found[0].name
@@ -133,8 +135,8 @@ class Authenticator:
     def _find(self, public_key: str) -> list[KeyHolder]:
         return [one for one in self.holders.values() if one.public_key == public_key]
 
-    def _has_new_holders(self) -> bool:
-        """Add the keys that were allowed since the last look; `update` sees to all other changes.
+    def _have_holders_changed(self) -> bool:
+        """Read the allowed keys again if one was added, replaced or removed since the last call.
 
         libzmq never tries again after a refusal, so a new key must count at once.
         """
@@ -142,12 +144,8 @@ class Authenticator:
         if added_at == self._added_at:
             return False
         self._added_at = added_at
-        holders = self._store.allowed().holders
-        added = sorted(holders.keys() - self.holders.keys())
-        if added:
-            LOG.warning("keys have changed: newly allowed: %s", ", ".join(added))
-        self.holders = {**holders, **self.holders}
-        return bool(added)
+        self._update_holders()
+        return True
 
     def update(self) -> KeyChange:
         """Check once a second whether keys have changed, and apply the new ones."""
@@ -155,25 +153,36 @@ class Authenticator:
             return KeyChange()
         self._next_look = monotonic() + LOOK_S
         state = self._store.changed_at()
-        if state == self._read_state:
-            return KeyChange()
-        self._read_state = state
-        holders, pair = self._read_holders(), self._read_pair()
+        is_new = False
+        if state != self._read_state:
+            self._read_state = state
+            self._update_holders()
+            is_new = self._update_pair()
+        revoked, self._revoked = self._revoked, frozenset()
+        return KeyChange(revoked, is_new)
+
+    def _update_holders(self) -> None:
+        holders = self._read_holders()
         changed = {name for name, one in self.holders.items() if holders.get(name) != one}
         added = sorted(holders.keys() - self.holders.keys())
         self.holders = holders
+        self._revoked |= changed
         if added or changed:
             LOG.warning(
                 "keys have changed: newly allowed: %s; revoked or changed: %s",
                 ", ".join(added) or "none", ", ".join(sorted(changed)) or "none",
             )  # fmt: skip
-        is_new = pair != self.pair
-        if is_new:
-            self.pair = pair
-            LOG.warning("the hub has a new key: %s", fingerprint(pair.public_key))
-            for socket, endpoint in self._bound:
-                self._rebind(socket, endpoint)
-        return KeyChange(frozenset(changed), is_new)
+
+    def _update_pair(self) -> bool:
+        """Use the hub's own keys as they are now; return whether they are new."""
+        pair = self._read_pair()
+        if pair == self.pair:
+            return False
+        self.pair = pair
+        LOG.warning("the hub has a new key: %s", fingerprint(pair.public_key))
+        for socket, endpoint in self._bound:
+            self._rebind(socket, endpoint)
+        return True
 
     def _read_holders(self) -> Mapping[str, KeyHolder]:
         """The keys that are allowed; log files that have become unreadable."""
